@@ -1,0 +1,133 @@
+//! Every setting: from flags, environment (`FANFARE_…`), `fanfare.toml` and the defaults in `config.default.toml`, in
+//! this order of precedence.
+
+use ipnet::IpNet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of one node, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// What links in mails and snippets start with.
+    pub public_url: String,
+    /// Peers whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Receivers on private and loopback addresses are allowed.
+    pub allow_private: bool,
+    /// Networks that receivers may be in although the guard would refuse them.
+    pub allow_nets: Vec<IpNet>,
+    /// How long requests are served after a signal to stop.
+    pub stop_timeout: Duration,
+    /// Log filter, as tracing's EnvFilter takes it.
+    pub log: String,
+    /// "text" or "json".
+    pub log_format: LogFormat,
+    /// Intake's own.
+    pub intake: IntakeSettings,
+    /// The journal's own.
+    pub journal: JournalSettings,
+    /// Dispatch's own.
+    pub dispatch: DispatchSettings,
+    /// Delivery's own.
+    pub delivery: DeliverySettings,
+    /// What is kept, and how long.
+    pub records: RecordSettings,
+    /// The management API's own.
+    pub api: ApiSettings,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For a person.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings of intake.
+#[derive(Debug, Clone)]
+pub struct IntakeSettings {
+    /// How long an item's id is remembered (24 h).
+    pub item_id_ttl: Duration,
+    /// How many item ids are remembered (10 million).
+    pub item_id_count: usize,
+    /// How long an NPS rating waits for its reason (2 s).
+    pub nps_window: Duration,
+    /// How many first sightings may be journalled but not yet projected; beyond it 503.
+    pub first_seen_pending: usize,
+    /// Most connections at a time.
+    pub connections: usize,
+}
+
+/// Settings of the embedded journal.
+#[derive(Debug, Clone)]
+pub struct JournalSettings {
+    /// Size of a segment file in bytes (64 MiB).
+    pub segment_bytes: u64,
+    /// Oldest segment kept (14 days).
+    pub max_age: Duration,
+    /// Most bytes of segments kept.
+    pub max_bytes: u64,
+}
+
+/// Settings of dispatch.
+#[derive(Debug, Clone)]
+pub struct DispatchSettings {
+    /// The delays before the retries (1 s, 5 s, 30 s, 2 min, 10 min); their number is the number of retries.
+    pub retry_delays: Vec<Duration>,
+    /// Jitter of a delay as a fraction (0.2).
+    pub retry_jitter: f64,
+    /// Whether "no answer" is retried like 5xx (true).
+    pub retry_no_answer: bool,
+    /// Requests in flight per webhook where the webhook names no number (32).
+    pub concurrency: usize,
+    /// Requests in flight in total.
+    pub concurrency_total: usize,
+    /// No byte for so long makes a receiver one that gives no answer (2 s).
+    pub quiet_after: Duration,
+    /// Longest pause between probes of a receiver that gives no answer.
+    pub probe_pause: Duration,
+    /// Waiting retries per webhook (1,000).
+    pub waiting_retries: usize,
+    /// Oldest event of a backlog (14 days).
+    pub backlog_max_age: Duration,
+    /// Most bytes of a backlog, per webhook.
+    pub backlog_max_bytes: u64,
+}
+
+/// Settings of delivery.
+#[derive(Debug, Clone)]
+pub struct DeliverySettings {
+    /// The total deadline where the webhook names none (5 min).
+    pub timeout: Duration,
+    /// How long an unused connection is kept.
+    pub keep_alive: Duration,
+}
+
+/// Settings of records.
+#[derive(Debug, Clone)]
+pub struct RecordSettings {
+    /// How long deliveries and attempts are kept (14 days).
+    pub max_age: Duration,
+    /// How many bytes of them are kept.
+    pub max_bytes: u64,
+}
+
+/// Settings of the management API.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Wrong keys per minute and address before 429 (100).
+    pub wrong_keys_per_minute: u32,
+    /// Calls per second of a valid key (100).
+    pub calls_per_second: u32,
+    /// Burst of a valid key (1,000).
+    pub calls_burst: u32,
+    /// The largest body of a management call, in bytes.
+    pub body_bytes: usize,
+}

@@ -1,0 +1,1 @@
+//! One lane per webhook that is on: what is sent, when, and what follows from how it went.

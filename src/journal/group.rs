@@ -1,0 +1,53 @@
+//! Entries on their way into the journal.
+
+use crate::model::Entry;
+
+/// Entries that become durable together or not at all, already encoded.
+///
+/// Encoding happens where the group is made, so that the one writer has only to frame and copy.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    bytes: Vec<u8>,
+    count: u32,
+}
+
+impl Group {
+    /// A group with nothing in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A group of one entry.
+    pub fn of(entry: &Entry<'_>) -> Self {
+        let mut group = Self::new();
+        group.push(entry);
+        group
+    }
+
+    /// Adds an entry: its length (u32, little-endian), then its bytes.
+    #[expect(clippy::expect_used, reason = "encoding plain data into memory has no way to fail")]
+    pub fn push(&mut self, entry: &Entry<'_>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
+        let bytes = std::mem::take(&mut self.bytes);
+        self.bytes = postcard::to_extend(entry, bytes).expect("entries are plain data");
+        let length = (self.bytes.len() - start - 4) as u32;
+        self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        self.count += 1;
+    }
+
+    /// How many entries it holds.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Its entries, each after its length.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether nothing was added yet.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}

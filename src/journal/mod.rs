@@ -1,0 +1,103 @@
+//! The ordered, durable log of what was accepted and of what became of it.
+//!
+//! # What every journal guarantees
+//!
+//! 1. [`Journal::append`] resolves with `Ok` only after the whole group is durable. A group is all or nothing, through
+//!    a crash too, and its entries have consecutive positions.
+//! 2. An append that resolved with an error is not in the journal and never will be, also after a restart.
+//! 3. Positions only grow, in the order in which groups became durable. A gap is possible, a repeat is not.
+//! 4. [`Journal::read`] shows durable entries only, all of them, in order, from the oldest retained one on.
+//! 5. [`Journal::durable`] changes after the entries can be read. It is a hint: subscribe, then read.
+//! 6. Nothing that cannot be read back is guessed: a damaged entry is an error that names its place.
+
+mod chunk;
+pub mod file;
+mod group;
+
+pub use chunk::{Chunk, Entries};
+pub use group::Group;
+
+use crate::model::Position;
+use std::future::Future;
+use std::pin::Pin;
+use tokio::sync::watch;
+
+/// The seam: what the stages above need of a journal.
+pub trait Journal: Send + Sync + 'static {
+    /// Appends a group of entries; resolves with the position of its first entry once it is durable.
+    ///
+    /// The group is queued at the call, not at the first poll, so groups become durable in the order of the calls.
+    fn append(&self, group: Group) -> Pin<Box<dyn Future<Output = Result<Position, AppendError>> + Send>>;
+
+    /// Appends what must not be refused (outcomes, checkpoints) without waiting for it. While the disk fails, it waits
+    /// in memory and is written first when the disk is back; callers stop producing while [`Journal::accepting`] says
+    /// no.
+    fn record(&self, group: Group);
+
+    /// Reads durable entries from the first one at or after `from`: at most about `budget` bytes, at least one group
+    /// where there is one. An empty chunk means that nothing at or after `from` is durable yet. Blocking: short when
+    /// the entries are in memory, file reads otherwise.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn read(&self, from: Position, budget: usize) -> Result<Chunk, ReadError>;
+
+    /// The last durable position.
+    fn durable(&self) -> watch::Receiver<Position>;
+
+    /// The oldest position that can still be read (the next one to come, when the journal is empty).
+    fn oldest(&self) -> Position;
+
+    /// Why appends are refused at the moment, if they are.
+    fn accepting(&self) -> Result<(), AppendError>;
+
+    /// Tells retention that everything before `position` is safe elsewhere (a synced checkpoint of the store) and no
+    /// longer needed by a waiting retry. Nothing at or after the lowest position told is ever deleted.
+    fn release(&self, position: Position);
+}
+
+/// Why a group was not appended. None of these leaves a part of it behind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// More waits to be written than may wait.
+    #[error("more events are waiting to be written than the journal takes at a time")]
+    Overloaded,
+    /// The disk is full.
+    #[error("the journal's disk is full")]
+    Full,
+    /// The disk reports errors.
+    #[error("the journal's disk fails: {0}")]
+    Failing(String),
+    /// The journal is closing.
+    #[error("the journal is closing")]
+    Closed,
+    /// The group is larger than the journal takes.
+    #[error("a group of {0} bytes is larger than the journal takes")]
+    TooLarge(usize),
+}
+
+/// Why entries could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The position is older than what is retained.
+    #[error("position {wanted} is older than the journal, which starts at {oldest}")]
+    Gone {
+        /// What was asked for.
+        wanted: Position,
+        /// What there is.
+        oldest: Position,
+    },
+    /// The bytes do not match their checksum or cannot be decoded.
+    #[error("the journal is damaged in {file} at byte {offset}: {what}")]
+    Damaged {
+        /// The segment's file name.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The operating system says no.
+    #[error("reading the journal")]
+    Io(#[from] std::io::Error),
+}

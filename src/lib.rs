@@ -1,0 +1,31 @@
+//! Fanfare takes in what happens in a product and pushes each event, signed, to the webhooks that asked for it.
+//!
+//! The modules stand in the order in which an event meets them:
+//!
+//! 1. [`intake`] judges what comes in over HTTP and serialises each outgoing body once.
+//! 2. [`journal`] makes it durable, in order.
+//! 3. [`dispatch`] gives each webhook a lane and decides what is sent when.
+//! 4. [`deliver`] makes one HTTP request and says what became of it.
+//! 5. [`record`] shows deliveries and attempts; [`store`] keeps what is configured and what is known.
+//!
+//! [`catalog`] is the slow-changing rest (webhooks, apps, keys), [`api`] the management API, [`node`] the wiring.
+//! `ARCHITECTURE.md` tells the whole story.
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod limits;
+pub mod node;
+pub mod observe;
+
+pub mod model;
+
+pub mod deliver;
+pub mod dispatch;
+pub mod intake;
+pub mod journal;
+pub mod record;
+
+pub mod api;
+pub mod catalog;
+pub mod store;

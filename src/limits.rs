@@ -1,0 +1,58 @@
+//! Every bound that is not a setting, by name and with its unit. What an operator may want to change is in
+//! `config.default.toml` instead.
+
+/// Largest body of an intake request (docs/intake.md).
+pub const INTAKE_BODY_BYTES: usize = 1024 * 1024;
+
+/// Most items of one agent batch (docs/intake.md).
+pub const BATCH_ITEMS: usize = 500;
+
+/// How deep a caller's own properties may be nested. `JSON.parse` in receivers has limits of its own far above it.
+pub const PROPERTIES_DEPTH: usize = 64;
+
+/// Longest visitor, account, guide, step or item id and longest name, in bytes.
+pub const ID_BYTES: usize = 1024;
+
+/// Largest body of one event as it is sent.
+pub const EVENT_BODY_BYTES: usize = 1024 * 1024;
+
+/// Oldest event that is accepted.
+pub const EVENT_AGE_DAYS: u64 = 7;
+
+/// Of a response, at most this is read; reaching it completes the response (docs/delivery.md).
+pub const RESPONSE_READ_BYTES: usize = 64 * 1024;
+
+/// Of a response's body, this is kept.
+pub const RESPONSE_KEPT_BYTES: usize = 16 * 1024;
+
+/// Of a response's headers, this is kept; hyper itself refuses more than 100 of them.
+pub const RESPONSE_HEADERS_BYTES: usize = 8 * 1024;
+
+/// Largest head of a response that is read at all.
+pub const RESPONSE_HEAD_BYTES: usize = 64 * 1024;
+
+/// Longest `Retry-After` that is respected, in seconds.
+pub const RETRY_AFTER_S: u64 = 3600;
+
+/// What waits in memory to be written to the journal; beyond it intake answers 503.
+pub const JOURNAL_PENDING_BYTES: usize = 32 * 1024 * 1024;
+
+/// Most bytes that one journal write takes together.
+pub const JOURNAL_WRITE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Recent entries that the journal keeps in memory for readers at the head.
+pub const JOURNAL_TAIL_BYTES: usize = 16 * 1024 * 1024;
+
+/// What one read of the journal returns at most, unless a single group is larger.
+pub const JOURNAL_READ_BYTES: usize = 256 * 1024;
+
+/// Events that wait in memory for one lane; a lane with more reads the journal.
+pub const LANE_QUEUE_EVENTS: usize = 256;
+
+/// Bytes of event bodies that wait in memory for all lanes together; beyond it lanes read the journal.
+pub const LANE_QUEUES_BYTES: usize = 256 * 1024 * 1024;
+
+/// Rows of a list when the caller names no number, and the most that may be named.
+pub const PAGE_DEFAULT: usize = 50;
+/// See [`PAGE_DEFAULT`].
+pub const PAGE_MAX: usize = 500;

@@ -1,0 +1,3 @@
+//! The `fanfare` program.
+
+fn main() {}

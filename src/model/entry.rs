@@ -1,0 +1,212 @@
+//! What the journal holds. Entries are encoded with postcard, whose bytes depend on the order of variants and fields:
+//! add at the end of [`Entry`] only, and never change a struct that a release has written (write a new variant).
+
+use super::{
+    AppId, CategorySet, DeliveryId, EventKind, Position, Reason, SubscriptionId, Timings, UniqueId, UnixMs, Verdict,
+    WebhookId, Withheld,
+};
+use serde::{Deserialize, Serialize};
+
+/// One entry. Borrowed where the bytes are many, so that reading a journal copies nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Entry<'a> {
+    /// An accepted event.
+    #[serde(borrow)]
+    Event(EventEntry<'a>),
+    /// One attempt's end.
+    #[serde(borrow)]
+    Outcome(OutcomeEntry<'a>),
+    /// A webhook's matching changed: from this entry's position on, these rules decide.
+    Switch(Switch),
+    /// How far lanes have come.
+    Checkpoint(Checkpoint),
+    /// An NPS rating that waits for its reason.
+    #[serde(borrow)]
+    Held(HeldEntry<'a>),
+    /// Deliveries that ended without an attempt, as a range.
+    Closed(Closed),
+    /// A person asked for one more delivery of an event.
+    Redelivery(Redelivery),
+}
+
+/// An accepted event, with the bytes that every plain-format attempt sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventEntry<'a> {
+    /// The customer.
+    pub subscription: SubscriptionId,
+    /// The product.
+    pub app: AppId,
+    /// What happened.
+    pub kind: EventKind,
+    /// `uniqueId`.
+    pub unique_id: UniqueId,
+    /// Who did it.
+    pub visitor_id: &'a str,
+    /// For which account; "" for none.
+    pub account_id: &'a str,
+    /// When it happened.
+    pub occurred_at: UnixMs,
+    /// When it was accepted.
+    pub accepted_at: UnixMs,
+    /// Set when it is kept but pushed to nobody.
+    pub withheld: Option<Withheld>,
+    /// Fingerprint of the item's own id and app, for the first event that an item brought: it is not taken twice.
+    pub item: Option<u64>,
+    /// The held rating that this event closes.
+    pub closes: Option<Position>,
+    /// The body as it is sent.
+    pub body: &'a [u8],
+}
+
+/// What one attempt did and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeEntry<'a> {
+    /// Which delivery.
+    pub delivery: DeliveryId,
+    /// The event's position.
+    pub event: Position,
+    /// What happened, repeated here so that a log needs no second look-up.
+    pub kind: EventKind,
+    /// 1 for the first attempt.
+    pub attempt: u8,
+    /// When the attempt began.
+    pub started_at: UnixMs,
+    /// What follows.
+    pub verdict: Verdict,
+    /// The status that was received; 408 for a timeout of our own; 0 when there was none.
+    pub status: u16,
+    /// Why.
+    pub reason: Reason,
+    /// More about the reason (the resolver's words, the certificate's fault); "" when there is nothing to add.
+    pub detail: &'a str,
+    /// How long its parts took.
+    pub timings: Timings,
+    /// Request headers as sent, `Name: value` lines joined by "\r\n"; values that are secrets masked.
+    pub request_headers: &'a str,
+    /// Response headers as received, in the same form; "" when there were none.
+    pub response_headers: &'a str,
+    /// The kept part of the response's body.
+    pub response_body: &'a [u8],
+    /// The body was longer than what was kept.
+    pub response_cut: bool,
+}
+
+/// What a webhook is sent from a position on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// Which webhook.
+    pub webhook: WebhookId,
+    /// Whose events.
+    pub subscription: SubscriptionId,
+    /// Whether it is sent events at all. Off also cancels what waits.
+    pub on: bool,
+    /// Which categories.
+    pub categories: CategorySet,
+    /// When.
+    pub at: UnixMs,
+}
+
+/// How far the lanes have come, so that a restart resumes there. Lanes that have not changed since the checkpoint
+/// before are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Every lane that is at the head has dispatched all events up to and including this position.
+    pub head: Position,
+    /// The lanes that have changed.
+    pub lanes: Vec<LaneMark>,
+}
+
+/// One lane's progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneMark {
+    /// Which lane.
+    pub webhook: WebhookId,
+    /// The next position to look at, for a lane that has fallen behind; `None` at the head.
+    pub next: Option<Position>,
+    /// Events before `next` (or the head) whose first attempt has not ended, queued or in flight.
+    pub open: Vec<Position>,
+}
+
+/// An NPS rating that waits for its reason, durably.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldEntry<'a> {
+    /// The customer.
+    pub subscription: SubscriptionId,
+    /// When it leaves without a reason.
+    pub due: UnixMs,
+    /// Fingerprint of the item's own id and app.
+    pub item: Option<u64>,
+    /// Everything that the event needs, as intake wrote it (JSON, intake's own).
+    pub draft: &'a [u8],
+}
+
+/// A range of a webhook's events that will not be attempted, and its waiting retries if `retries` is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Which webhook.
+    pub webhook: WebhookId,
+    /// Why.
+    pub why: ClosedWhy,
+    /// First position of the range, inclusive.
+    pub from: Position,
+    /// Last position of the range, inclusive.
+    pub to: Position,
+    /// How many matching events of the range were not attempted, where it was counted.
+    pub events: Option<u64>,
+    /// The webhook's waiting retries ended with it.
+    pub retries: bool,
+    /// When.
+    pub at: UnixMs,
+}
+
+/// Why deliveries ended without an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClosedWhy {
+    /// The webhook was turned off or deleted.
+    Cancelled,
+    /// They fell out of the webhook's backlog.
+    Expired,
+}
+
+/// One more delivery of an event to a webhook. Its own position is the delivery's `origin`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redelivery {
+    /// To which webhook.
+    pub webhook: WebhookId,
+    /// Of which event.
+    pub event: Position,
+    /// When it was asked for.
+    pub at: UnixMs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of a released format may not change: this is what release 0.1 wrote.
+    #[test]
+    fn encoding_is_fixed() {
+        let entry = Entry::Event(EventEntry {
+            subscription: SubscriptionId(4_802_463_602_049_999),
+            app: AppId::FIRST,
+            kind: EventKind::TrackEventReceived,
+            unique_id: UniqueId([7; 20]),
+            visitor_id: "v",
+            account_id: "",
+            occurred_at: UnixMs(1),
+            accepted_at: UnixMs(2),
+            withheld: None,
+            item: Some(9),
+            closes: None,
+            body: b"{}",
+        });
+        let bytes = postcard::to_stdvec(&entry).unwrap();
+        assert_eq!(
+            hex::encode(&bytes),
+            "00cf9f80fb849bc4088fbb27070707070707070707070707070707070707070707070176000204000109000\
+             27b7d"
+                .replace(char::is_whitespace, "")
+        );
+        assert_eq!(postcard::from_bytes::<Entry<'_>>(&bytes).unwrap(), entry);
+    }
+}

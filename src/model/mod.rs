@@ -1,0 +1,21 @@
+//! Plain types that every stage shares. No IO, and nothing of ours is imported here.
+
+mod delivery;
+mod entry;
+mod event;
+mod guide;
+mod ids;
+mod secret;
+mod time;
+mod webhook;
+
+pub use delivery::{DeliveryState, Phase, Reason, Timings, Verdict};
+pub use entry::{
+    Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, LaneMark, OutcomeEntry, Redelivery, Switch,
+};
+pub use event::{Category, CategorySet, EventKind, Withheld};
+pub use guide::{GuideProperties, GuideStep, UserRef};
+pub use ids::{AppId, DeliveryId, EventId, Position, SubscriptionId, UniqueId, WebhookId};
+pub use secret::Secret;
+pub use time::UnixMs;
+pub use webhook::{Endpoint, EndpointError, Platform, Scheme, SigningKey, WebhookState};

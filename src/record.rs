@@ -1,0 +1,1 @@
+//! Deliveries, attempts and events as the API shows them.
