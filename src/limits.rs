@@ -56,3 +56,15 @@ pub const LANE_QUEUES_BYTES: usize = 256 * 1024 * 1024;
 pub const PAGE_DEFAULT: usize = 50;
 /// See [`PAGE_DEFAULT`].
 pub const PAGE_MAX: usize = 500;
+
+/// Longest life of a connection to a receiver, in seconds: after it the name is resolved and judged again.
+pub const CONNECTION_AGE_S: u64 = 300;
+
+/// Name lookups at a time: each takes a thread until the system's resolver gives up.
+pub const DNS_LOOKUPS: usize = 32;
+
+/// Addresses of one name that are tried at most.
+pub const CONNECT_ADDRESSES: usize = 8;
+
+/// How long one address may stay silent before the next one is tried beside it, in milliseconds (RFC 8305).
+pub const CONNECT_STAGGER_MS: u64 = 250;

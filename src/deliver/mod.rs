@@ -1,11 +1,31 @@
 //! One HTTP request: guard, connect, sign, send, read, classify. Knows nothing of stored webhooks, lanes or retries.
 
+mod client;
+mod connect;
+mod failure;
+pub mod guard;
+mod line;
+mod request;
+pub mod resolve;
+mod response;
+pub mod sign;
+mod tls;
+mod watch;
+mod wire;
+
+pub use client::{Client, ClientConfig};
+pub use guard::Guard;
+pub use line::Line;
+pub use resolve::{Resolver, SystemResolver};
+pub use tls::{Tls, TlsError};
+pub use watch::Quiet;
+
 use crate::model::{Endpoint, Reason, Secret, SigningKey, Timings};
 use bytes::Bytes;
 use std::time::Duration;
 
 /// Everything about a destination that a request needs, made once when its webhook changes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     /// Where to.
     pub endpoint: Endpoint,

@@ -123,6 +123,11 @@ impl Endpoint {
         };
         Ok(Self { scheme, host, port: port.unwrap_or(default_port), authority: authority.to_owned(), path_and_query })
     }
+
+    /// Whether a connection to the one can carry requests to the other.
+    pub fn same_peer(&self, other: &Self) -> bool {
+        (self.scheme, self.port) == (other.scheme, other.port) && self.host.eq_ignore_ascii_case(&other.host)
+    }
 }
 
 fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {

@@ -1,0 +1,256 @@
+//! One attempt, from its start to its outcome (docs/delivery.md).
+
+use super::connect;
+use super::failure::Failure;
+use super::guard::Guard;
+use super::line::{Line, Open};
+use super::request::{Prepared, headers_as_sent};
+use super::resolve::Resolver;
+use super::response;
+use super::tls::Tls;
+use super::watch::{Elapsed, Quiet, Watch};
+use super::wire::{Heard, Stream, Wire};
+use super::{Destination, Message, Outcome};
+use crate::clock::Clock;
+use crate::limits;
+use crate::model::{Phase, Reason, Scheme, Timings};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use hyper::body::{Body, Incoming};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a client is made of.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// What may be connected to.
+    pub guard: Guard,
+    /// How names become addresses.
+    pub resolver: Arc<dyn Resolver>,
+    /// How receivers are authenticated.
+    pub tls: Tls,
+    /// How long an unused connection is kept at most.
+    pub keep_alive: Duration,
+    /// For `webhook-timestamp` and dates in `Retry-After`.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Makes attempts. Holds no connections: these belong to [`Line`]s.
+#[derive(Debug, Clone)]
+pub struct Client {
+    config: ClientConfig,
+}
+
+impl Client {
+    /// A client of these parts.
+    pub fn new(config: ClientConfig) -> Self {
+        Self { config }
+    }
+
+    /// Makes one attempt over this line. It ends at the destination's timeout at the latest, and always with an
+    /// outcome. `quiet` is called once if the receiver has been silent for its time; the attempt goes on.
+    ///
+    /// A request that was certainly not processed, because the kept connection turned out to be closed, is sent again
+    /// once on a fresh one within the same attempt. Dropping the future closes the connection.
+    pub async fn attempt(
+        &self,
+        line: &mut Line,
+        destination: &Destination,
+        message: &Message,
+        quiet: Quiet<'_>,
+    ) -> Outcome {
+        let started = Instant::now();
+        let mut seen = Seen::default();
+        if let Err(failure) = line.turn_to(destination, started) {
+            return seen.into_outcome(started, String::new(), Err(failure));
+        }
+        let Line { prepared: Some(prepared), open, timer } = line else {
+            return seen.into_outcome(started, String::new(), Err(Failure::new(Reason::CannotSend, "")));
+        };
+        let headers = prepared.headers(message, self.config.clock.now());
+        let sent = headers_as_sent(&headers);
+        let quiet = Quiet { after: quiet.after, call: &mut *quiet.call };
+        let watch = Watch::start(timer, started, destination.timeout, quiet);
+        let mut attempt = Attempt { client: self, prepared, watch, started, seen: &mut seen };
+        let ended = attempt.run(open, headers, &message.body).await;
+        seen.into_outcome(started, sent, ended)
+    }
+}
+
+/// What was seen of a response, complete or not.
+#[derive(Debug, Default)]
+struct Seen {
+    timings: Timings,
+    status: Option<StatusCode>,
+    headers: String,
+    retry_after: Option<Duration>,
+    body: BytesMut,
+    body_bytes: usize,
+}
+
+impl Seen {
+    fn into_outcome(self, started: Instant, request_headers: String, ended: Result<StatusCode, Failure>) -> Outcome {
+        let (status, reason, mut detail) = match ended {
+            Ok(status) => (status.as_u16(), response::classify(status), String::new()),
+            Err(Failure { reason: Reason::TimedOut, detail }) => (408, Reason::TimedOut, detail),
+            Err(Failure { reason, detail }) => (0, reason, detail),
+        };
+        if let (false, Some(status)) = (reason.answered(), self.status) {
+            detail = format!("{detail} (status {}, {} bytes of the body)", status.as_u16(), self.body_bytes);
+        }
+        Outcome {
+            status,
+            reason,
+            detail,
+            retry_after: self.retry_after.filter(|_| reason.answered()),
+            timings: Timings { total_us: micros(started.elapsed()), ..self.timings },
+            request_headers,
+            response_headers: self.headers,
+            response_cut: self.body_bytes > self.body.len(),
+            response_body: self.body.freeze(),
+        }
+    }
+
+    fn take(&mut self, data: &[u8]) {
+        let room = limits::RESPONSE_KEPT_BYTES - self.body.len();
+        self.body.extend_from_slice(&data[..data.len().min(room)]);
+        self.body_bytes += data.len();
+    }
+}
+
+/// Why an exchange over a connection gave no response.
+enum Broken {
+    /// The receiver had closed the connection before it was used: nothing of a response came.
+    Stale(Failure),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl Broken {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Stale(failure) | Self::Failed(failure) => failure,
+        }
+    }
+}
+
+/// One attempt under way.
+struct Attempt<'a> {
+    client: &'a Client,
+    prepared: &'a Prepared,
+    watch: Watch<'a>,
+    started: Instant,
+    seen: &'a mut Seen,
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self, kept: &mut Option<Open>, headers: HeaderMap, body: &Bytes) -> Result<StatusCode, Failure> {
+        if let Some(open) = kept.take() {
+            match self.exchange(open, headers.clone(), body, kept).await {
+                Err(Broken::Stale(_)) => {}
+                Err(Broken::Failed(failure)) => return Err(failure),
+                Ok(status) => return Ok(status),
+            }
+        }
+        let open = self.connect().await?;
+        self.exchange(open, headers, body, kept).await.map_err(Broken::into_failure)
+    }
+
+    /// Resolves, judges, connects, shakes hands.
+    async fn connect(&mut self) -> Result<Open, Failure> {
+        let ClientConfig { guard, resolver, tls, .. } = &self.client.config;
+        let endpoint = &self.prepared.destination.endpoint;
+        let addresses = self.part(Phase::Dns, connect::addresses(&**resolver, guard, &endpoint.host)).await?;
+        if endpoint.host.parse::<std::net::IpAddr>().is_err() {
+            self.seen.timings.dns_us = Some(micros(self.started.elapsed()));
+        }
+        let tcp = self.part(Phase::Connect, connect::tcp(&addresses, endpoint.port)).await?;
+        self.seen.timings.connect_us = Some(micros(self.started.elapsed()));
+        let stream = match endpoint.scheme {
+            Scheme::Http => Stream::Plain(tcp),
+            Scheme::Https => {
+                let stream = self.part(Phase::Tls, tls.connect(&endpoint.host, tcp)).await?;
+                self.seen.timings.tls_us = Some(micros(self.started.elapsed()));
+                Stream::Tls(Box::new(stream))
+            }
+        };
+        let heard = Heard::new();
+        let open = Open::new(Wire::new(stream, heard.clone()), heard).await;
+        open.map_err(|error| Failure::from_hyper(&error, Phase::FirstByte, &endpoint.host))
+    }
+
+    /// A part of the attempt during which no response can come.
+    async fn part<T>(&mut self, phase: Phase, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let timeout = self.prepared.destination.timeout;
+        self.watch.over(None, work).await.unwrap_or_else(|Elapsed| Err(Failure::timed_out(phase, timeout)))
+    }
+
+    /// Sends the request, reads the response, and puts the connection into `kept` if it can be used again.
+    async fn exchange(
+        &mut self,
+        mut open: Open,
+        headers: HeaderMap,
+        body: &Bytes,
+        kept: &mut Option<Open>,
+    ) -> Result<StatusCode, Broken> {
+        let request = self.prepared.request(headers, body.clone());
+        let heard = open.heard.clone();
+        let answered = self.watch.over(Some(&heard), open.send(request)).await;
+        self.seen.timings.first_byte_us = heard.at().map(|at| micros(at.duration_since(self.started)));
+        let response = match answered {
+            Err(Elapsed) => return Err(Broken::Failed(self.timed_out(Phase::FirstByte))),
+            Ok(Err(failed)) => return Err(self.broken(failed.into_error(), &heard)),
+            Ok(Ok(response)) => response,
+        };
+        let (head, mut incoming) = response.into_parts();
+        self.seen.status = Some(head.status);
+        self.seen.headers = response::headers_as_text(&head.headers);
+        self.seen.retry_after = response::retry_after(head.status, &head.headers, self.client.config.clock.now());
+        if self.read(&mut open, &mut incoming).await.map_err(Broken::Failed)? {
+            let said = response::keep_alive(&head.headers).map(|s| s.saturating_sub(Duration::from_secs(1)));
+            let unused = self.client.config.keep_alive;
+            *kept = open.keep(said.map_or(unused, |said| said.min(unused)));
+        }
+        Ok(head.status)
+    }
+
+    /// Reads the body; false when it was longer than what is read, so that the connection cannot be used again.
+    async fn read(&mut self, open: &mut Open, body: &mut Incoming) -> Result<bool, Failure> {
+        let heard = open.heard.clone();
+        while !body.is_end_stream() {
+            let frame = match self.watch.over(Some(&heard), open.next_frame(body)).await {
+                Err(Elapsed) => return Err(self.timed_out(Phase::Body)),
+                Ok(None) => break,
+                Ok(Some(Err(error))) => return Err(Failure::from_hyper(&error, Phase::Body, self.host())),
+                Ok(Some(Ok(frame))) => frame,
+            };
+            if let Some(data) = frame.data_ref() {
+                self.seen.take(data);
+            }
+            if self.seen.body_bytes >= limits::RESPONSE_READ_BYTES {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn timed_out(&self, phase: Phase) -> Failure {
+        Failure::timed_out(phase, self.prepared.destination.timeout)
+    }
+
+    fn host(&self) -> &str {
+        &self.prepared.destination.endpoint.host
+    }
+
+    fn broken(&self, error: hyper::Error, heard: &Heard) -> Broken {
+        let failure = Failure::from_hyper(&error, Phase::FirstByte, self.host());
+        let stale = heard.at().is_none() && failure.reason == Reason::ConnectionClosed;
+        if stale { Broken::Stale(failure) } else { Broken::Failed(failure) }
+    }
+}
+
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}

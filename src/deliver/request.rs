@@ -1,0 +1,121 @@
+//! The request as it leaves (docs/delivery.md): headers in their order and spelling, signed over the body as sent.
+
+use super::sign::Signer;
+use super::{Destination, Message};
+use crate::deliver::failure::Failure;
+use crate::model::{Reason, UnixMs};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+
+/// The name of the page's signature header.
+const BODY_SIGNATURE: HeaderName = HeaderName::from_static("x-pendo-signature");
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("Fanfare/", env!("CARGO_PKG_VERSION")));
+
+/// What requests to one destination have in common, made once per line and destination.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) destination: Destination,
+    uri: Uri,
+    host: HeaderValue,
+    signer: Signer,
+}
+
+impl Prepared {
+    pub(super) fn new(destination: &Destination) -> Result<Self, Failure> {
+        let endpoint = &destination.endpoint;
+        let cannot = |what: &str| Failure::new(Reason::CannotSend, format!("the URL's {what} cannot be sent"));
+        let uri = Uri::try_from(&endpoint.path_and_query).map_err(|_| cannot("path or query"))?;
+        // Uri takes more than a path; what is not a path as it stands would be written differently.
+        if uri.authority().is_some() || uri.path_and_query().is_none_or(|kept| *kept != *endpoint.path_and_query) {
+            return Err(cannot("path or query"));
+        }
+        let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| cannot("host"))?;
+        let signer = Signer::new(destination.secret.as_ref(), &destination.signing_keys);
+        Ok(Self { destination: destination.clone(), uri, host, signer })
+    }
+
+    /// The headers of one attempt. Their order is the order on the wire.
+    pub(super) fn headers(&self, message: &Message, now: UnixMs) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(HOST, self.host.clone());
+        headers.insert(CONTENT_TYPE, JSON);
+        if let Some(signature) = self.signer.body_signature(&message.body) {
+            headers.insert(BODY_SIGNATURE, signature);
+        }
+        let timestamp = now.seconds().to_string();
+        if let Some(signature) = self.signer.standard_signatures(&message.unique_id, &timestamp, &message.body)
+            && let Ok(id) = HeaderValue::from_str(&message.unique_id)
+            && let Ok(timestamp) = HeaderValue::from_str(&timestamp)
+        {
+            headers.insert(ID, id);
+            headers.insert(TIMESTAMP, timestamp);
+            headers.insert(SIGNATURE, signature);
+        }
+        headers.insert(USER_AGENT, AGENT);
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(message.body.len()));
+        headers
+    }
+
+    pub(super) fn request(&self, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+/// Headers as text, spelled as hyper sends them: each word of a name begins with a capital letter.
+pub(super) fn headers_as_sent(headers: &HeaderMap) -> String {
+    let mut text = String::with_capacity(512);
+    for (name, value) in headers {
+        let mut capital = true;
+        text.extend(name.as_str().chars().map(|c| {
+            let written = if capital { c.to_ascii_uppercase() } else { c };
+            capital = c == '-';
+            written
+        }));
+        text.push_str(": ");
+        text.push_str(value.to_str().unwrap_or_default());
+        text.push_str("\r\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Endpoint;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn prepared(endpoint: Endpoint) -> Result<Prepared, Failure> {
+        Prepared::new(&Destination { endpoint, secret: None, signing_keys: vec![], timeout: Duration::from_secs(1) })
+    }
+
+    proptest! {
+        /// Whatever may be saved can be sent, byte for byte.
+        #[test]
+        fn every_endpoint_can_be_sent_as_entered(path in "(/|\\?)?[!-~]{0,40}", host in "[a-zA-Z0-9._-]{1,20}") {
+            if let Ok(endpoint) = Endpoint::parse(&format!("http://{host}:8080{path}")) {
+                let expected = endpoint.path_and_query.clone();
+                prop_assert_eq!(&prepared(endpoint).unwrap().uri.to_string(), &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn paths_that_look_like_something_else_stay_paths() {
+        for path in ["//evil.example/x", "/http://h/", "/*", "/?", "/??", "//", "/a?b?c", "/%zz", "/\"{|}'"] {
+            let endpoint = Endpoint::parse(&format!("http://h{path}")).unwrap();
+            assert_eq!(prepared(endpoint).unwrap().uri.to_string(), path);
+        }
+    }
+}
