@@ -123,8 +123,19 @@ pub struct LaneMark {
     pub webhook: WebhookId,
     /// The next position to look at, for a lane that has fallen behind; `None` at the head.
     pub next: Option<Position>,
-    /// Events before `next` (or the head) whose first attempt has not ended, queued or in flight.
+    /// Events before `next` (or the head) whose first attempt has not ended.
     pub open: Vec<Position>,
+    /// How many of its events are known to wait from `next` on, and the bytes of their bodies.
+    pub behind: Backlog,
+}
+
+/// Events that wait for their first attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Backlog {
+    /// How many.
+    pub events: u64,
+    /// The bytes of their bodies.
+    pub bytes: u64,
 }
 
 /// An NPS rating that waits for its reason, durably.

@@ -1,0 +1,68 @@
+//! Reading the journal for a lane that has fallen behind.
+
+use super::cell::LaneCell;
+use super::job::Event;
+use super::lane::ReadPlan;
+use super::scheduler::Scheduler;
+use crate::journal::{Journal, ReadError};
+use crate::limits;
+use crate::model::{Entry, Position};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a lane waits before it reads again what could not be read.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Reads in a thread of its own, then hands over what was read.
+pub fn spawn_read(scheduler: Arc<Scheduler>, cell: Arc<LaneCell>, plan: ReadPlan) {
+    let workers = scheduler.workers.clone();
+    workers.spawn_blocking(move || {
+        let read = read(scheduler.parts.journal.as_ref(), &plan);
+        let now = scheduler.parts.clock.now();
+        let mut state = cell.state.lock();
+        match read {
+            Ok(read) => {
+                let refused = read.events.into_iter().find_map(|event| {
+                    let position = event.position;
+                    (!state.lane.take_read(Arc::new(event), now)).then_some(position)
+                });
+                state.lane.read_done(refused.unwrap_or(read.next), scheduler.feeding());
+            }
+            Err(error) => {
+                state.lane.read_done(plan.from, scheduler.feeding());
+                if let ReadError::Gone { oldest, .. } = error {
+                    state.lane.lost_until(oldest);
+                } else {
+                    // A damaged journal is never skipped by guessing: the lane waits for the operator.
+                    tracing::error!(webhook = %cell.webhook, %error, "a lane cannot read its backlog");
+                    scheduler.look_again_at(&cell, now.after(READ_AGAIN_AFTER));
+                    return;
+                }
+            }
+        }
+        scheduler.top_up(&cell, &mut state);
+        scheduler.wrap_up(&cell, state);
+    });
+}
+
+struct Read {
+    events: Vec<Event>,
+    next: Position,
+}
+
+/// Reads until the plan's room is filled or one read's worth was looked at.
+fn read(journal: &dyn Journal, plan: &ReadPlan) -> Result<Read, ReadError> {
+    let chunk = journal.read(plan.from, limits::JOURNAL_READ_BYTES)?;
+    let mut events = Vec::new();
+    for entry in chunk.entries() {
+        let (position, entry) = entry?;
+        let Entry::Event(entry) = entry else { continue };
+        if entry.withheld.is_none() && plan.wants(position, entry.subscription, entry.kind) {
+            if events.len() == plan.room {
+                return Ok(Read { events, next: position });
+            }
+            events.push(Event::from_entry(position, &entry));
+        }
+    }
+    Ok(Read { events, next: chunk.next() })
+}

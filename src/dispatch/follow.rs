@@ -1,0 +1,299 @@
+//! Follows the journal and hands each event to the lanes that want it.
+
+use super::cell::LaneCell;
+use super::job::{Event, Waiting};
+use super::lane::{Eras, Lane, Undone};
+use super::matching::Index;
+use super::restart::{Replay, Restart, lanes_at_checkpoint};
+use super::scheduler::{Load, Parts, Scheduler};
+use crate::journal::{Chunk, Group, ReadError};
+use crate::limits;
+use crate::model::{
+    Backlog, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, LaneMark, Position, Redelivery,
+    SubscriptionId, Switch, WebhookId,
+};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How often the lanes' progress is recorded while there is any. What lies behind the last checkpoint is fed again
+/// after a restart, so this bounds what a restart reads.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// The running dispatch: one task that follows the journal, one that minds the time, and the workers.
+pub struct Dispatcher {
+    scheduler: Arc<Scheduler>,
+    applied: watch::Receiver<Position>,
+    stop: CancellationToken,
+    follow: JoinHandle<()>,
+    timer: JoinHandle<()>,
+}
+
+impl Dispatcher {
+    /// Rebuilds the lanes, catches up with the journal, and starts.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the journal cannot be read from the last checkpoint on.
+    pub fn start(parts: Parts, restart: &Restart) -> Result<Self, ReadError> {
+        let scheduler = Scheduler::new(parts);
+        let mut feeder = Feeder::rebuild(Arc::clone(&scheduler), restart)?;
+        feeder.feed_all()?;
+        feeder.end_replay(&restart.waiting);
+        scheduler.release();
+        let stop = CancellationToken::new();
+        let applied = feeder.applied.subscribe();
+        let follow = tokio::spawn(feeder.follow(stop.clone()));
+        let timer = tokio::spawn(mind_the_time(Arc::clone(&scheduler), stop.clone()));
+        Ok(Self { scheduler, applied, stop, follow, timer })
+    }
+
+    /// The last position whose entry every lane knows of.
+    pub fn applied(&self) -> watch::Receiver<Position> {
+        self.applied.clone()
+    }
+
+    /// Numbers for metrics.
+    pub fn load(&self) -> Load {
+        self.scheduler.load()
+    }
+
+    /// The scheduler, for numbers that outlive a borrow of this.
+    pub fn scheduler(&self) -> Arc<Scheduler> {
+        Arc::clone(&self.scheduler)
+    }
+
+    /// Starts nothing new, waits up to `patience` for what is in flight, and records how far the lanes have come. What
+    /// is still in flight then is made again after the next start.
+    pub async fn stop(self, patience: Duration) {
+        self.scheduler.hold();
+        self.scheduler.workers.close();
+        self.scheduler.stopping.cancel();
+        if tokio::time::timeout(patience, self.scheduler.workers.wait()).await.is_err() {
+            let in_flight = self.scheduler.load().in_flight;
+            tracing::warn!(in_flight, "requests still in flight are made again after the next start");
+        }
+        self.stop.cancel();
+        // Both only end by the token; a panic in one of them was logged when it happened.
+        let _ = self.timer.await;
+        let _ = self.follow.await;
+    }
+}
+
+async fn mind_the_time(scheduler: Arc<Scheduler>, stop: CancellationToken) {
+    loop {
+        let due = tokio::select! {
+            due = scheduler.timer.next() => due,
+            () = stop.cancelled() => return,
+        };
+        for cell in due.into_iter().filter_map(|webhook| scheduler.lane(webhook)) {
+            scheduler.look_at(&cell);
+        }
+    }
+}
+
+struct Feeder {
+    scheduler: Arc<Scheduler>,
+    index: Index,
+    fed: Position,
+    applied: watch::Sender<Position>,
+    /// Set while the journal behind the last checkpoint is fed again.
+    replay: Option<Replay>,
+    /// Something other than checkpoints was fed since the last checkpoint.
+    moved: bool,
+    refused: bool,
+}
+
+impl Feeder {
+    fn rebuild(scheduler: Arc<Scheduler>, restart: &Restart) -> Result<Self, ReadError> {
+        let mut replay = Replay::scan(scheduler.parts.journal.as_ref(), restart.head)?;
+        let now = scheduler.parts.clock.now();
+        let mut index = Index::default();
+        for lane in lanes_at_checkpoint(restart, &mut replay, scheduler.lane_limits(), now) {
+            let categories = lane.categories();
+            let cell = LaneCell::new(lane);
+            index.set(&cell, categories);
+            scheduler.add(&cell);
+        }
+        let applied = watch::Sender::new(restart.head);
+        Ok(Self { scheduler, index, fed: restart.head, applied, replay: Some(replay), moved: true, refused: false })
+    }
+
+    async fn follow(mut self, stop: CancellationToken) {
+        let mut durable = self.scheduler.parts.journal.durable();
+        let mut checkpoint = tokio::time::interval(CHECKPOINT_EVERY);
+        loop {
+            tokio::select! {
+                changed = durable.changed() => if changed.is_err() { return },
+                _ = checkpoint.tick() => self.every_second(),
+                () = stop.cancelled() => break,
+            }
+            if let Err(error) = self.feed_all() {
+                // What is damaged is not guessed: nothing behind it is dispatched until the operator has seen to it.
+                tracing::error!(%error, position = %self.fed.next(), "dispatch cannot read the journal");
+                tokio::time::sleep(CHECKPOINT_EVERY).await;
+            }
+        }
+        self.checkpoint();
+    }
+
+    /// Lanes that stood still while the journal refused outcomes are looked at when it takes them again.
+    fn every_second(&mut self) {
+        let refuses = self.scheduler.parts.journal.accepting().is_err();
+        if self.refused && !refuses {
+            self.scheduler.look_at_all();
+        }
+        self.refused = refuses;
+        self.checkpoint();
+    }
+
+    fn feed_all(&mut self) -> Result<(), ReadError> {
+        loop {
+            let from = self.fed.next();
+            let chunk = match self.scheduler.parts.journal.read(from, limits::JOURNAL_READ_BYTES) {
+                Err(ReadError::Gone { oldest, .. }) => {
+                    self.skip_to(oldest);
+                    continue;
+                }
+                chunk => chunk?,
+            };
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            self.feed(&chunk)?;
+        }
+    }
+
+    /// Retention overtook dispatch itself, which only a start on an old copy of the store can bring about.
+    fn skip_to(&mut self, oldest: Position) {
+        tracing::error!(from = %self.fed.next(), to = %oldest, "the journal no longer holds what dispatch had not seen");
+        self.fed = Position(oldest.0 - 1);
+    }
+
+    fn feed(&mut self, chunk: &Chunk) -> Result<(), ReadError> {
+        // Before the first lane is handed anything: a lane that joins meanwhile must know what it may have missed.
+        self.scheduler.feeding.store(chunk.next().0 - 1, Ordering::SeqCst);
+        for entry in chunk.entries() {
+            let (position, entry) = entry?;
+            self.feed_entry(position, &entry);
+            self.fed = position;
+        }
+        self.fed = Position(chunk.next().0 - 1);
+        self.applied.send_replace(self.fed);
+        Ok(())
+    }
+
+    fn feed_entry(&mut self, position: Position, entry: &Entry<'_>) {
+        self.moved |= !matches!(entry, Entry::Checkpoint(_));
+        match entry {
+            Entry::Event(event) if event.withheld.is_none() => self.hand_out(position, event),
+            Entry::Switch(switch) => self.switch(position, switch),
+            Entry::Redelivery(redelivery) => self.redeliver(position, redelivery),
+            _ => {}
+        }
+    }
+
+    fn hand_out(&self, position: Position, entry: &EventEntry<'_>) {
+        let lanes = self.index.lanes(entry.subscription, entry.kind);
+        if lanes.is_empty() {
+            return;
+        }
+        let event = Arc::new(Event::from_entry(position, entry));
+        for cell in lanes {
+            let mut state = cell.state.lock();
+            state.lane.hand(&event, self.scheduler.memory_left());
+            self.scheduler.top_up(cell, &mut state);
+            self.scheduler.wrap_up(cell, state);
+        }
+    }
+
+    fn switch(&mut self, position: Position, switch: &Switch) {
+        match (switch.on, self.scheduler.lane(switch.webhook)) {
+            (true, Some(cell)) => {
+                cell.state.lock().lane.change(position, switch.categories);
+                self.index.set(&cell, switch.categories);
+            }
+            (true, None) => self.open(position, switch),
+            (false, _) => self.close(position, switch.webhook, switch.subscription),
+        }
+    }
+
+    fn open(&mut self, position: Position, switch: &Switch) {
+        let eras = Eras::from([(position, switch.categories)]);
+        let mut lane = Lane::new(switch.webhook, switch.subscription, eras, self.scheduler.lane_limits());
+        if let Some(replay) = &mut self.replay {
+            let (webhook, behind) = (switch.webhook, Backlog::default());
+            let mark = LaneMark { webhook, next: None, open: vec![], behind };
+            lane.resume(&mark, replay.take_settled(webhook), self.scheduler.parts.clock.now());
+        }
+        let cell = LaneCell::new(lane);
+        self.index.set(&cell, switch.categories);
+        self.scheduler.add(&cell);
+    }
+
+    /// Nothing of the webhook starts any more; what had not started is recorded as cancelled.
+    fn close(&mut self, position: Position, webhook: WebhookId, subscription: SubscriptionId) {
+        self.index.remove(subscription, webhook);
+        let Some(cell) = self.scheduler.remove(webhook) else { return };
+        let mut state = cell.state.lock();
+        let undone = state.lane.close();
+        let was_closed = self.replay.as_ref().is_some_and(|replay| replay.was_closed(webhook, position));
+        if !was_closed {
+            self.record_cancelled(webhook, position, undone);
+        }
+    }
+
+    fn record_cancelled(&self, webhook: WebhookId, to: Position, undone: Undone) {
+        let Undone { from, events, .. } = undone;
+        let at = self.scheduler.parts.clock.now();
+        let (why, from, events) = (ClosedWhy::Cancelled, from.unwrap_or(to), Some(events));
+        let closed = Closed { webhook, why, from, to, events, retries: true, at };
+        self.scheduler.parts.journal.record(Group::of(&Entry::Closed(closed)));
+    }
+
+    fn redeliver(&self, position: Position, redelivery: &Redelivery) {
+        if self.replay.is_some() {
+            return; // What is still to be done of these is among the waiting deliveries that were kept.
+        }
+        let Some(cell) = self.scheduler.lane(redelivery.webhook) else {
+            let undone = Undone { from: Some(position), events: 0, waiting: 1 };
+            self.record_cancelled(redelivery.webhook, position, undone);
+            return;
+        };
+        let delivery = DeliveryId { webhook: redelivery.webhook, origin: position };
+        cell.state.lock().lane.wait(Waiting { due: redelivery.at, delivery, event: redelivery.event, attempts: 0 });
+        self.scheduler.look_at(&cell);
+    }
+
+    /// The lanes are where they were; what waits for its time is theirs again.
+    fn end_replay(&mut self, waiting: &[Waiting]) {
+        self.replay = None;
+        self.scheduler.all().iter().for_each(|cell| cell.state.lock().lane.end_replay());
+        for waiting in waiting {
+            if let Some(cell) = self.scheduler.lane(waiting.delivery.webhook) {
+                cell.state.lock().lane.wait(*waiting);
+            }
+        }
+    }
+
+    /// Records how far the lanes have come, if they have.
+    fn checkpoint(&mut self) {
+        let changed = self.scheduler.take_changed();
+        if changed.is_empty() && !self.moved {
+            return;
+        }
+        self.moved = false;
+        let lanes = changed.iter().filter_map(mark).collect();
+        let checkpoint = Checkpoint { head: self.fed, lanes };
+        self.scheduler.parts.journal.record(Group::of(&Entry::Checkpoint(checkpoint)));
+    }
+}
+
+fn mark(cell: &Arc<LaneCell>) -> Option<LaneMark> {
+    let mut state = cell.state.lock();
+    state.listed = false;
+    state.lane.take_dirty();
+    state.lane.is_on().then(|| state.lane.mark())
+}

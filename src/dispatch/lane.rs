@@ -1,0 +1,563 @@
+//! One webhook's lane: what it still has to send, what is in flight, what waits for its time. Pure: time is an
+//! argument, no IO, no locks.
+//!
+//! A lane is *at the head* while it is handed every event as it becomes durable. When it cannot keep up it *falls
+//! behind*: it remembers a position and reads the journal from there. Close to the head again it *joins*: it reads up
+//! to a position from which on it is handed events again.
+//!
+//! A lane whose receiver gives no answer is *narrowed*: it starts one attempt at a time, a probe, until one is answered
+//! (docs/delivery.md, "A receiver that gives no answer").
+
+mod queue;
+
+use self::queue::Queue;
+use super::job::{Event, Job, Waiting};
+use crate::limits;
+use crate::model::{
+    Backlog, CategorySet, DeliveryId, EventKind, LaneMark, Position, SubscriptionId, UnixMs, Verdict, WebhookId,
+};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The shortest pause between two probes; each probe without an answer doubles it.
+const PROBE_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// Which categories are wanted after which position, oldest first. The first era also holds for everything before it: a
+/// lane never looks at what lies before its webhook was switched on.
+pub type Eras = VecDeque<(Position, CategorySet)>;
+
+/// Whether a receiver answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receiver {
+    /// Not known yet: nothing was sent since the lane was made.
+    Unproven,
+    /// The last that was heard of it was an answer.
+    Answering,
+    /// It gives no answer: one probe at a time, the next one with a new event not before `next_at`.
+    Silent { pause: Duration, next_at: UnixMs },
+}
+
+/// Where a lane that is behind reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reading {
+    next: Position,
+    /// Set once the lane has joined: events at or after this position are handed to it.
+    until: Option<Position>,
+}
+
+/// Bounds of one lane.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneLimits {
+    /// Waiting retries at which no new event is attempted.
+    pub waiting: usize,
+    /// The longest pause between probes.
+    pub probe_pause: Duration,
+    /// The oldest event that is still attempted.
+    pub backlog_max_age: Duration,
+    /// The most bytes of bodies that may wait for the lane.
+    pub backlog_max_bytes: u64,
+}
+
+/// What a lane that is behind wants to read.
+#[derive(Debug, Clone)]
+pub struct ReadPlan {
+    /// The first position.
+    pub from: Position,
+    /// How many events it takes at most.
+    pub room: usize,
+    subscription: SubscriptionId,
+    eras: Eras,
+}
+
+impl ReadPlan {
+    /// Whether the lane wants the event at `position`, by the categories in force there.
+    pub fn wants(&self, position: Position, subscription: SubscriptionId, kind: EventKind) -> bool {
+        let era = self.eras.iter().rev().find(|(since, _)| *since < position).or(self.eras.front());
+        self.subscription == subscription && era.is_some_and(|(_, categories)| categories.contains(kind.category()))
+    }
+}
+
+/// Events that fell out of a lane's backlog, as one range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expired {
+    /// First position, inclusive.
+    pub from: Position,
+    /// Last position, inclusive.
+    pub to: Position,
+    /// How many of the lane's events, where it could be counted.
+    pub events: Option<u64>,
+}
+
+/// What a lane that is being closed leaves undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undone {
+    /// The first position that was not attempted; `None` when all were.
+    pub from: Option<Position>,
+    /// How many events, as far as it was counted.
+    pub events: u64,
+    /// How many deliveries waited for their time.
+    pub waiting: u64,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Lane {
+    webhook: WebhookId,
+    subscription: SubscriptionId,
+    limits: LaneLimits,
+    on: bool,
+    eras: Eras,
+    /// Matched events, in order, not yet attempted.
+    queue: Queue,
+    /// Handed over after joining; they follow when reading is done.
+    joined: Queue,
+    reading: Option<Reading>,
+    /// Everything before this was read.
+    handed_from: Position,
+    read_running: bool,
+    /// False once the lane went back behind what the running read started from: its events would leave a hole.
+    read_valid: bool,
+    /// First attempts that are not settled: in flight, or waiting after a restart.
+    open: Vec<Position>,
+    waiting: BinaryHeap<Reverse<Waiting>>,
+    in_flight: usize,
+    receiver: Receiver,
+    probing: bool,
+    /// First attempts that ended before a restart, at or after the position where the lane resumes.
+    settled: HashSet<Position>,
+    /// What the lane left to the journal and has not read yet.
+    behind: Backlog,
+    expired: Vec<Expired>,
+    dirty: bool,
+}
+
+impl Lane {
+    /// A lane at the head. `eras`: from the position after which on which categories are wanted, oldest first.
+    pub fn new(webhook: WebhookId, subscription: SubscriptionId, eras: Eras, limits: LaneLimits) -> Self {
+        Self {
+            webhook,
+            subscription,
+            limits,
+            on: true,
+            eras,
+            queue: Queue::default(),
+            joined: Queue::default(),
+            reading: None,
+            handed_from: Position::ZERO,
+            read_running: false,
+            read_valid: false,
+            open: Vec::new(),
+            waiting: BinaryHeap::new(),
+            in_flight: 0,
+            receiver: Receiver::Unproven,
+            probing: false,
+            settled: HashSet::new(),
+            behind: Backlog::default(),
+            expired: Vec::new(),
+            dirty: true,
+        }
+    }
+
+    /// Which webhook's lane this is.
+    pub fn webhook(&self) -> WebhookId {
+        self.webhook
+    }
+
+    /// What is wanted now.
+    pub fn categories(&self) -> CategorySet {
+        self.eras.back().map_or(CategorySet::All, |(_, categories)| *categories)
+    }
+
+    /// Whether the webhook is still on.
+    pub fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Requests in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Whether the receiver is known to answer: what decides from which share of the total its attempts are taken.
+    pub fn is_answering(&self) -> bool {
+        self.receiver == Receiver::Answering
+    }
+
+    /// Whether the lane starts one probe at a time.
+    pub fn is_narrowed(&self) -> bool {
+        matches!(self.receiver, Receiver::Silent { .. })
+    }
+
+    /// Whether the lane reads the journal.
+    pub fn is_behind(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// Deliveries that wait for their time.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// When the oldest event that waits for its first attempt was accepted, where it is in memory.
+    pub fn oldest_queued(&self) -> Option<UnixMs> {
+        self.queue.events.front().map(|event| event.accepted_at)
+    }
+
+    /// What is known to wait for a first attempt.
+    pub fn backlog(&self) -> Backlog {
+        let queued = self.queue.events.len() + self.joined.events.len();
+        let bytes = self.behind.bytes + self.queued_bytes() as u64;
+        Backlog { events: self.behind.events + queued as u64, bytes }
+    }
+
+    /// Bytes of event bodies that it keeps in memory.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.bytes + self.joined.bytes
+    }
+
+    /// From the position after `since` on, other categories are wanted. A lane at the head has no more use for what
+    /// held before.
+    pub fn change(&mut self, since: Position, categories: CategorySet) {
+        self.eras.push_back((since, categories));
+        self.forget_eras_before(self.mark().next.unwrap_or(since.next()));
+    }
+
+    /// Categories that held only before `resume` decide nothing any more.
+    fn forget_eras_before(&mut self, resume: Position) {
+        while self.eras.len() > 1 && self.eras[1].0 < resume {
+            self.eras.pop_front();
+        }
+    }
+
+    /// Resumes after a restart where `mark` says; of what follows it, the first attempts of `settled` have ended.
+    pub fn resume(&mut self, mark: &LaneMark, settled: HashSet<Position>, now: UnixMs) {
+        self.reading = mark.next.map(|next| Reading { next, until: None });
+        self.behind = mark.behind;
+        for position in mark.open.iter().filter(|position| !settled.contains(position)) {
+            let delivery = DeliveryId { webhook: self.webhook, origin: *position };
+            self.waiting.push(Reverse(Waiting { due: now, delivery, event: *position, attempts: 0 }));
+            self.open.push(*position);
+        }
+        self.settled = settled;
+        self.dirty = true;
+    }
+
+    /// Feeding the journal again after a restart is over. A lane at the head meets none of those events any more.
+    pub fn end_replay(&mut self) {
+        if self.reading.is_none() {
+            self.settled = HashSet::new();
+        }
+    }
+
+    /// A retry or a redelivery that waits.
+    pub fn wait(&mut self, waiting: Waiting) {
+        self.waiting.push(Reverse(waiting));
+    }
+
+    /// Hands over the next event of the journal that the lane wants. The caller hands over in order and skips none.
+    /// Returns false when the lane has no room (or is behind): it will read it from the journal.
+    pub fn hand(&mut self, event: &Arc<Event>, memory_left: bool) -> bool {
+        if event.position < self.handed_from || self.settled.remove(&event.position) {
+            return true;
+        }
+        self.dirty = true;
+        let joined = self.reading.and_then(|reading| reading.until);
+        let room = memory_left && self.queue.events.len() + self.joined.events.len() < self.capacity();
+        match (self.reading, joined) {
+            (None, _) if room => self.queue.push(Arc::clone(event)),
+            (Some(_), Some(until)) if event.position < until => return true,
+            (Some(_), Some(_)) if room => self.joined.push(Arc::clone(event)),
+            _ => {
+                self.fall_behind(event);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A narrowed lane keeps one event in memory: the next probe. The rest waits in the journal.
+    fn capacity(&self) -> usize {
+        if self.is_narrowed() { 1 } else { limits::LANE_QUEUE_EVENTS }
+    }
+
+    /// `event` is the first one that the lane leaves to the journal, or one more of them.
+    fn fall_behind(&mut self, event: &Event) {
+        self.note_behind(1, event.message.body.len());
+        let next = self.reading.map_or(event.position, |reading| reading.next);
+        self.reading = Some(Reading { next, until: None });
+        let joined = std::mem::take(&mut self.joined);
+        self.note_behind(joined.events.len(), joined.bytes);
+    }
+
+    /// That many more events wait in the journal.
+    fn note_behind(&mut self, events: usize, bytes: usize) {
+        self.behind.events += events as u64;
+        self.behind.bytes += bytes as u64;
+    }
+
+    /// What to read next, when the lane is behind and has room for what it would read. Marks the read as running:
+    /// [`Lane::read_done`] must follow.
+    pub fn start_read(&mut self, now: UnixMs) -> Option<ReadPlan> {
+        let reading = self.reading?;
+        let wanted = if self.is_narrowed() {
+            self.queue.events.is_empty() && self.may_probe(now)
+        } else {
+            self.queue.events.len() < limits::LANE_QUEUE_EVENTS / 4 && self.room_for_new()
+        };
+        if !self.on || self.read_running || !wanted {
+            return None;
+        }
+        self.read_running = true;
+        self.read_valid = true;
+        let room = self.capacity() - self.queue.events.len();
+        Some(ReadPlan { from: reading.next, room, subscription: self.subscription, eras: self.eras.clone() })
+    }
+
+    /// Takes an event that was read at `position`; false when there is no room and reading must stop before it.
+    pub fn take_read(&mut self, event: Arc<Event>, now: UnixMs) -> bool {
+        let capacity = self.capacity();
+        let Some(reading) = self.reading.as_mut().filter(|_| self.read_valid) else { return false };
+        let position = event.position;
+        if position < reading.next || reading.until.is_some_and(|until| position >= until) {
+            return reading.until.is_none_or(|until| position < until);
+        }
+        if self.queue.events.len() >= capacity {
+            return false;
+        }
+        reading.next = position.next();
+        self.dirty = true;
+        if self.settled.remove(&position) {
+            return true;
+        }
+        let bytes = event.message.body.len() as u64;
+        let too_much = self.behind.bytes > self.limits.backlog_max_bytes;
+        self.behind.events = self.behind.events.saturating_sub(1);
+        self.behind.bytes = self.behind.bytes.saturating_sub(bytes);
+        if too_much || self.is_too_old(&event, now) {
+            self.expire(position, position, Some(1));
+        } else {
+            self.queue.push(event);
+        }
+        true
+    }
+
+    /// The read is over: everything before `next` was looked at. `feeding` is the last position that lanes at the head
+    /// are being handed; a lane that comes near it joins.
+    pub fn read_done(&mut self, next: Position, feeding: Position) {
+        self.read_running = false;
+        let Some(reading) = self.reading.as_mut().filter(|_| self.read_valid) else { return };
+        let next = reading.until.map_or(next, |until| next.min(until));
+        if next > reading.next {
+            reading.next = next;
+            self.dirty = true;
+        }
+        if reading.until.is_none() && reading.next.plus(4 * limits::LANE_QUEUE_EVENTS as u64) > feeding {
+            // The read may have come further than the hand-over, which then follows from there.
+            reading.until = Some(feeding.next().max(reading.next));
+        }
+        if let Some(until) = reading.until.filter(|until| reading.next >= *until) {
+            self.handed_from = until;
+            self.reading = None;
+            self.settled = HashSet::new();
+            self.behind = Backlog::default();
+            let resume = self.queue.first().unwrap_or(next);
+            self.queue.append(std::mem::take(&mut self.joined));
+            self.forget_eras_before(resume);
+        }
+    }
+
+    /// The journal no longer has what lies before `oldest`.
+    pub fn lost_until(&mut self, oldest: Position) {
+        let Some(reading) = self.reading.as_mut() else { return };
+        if reading.next < oldest {
+            let from = reading.next;
+            reading.next = oldest;
+            self.expire(from, Position(oldest.0 - 1), None);
+        }
+    }
+
+    /// The ranges that fell out of the backlog since the last call.
+    pub fn take_expired(&mut self) -> Vec<Expired> {
+        std::mem::take(&mut self.expired)
+    }
+
+    fn is_too_old(&self, event: &Event, now: UnixMs) -> bool {
+        now.since(event.accepted_at) > self.limits.backlog_max_age
+    }
+
+    fn expire(&mut self, from: Position, to: Position, events: Option<u64>) {
+        self.dirty = true;
+        if let Some(last) = self.expired.last_mut() {
+            last.to = to;
+            last.events = last.events.zip(events).map(|(a, b)| a + b);
+        } else {
+            self.expired.push(Expired { from, to, events });
+        }
+    }
+
+    /// The next attempt to make, if one may be made now. `concurrency` is the webhook's own bound.
+    pub fn take(&mut self, now: UnixMs, concurrency: usize) -> Option<Job> {
+        if !self.can_take(now, concurrency) {
+            return None;
+        }
+        let mut job = self.take_due(now).or_else(|| self.take_new(now))?;
+        job.probe = self.is_narrowed();
+        self.probing = job.probe;
+        self.in_flight += 1;
+        self.dirty = true;
+        Some(job)
+    }
+
+    /// Whether [`Lane::take`] would give something (or find something too old).
+    pub fn can_take(&self, now: UnixMs, concurrency: usize) -> bool {
+        if !self.on || self.in_flight >= concurrency || (self.is_narrowed() && self.probing) {
+            return false;
+        }
+        let due = self.waiting.peek().is_some_and(|Reverse(waiting)| waiting.due <= now);
+        due || (!self.queue.events.is_empty() && self.room_for_new() && self.may_probe(now))
+    }
+
+    fn take_due(&mut self, now: UnixMs) -> Option<Job> {
+        let Reverse(waiting) = *self.waiting.peek()?;
+        if waiting.due > now {
+            return None;
+        }
+        self.waiting.pop();
+        let (delivery, position, attempt) = (waiting.delivery, waiting.event, waiting.attempts + 1);
+        Some(Job { delivery, position, attempt, event: None, probe: false })
+    }
+
+    fn take_new(&mut self, now: UnixMs) -> Option<Job> {
+        if !self.room_for_new() || !self.may_probe(now) {
+            return None;
+        }
+        while let Some(event) = self.queue.pop() {
+            if self.is_too_old(&event, now) {
+                self.expire(event.position, event.position, Some(1));
+                continue;
+            }
+            let delivery = DeliveryId { webhook: self.webhook, origin: event.position };
+            self.open.push(event.position);
+            return Some(Job { delivery, position: event.position, attempt: 1, event: Some(event), probe: false });
+        }
+        None
+    }
+
+    /// What is in flight may come back as a retry, so it counts against the bound too.
+    fn room_for_new(&self) -> bool {
+        self.waiting.len() + self.in_flight < self.limits.waiting
+    }
+
+    fn may_probe(&self, now: UnixMs) -> bool {
+        match self.receiver {
+            Receiver::Silent { next_at, .. } => !self.probing && now >= next_at,
+            Receiver::Unproven | Receiver::Answering => true,
+        }
+    }
+
+    /// An attempt ended. `verdict` is what the retry rules say; returned is what becomes of the delivery, since a lane
+    /// that is off retries nothing. `answered`: `None` when the attempt says nothing about the receiver.
+    pub fn settle(&mut self, job: &Job, verdict: Verdict, answered: Option<bool>, now: UnixMs) -> Verdict {
+        self.in_flight -= 1;
+        self.dirty = true;
+        let is_first = job.attempt == 1 && job.delivery.origin == job.position;
+        if is_first && let Some(index) = self.open.iter().position(|open| *open == job.position) {
+            self.open.swap_remove(index);
+        }
+        match answered {
+            Some(true) => self.receiver = Receiver::Answering,
+            Some(false) => self.narrow(job.probe, now),
+            None => {}
+        }
+        if job.probe {
+            self.probing = false;
+        }
+        match verdict {
+            Verdict::Retry { .. } if !self.on => Verdict::Cancelled,
+            Verdict::Retry { due } => {
+                let (delivery, event) = (job.delivery, job.position);
+                self.waiting.push(Reverse(Waiting { due, delivery, event, attempts: job.attempt }));
+                verdict
+            }
+            Verdict::Delivered | Verdict::Failed | Verdict::Cancelled => verdict,
+        }
+    }
+
+    /// An attempt (a probe or not) had no byte for the quiet time, or ended without an answer.
+    ///
+    /// The attempts that were in flight when the lane narrowed end one by one: they neither lengthen the pause nor keep
+    /// the first probe from starting, or the lane would be without a probe for a whole timeout.
+    pub fn narrow(&mut self, probe: bool, now: UnixMs) {
+        let pause = match self.receiver {
+            Receiver::Silent { .. } if !probe => return,
+            Receiver::Silent { pause, .. } => (pause * 2).min(self.limits.probe_pause),
+            Receiver::Unproven | Receiver::Answering => PROBE_PAUSE_MIN.min(self.limits.probe_pause),
+        };
+        self.receiver = Receiver::Silent { pause, next_at: now.after(pause) };
+        self.leave_queue_to_journal();
+    }
+
+    /// A lane that waits for its receiver keeps no events in memory.
+    fn leave_queue_to_journal(&mut self) {
+        let Some(first) = self.mark().next else { return };
+        self.dirty = true;
+        self.read_valid = false;
+        self.note_behind(self.queue.events.len() + self.joined.events.len(), self.queued_bytes());
+        self.queue = Queue::default();
+        self.joined = Queue::default();
+        self.reading = Some(Reading { next: first, until: None });
+    }
+
+    /// When the lane should be looked at again although nothing happened to it.
+    pub fn next_due(&self) -> Option<UnixMs> {
+        if !self.on || (self.is_narrowed() && self.probing) {
+            return None;
+        }
+        let retry = self.waiting.peek().map(|Reverse(waiting)| waiting.due);
+        let probe = match self.receiver {
+            Receiver::Silent { next_at, .. } if self.has_new() && self.room_for_new() => Some(next_at),
+            _ => None,
+        };
+        retry.into_iter().chain(probe).min()
+    }
+
+    fn has_new(&self) -> bool {
+        self.reading.is_some() || !self.queue.events.is_empty()
+    }
+
+    /// The webhook was turned off or deleted: nothing more starts, what is in flight ends.
+    pub fn close(&mut self) -> Undone {
+        self.on = false;
+        self.dirty = true;
+        let undone =
+            Undone { from: self.mark().next, events: self.backlog().events, waiting: self.waiting.len() as u64 };
+        self.queue = Queue::default();
+        self.joined = Queue::default();
+        self.waiting = BinaryHeap::new();
+        self.reading = None;
+        undone
+    }
+
+    /// How far the lane has come, for a checkpoint.
+    pub fn mark(&self) -> LaneMark {
+        let next = self.queue.first().or(self.reading.map(|reading| reading.next));
+        // What is queued is read again after a restart.
+        let behind = if next.is_some() { self.backlog() } else { Backlog::default() };
+        LaneMark { webhook: self.webhook, next, open: self.open.clone(), behind }
+    }
+
+    /// Whether anything that [`Lane::mark`] shows may have changed since the last call.
+    pub fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Whose events.
+    pub fn subscription(&self) -> SubscriptionId {
+        self.subscription
+    }
+}
+
+#[cfg(test)]
+mod tests;

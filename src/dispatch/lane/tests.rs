@@ -1,0 +1,327 @@
+use super::*;
+use crate::deliver::Message;
+use bytes::Bytes;
+use proptest::prelude::*;
+
+const WEBHOOK: WebhookId = WebhookId(1);
+const SUBSCRIPTION: SubscriptionId = SubscriptionId(1);
+const LIMITS: LaneLimits = LaneLimits {
+    waiting: 1000,
+    probe_pause: Duration::from_secs(30),
+    backlog_max_age: Duration::from_secs(14 * 24 * 3600),
+    backlog_max_bytes: u64::MAX,
+};
+
+fn lane_with(limits: LaneLimits) -> Lane {
+    Lane::new(WEBHOOK, SUBSCRIPTION, Eras::from([(Position::ZERO, CategorySet::All)]), limits)
+}
+
+fn event(position: u64) -> Arc<Event> {
+    Arc::new(Event {
+        position: Position(position),
+        subscription: SUBSCRIPTION,
+        kind: EventKind::TrackEventReceived,
+        accepted_at: UnixMs(0),
+        message: Message { unique_id: String::new(), body: Bytes::from_static(b"{}") },
+    })
+}
+
+fn mark_at(next: u64) -> LaneMark {
+    LaneMark { webhook: WEBHOOK, next: Some(Position(next)), open: vec![], behind: Backlog::default() }
+}
+
+fn retry(due: i64) -> Verdict {
+    Verdict::Retry { due: UnixMs(due) }
+}
+
+fn take(lane: &mut Lane, now: i64) -> Option<(u64, u8)> {
+    lane.take(UnixMs(now), 32).map(|job| (job.position.0, job.attempt))
+}
+
+#[test]
+fn a_lane_at_the_head_sends_what_it_is_handed_in_order_up_to_its_concurrency() {
+    let mut lane = lane_with(LIMITS);
+    (1..=4).for_each(|position| assert!(lane.hand(&event(position), true)));
+    let jobs: Vec<_> = std::iter::from_fn(|| lane.take(UnixMs(0), 3)).collect();
+    assert_eq!(jobs.iter().map(|job| job.position.0).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(
+        lane.mark(),
+        LaneMark {
+            webhook: WEBHOOK,
+            next: Some(Position(4)),
+            open: vec![Position(1), Position(2), Position(3)],
+            behind: Backlog { events: 1, bytes: 2 },
+        }
+    );
+    lane.settle(&jobs[1], Verdict::Delivered, Some(true), UnixMs(0));
+    assert_eq!(take(&mut lane, 0), Some((4, 1)));
+}
+
+#[test]
+fn a_retry_waits_for_its_time_and_goes_before_new_events() {
+    let mut lane = lane_with(LIMITS);
+    (1..=2).for_each(|position| assert!(lane.hand(&event(position), true)));
+    let job = lane.take(UnixMs(0), 1).unwrap();
+    lane.settle(&job, retry(1000), Some(true), UnixMs(0));
+    assert_eq!(lane.next_due(), Some(UnixMs(1000)));
+    let second = lane.take(UnixMs(999), 1).unwrap();
+    assert_eq!(second.position, Position(2));
+    lane.settle(&second, Verdict::Delivered, Some(true), UnixMs(999));
+    assert_eq!(take(&mut lane, 999), None);
+    assert_eq!(take(&mut lane, 1000), Some((1, 2)));
+    assert!(lane.mark().open.is_empty(), "a retry is a row of the store, not an open first attempt");
+}
+
+#[test]
+fn a_receiver_without_an_answer_gets_one_probe_at_a_time_until_one_is_answered() {
+    let mut lane = lane_with(LIMITS);
+    (1..=10).for_each(|position| assert!(lane.hand(&event(position), true)));
+    let first: Vec<_> = (0..3).map(|_| lane.take(UnixMs(0), 32).unwrap()).collect();
+    lane.narrow(false, UnixMs(0));
+    assert!(lane.is_behind(), "what waits is left to the journal");
+    assert_eq!(take(&mut lane, 50), None, "the next new event waits for the pause");
+    lane.settle(&first[0], retry(60), Some(false), UnixMs(50));
+    let probe = lane.take(UnixMs(60), 32).unwrap();
+    assert_eq!((probe.position.0, probe.attempt, probe.probe), (1, 2, true));
+    lane.settle(&first[1], retry(61), Some(false), UnixMs(60));
+    assert_eq!(take(&mut lane, 100), None, "one probe at a time");
+    lane.settle(&probe, retry(5000), Some(false), UnixMs(100));
+    assert_eq!(take(&mut lane, 101), Some((2, 2)), "a retry that is due is a probe too");
+    lane.settle(&first[2], Verdict::Delivered, Some(true), UnixMs(110));
+    assert!(!lane.is_narrowed());
+}
+
+#[test]
+fn the_pause_between_probes_doubles_to_its_bound() {
+    let mut lane = lane_with(LaneLimits { probe_pause: Duration::from_millis(350), ..LIMITS });
+    let mut now = 0;
+    let mut pauses = vec![];
+    for position in 1..=5 {
+        assert!(lane.hand(&event(position), true));
+        let from = now;
+        let job = loop {
+            match lane.take(UnixMs(now), 32) {
+                Some(job) => break job,
+                None => now += 10,
+            }
+        };
+        pauses.push(now - from);
+        lane.settle(&job, Verdict::Failed, Some(false), UnixMs(now));
+    }
+    assert_eq!(pauses, [0, 100, 200, 350, 350]);
+}
+
+#[test]
+fn at_the_bound_of_waiting_retries_no_new_event_is_attempted() {
+    let mut lane = lane_with(LaneLimits { waiting: 2, ..LIMITS });
+    (1..=3).for_each(|position| assert!(lane.hand(&event(position), true)));
+    for _ in 0..2 {
+        let job = lane.take(UnixMs(0), 32).unwrap();
+        lane.settle(&job, retry(100), Some(true), UnixMs(0));
+    }
+    assert_eq!(take(&mut lane, 50), None);
+    assert_eq!(take(&mut lane, 100), Some((1, 2)));
+}
+
+#[test]
+fn a_closed_lane_starts_nothing_and_says_what_it_left() {
+    let mut lane = lane_with(LIMITS);
+    (1..=4).for_each(|position| assert!(lane.hand(&event(position), true)));
+    let in_flight = lane.take(UnixMs(0), 32).unwrap();
+    let waits = lane.take(UnixMs(0), 32).unwrap();
+    lane.settle(&waits, retry(1), Some(true), UnixMs(0));
+    assert_eq!(lane.close(), Undone { from: Some(Position(3)), events: 2, waiting: 1 });
+    assert_eq!(take(&mut lane, 10), None);
+    assert_eq!(lane.settle(&in_flight, retry(9), Some(true), UnixMs(5)), Verdict::Cancelled);
+}
+
+#[test]
+fn what_is_older_than_the_backlog_may_be_expires_as_one_range() {
+    let mut lane = lane_with(LaneLimits { backlog_max_age: Duration::from_millis(100), ..LIMITS });
+    (1..=3).for_each(|position| assert!(lane.hand(&event(position), true)));
+    assert_eq!(take(&mut lane, 101), None);
+    assert_eq!(lane.take_expired(), [Expired { from: Position(1), to: Position(3), events: Some(3) }]);
+}
+
+#[test]
+fn what_the_journal_no_longer_has_expires_uncounted() {
+    let mut lane = lane_with(LIMITS);
+    lane.resume(&mark_at(5), HashSet::new(), UnixMs(0));
+    lane.lost_until(Position(9));
+    assert_eq!(lane.take_expired(), [Expired { from: Position(5), to: Position(8), events: None }]);
+    assert_eq!(lane.mark().next, Some(Position(9)));
+}
+
+#[test]
+fn categories_hold_from_their_position_on_for_a_lane_that_reads_later() {
+    let eras = Eras::from([(Position::ZERO, CategorySet::of([crate::model::Category::TrackEvents]))]);
+    let mut lane = Lane::new(WEBHOOK, SUBSCRIPTION, eras, LIMITS);
+    lane.resume(&mark_at(1), HashSet::new(), UnixMs(0));
+    lane.change(Position(5), CategorySet::of([crate::model::Category::Guides]));
+    let plan = lane.start_read(UnixMs(0)).unwrap();
+    let wants = |position, kind| plan.wants(Position(position), SUBSCRIPTION, kind);
+    assert!(wants(4, EventKind::TrackEventReceived) && !wants(4, EventKind::GuideDisplayed));
+    assert!(!wants(6, EventKind::TrackEventReceived) && wants(6, EventKind::GuideDisplayed));
+    assert!(!plan.wants(Position(6), SubscriptionId(2), EventKind::GuideDisplayed));
+}
+
+/// What the world may do to a lane next.
+#[derive(Debug, Clone)]
+enum Step {
+    Accept(u8),
+    Feed(u8),
+    StartRead,
+    EndRead(u8),
+    Take,
+    Settle(u8, u8),
+    Quiet,
+    Wait(u16),
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => any::<u8>().prop_map(Step::Accept),
+        6 => any::<u8>().prop_map(Step::Feed),
+        4 => Just(Step::StartRead),
+        4 => any::<u8>().prop_map(Step::EndRead),
+        8 => Just(Step::Take),
+        8 => (any::<u8>(), 0..6_u8).prop_map(|(which, how)| Step::Settle(which, how)),
+        1 => Just(Step::Quiet),
+        2 => any::<u16>().prop_map(Step::Wait),
+        1 => Just(Step::Restart),
+    ];
+    proptest::collection::vec(step, 0..400)
+}
+
+/// A journal in which every third position is an event that the lane wants, and a lane that follows it.
+struct World {
+    lane: Lane,
+    durable: u64,
+    fed: u64,
+    now: i64,
+    read: Option<ReadPlan>,
+    in_flight: Vec<Job>,
+    /// First attempts begun, in order, since the last restart.
+    begun: Vec<u64>,
+    done: HashSet<u64>,
+}
+
+impl World {
+    fn new() -> Self {
+        let (read, in_flight, begun, done) = (None, vec![], vec![], HashSet::new());
+        Self { lane: lane_with(LIMITS), durable: 0, fed: 0, now: 0, read, in_flight, begun, done }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Accept(count) => self.durable += u64::from(*count),
+            Step::Feed(count) => self.feed(u64::from(*count)),
+            Step::StartRead => self.read = self.read.take().or_else(|| self.lane.start_read(UnixMs(self.now))),
+            Step::EndRead(length) => self.end_read(u64::from(*length) + 1),
+            Step::Take => self.take(),
+            Step::Settle(which, how) => self.settle(usize::from(*which), *how),
+            Step::Quiet => self.lane.narrow(false, UnixMs(self.now)),
+            Step::Wait(ms) => self.now += i64::from(*ms),
+            Step::Restart => self.restart(),
+        }
+        assert!(self.lane.queued_bytes() <= 2 * limits::LANE_QUEUE_EVENTS * 2);
+    }
+
+    fn feed(&mut self, count: u64) {
+        let from = self.fed;
+        self.fed = self.durable.min(from + count);
+        for position in (from + 1..=self.fed).filter(|position| position % 3 == 0) {
+            self.lane.hand(&event(position), true);
+        }
+    }
+
+    fn end_read(&mut self, length: u64) {
+        let Some(plan) = self.read.take() else { return };
+        let end = (plan.from.0 + length).min(self.durable + 1).max(plan.from.0);
+        let wanted = (plan.from.0..end).filter(|position| position % 3 == 0);
+        let refused = wanted.clone().take(plan.room).find(|at| !self.lane.take_read(event(*at), UnixMs(self.now)));
+        let next = refused.or(wanted.clone().nth(plan.room)).unwrap_or(end);
+        self.lane.read_done(Position(next), Position(self.fed));
+    }
+
+    fn take(&mut self) {
+        if let Some(job) = self.lane.take(UnixMs(self.now), 4) {
+            if job.attempt == 1 && job.event.is_some() {
+                self.begun.push(job.position.0);
+            }
+            self.in_flight.push(job);
+        }
+    }
+
+    fn settle(&mut self, which: usize, how: u8) {
+        if self.in_flight.is_empty() {
+            return;
+        }
+        let job = self.in_flight.swap_remove(which % self.in_flight.len());
+        let (verdict, answered) = match how {
+            0 => (retry(self.now + 50), Some(true)),
+            1 => (retry(self.now + 50), Some(false)),
+            2 => (Verdict::Failed, None),
+            _ => (Verdict::Delivered, Some(true)),
+        };
+        if !matches!(verdict, Verdict::Retry { .. }) {
+            assert!(self.done.insert(job.position.0), "{} ended twice", job.position);
+        }
+        self.lane.settle(&job, verdict, answered, UnixMs(self.now));
+    }
+
+    /// A checkpoint, a crash at once, and a start from it; waiting retries are rows of the store.
+    fn restart(&mut self) {
+        let mark = self.lane.mark();
+        let waiting: Vec<_> = self.lane.waiting.iter().map(|Reverse(waiting)| *waiting).collect();
+        let retried = self.in_flight.iter().filter(|job| job.attempt > 1);
+        let retried: Vec<_> = retried
+            .map(|job| Waiting {
+                due: UnixMs(self.now),
+                delivery: job.delivery,
+                event: job.position,
+                attempts: job.attempt - 1,
+            })
+            .collect();
+        self.lane = lane_with(LIMITS);
+        self.lane.resume(&mark, HashSet::new(), UnixMs(self.now));
+        waiting.iter().filter(|w| w.attempts > 0).chain(&retried).for_each(|w| self.lane.wait(*w));
+        self.read = None;
+        self.in_flight.clear();
+        self.begun.clear();
+    }
+
+    fn finish(&mut self) {
+        for _ in 0..20_000 {
+            let idle = self.in_flight.is_empty() && self.lane.waiting() == 0 && !self.lane.has_new();
+            if idle && self.fed == self.durable {
+                return;
+            }
+            self.feed(200);
+            self.step(&Step::StartRead);
+            self.end_read(200);
+            self.take();
+            self.settle(0, 5);
+            self.now += 1000;
+        }
+        panic!("the lane stands still: {:?}", self.lane);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Whatever happens, each event is attempted for the first time in order and once, and reaches its end.
+    #[test]
+    fn every_event_reaches_its_end_and_begins_in_order(steps in steps()) {
+        let mut world = World::new();
+        for step in &steps {
+            world.step(step);
+            prop_assert!(world.begun.is_sorted_by(|a, b| a < b), "{:?}", world.begun);
+        }
+        world.finish();
+        let wanted: HashSet<u64> = (1..=world.durable).filter(|position| position % 3 == 0).collect();
+        prop_assert_eq!(&world.done, &wanted);
+    }
+}

@@ -1,0 +1,118 @@
+//! What dispatch knows after a restart, and how lanes are rebuilt from it.
+//!
+//! A checkpoint says how far every lane had come at its `head`. What the journal holds behind it is fed again, by the
+//! same code as ever; the first attempts that ended meanwhile are known from their outcomes and skipped. So after a
+//! crash exactly those attempts are made again whose outcome was not durable.
+
+use super::job::Waiting;
+use super::lane::{Eras, Lane, LaneLimits};
+use crate::journal::{Journal, ReadError};
+use crate::limits;
+use crate::model::{Entry, LaneMark, Position, SubscriptionId, Switch, UnixMs, WebhookId};
+use std::collections::{HashMap, HashSet};
+
+/// What was kept.
+#[derive(Debug, Default)]
+pub struct Restart {
+    /// The last checkpoint's head; zero when there was none.
+    pub head: Position,
+    /// Each lane's newest mark.
+    pub marks: Vec<LaneMark>,
+    /// Every switch of every webhook that may still matter, oldest first.
+    pub switches: Vec<(Position, Switch)>,
+    /// The deliveries that wait for their time, as of the last durable position.
+    pub waiting: Vec<Waiting>,
+}
+
+/// What the journal holds behind the checkpoint, as far as feeding it again must know.
+#[derive(Debug, Default)]
+pub struct Replay {
+    /// Up to here the journal is fed again.
+    pub until: Position,
+    /// First attempts that ended.
+    settled: HashMap<WebhookId, HashSet<Position>>,
+    /// Webhooks whose switching off (at this position) was carried out.
+    closed: HashSet<(WebhookId, Position)>,
+}
+
+impl Replay {
+    /// Looks through the journal behind `head`.
+    ///
+    /// # Errors
+    /// [`ReadError`], also when the journal no longer reaches back to `head`.
+    pub fn scan(journal: &dyn Journal, head: Position) -> Result<Self, ReadError> {
+        let mut replay = Self { until: *journal.durable().borrow(), ..Self::default() };
+        let mut next = head.next().max(journal.oldest());
+        loop {
+            let chunk = journal.read(next, limits::JOURNAL_READ_BYTES)?;
+            if chunk.is_empty() || next > replay.until {
+                return Ok(replay);
+            }
+            for entry in chunk.entries() {
+                let (_, entry) = entry?;
+                replay.note(&entry);
+            }
+            next = chunk.next();
+        }
+    }
+
+    fn note(&mut self, entry: &Entry<'_>) {
+        match entry {
+            Entry::Outcome(outcome) if outcome.attempt == 1 && outcome.delivery.origin == outcome.event => {
+                self.settled.entry(outcome.delivery.webhook).or_default().insert(outcome.event);
+            }
+            Entry::Closed(closed) => {
+                self.closed.insert((closed.webhook, closed.to));
+            }
+            _ => {}
+        }
+    }
+
+    /// The webhook's first attempts that ended.
+    pub fn take_settled(&mut self, webhook: WebhookId) -> HashSet<Position> {
+        self.settled.remove(&webhook).unwrap_or_default()
+    }
+
+    /// Whether the webhook's switching off at `position` was carried out before the restart.
+    pub fn was_closed(&self, webhook: WebhookId, position: Position) -> bool {
+        self.closed.contains(&(webhook, position))
+    }
+}
+
+/// The lanes as they stood at the checkpoint.
+pub fn lanes_at_checkpoint(restart: &Restart, replay: &mut Replay, limits: LaneLimits, now: UnixMs) -> Vec<Lane> {
+    let marks: HashMap<_, _> = restart.marks.iter().map(|mark| (mark.webhook, mark)).collect();
+    let on = eras_at(&restart.switches, restart.head);
+    on.into_iter()
+        .map(|(webhook, (subscription, eras))| {
+            let since = eras.front().map_or(Position::ZERO, |(since, _)| *since);
+            let mut lane = Lane::new(webhook, subscription, eras, limits);
+            let mark = mark_since(since, marks.get(&webhook).copied(), webhook);
+            lane.resume(&mark, replay.take_settled(webhook), now);
+            lane
+        })
+        .collect()
+}
+
+/// A mark from before the webhook was last switched on must not bring back what was cancelled.
+fn mark_since(since: Position, mark: Option<&LaneMark>, webhook: WebhookId) -> LaneMark {
+    let open = mark.into_iter().flat_map(|mark| mark.open.iter().copied()).filter(|open| *open > since).collect();
+    let next = mark.and_then(|mark| mark.next).map(|next| next.max(since.next()));
+    LaneMark { webhook, next, open, behind: mark.map(|mark| mark.behind).unwrap_or_default() }
+}
+
+type OnAt = HashMap<WebhookId, (SubscriptionId, Eras)>;
+
+/// The webhooks that were on at `head`, with their eras since they were switched on.
+fn eras_at(switches: &[(Position, Switch)], head: Position) -> OnAt {
+    let mut on = OnAt::new();
+    for (position, switch) in switches.iter().filter(|(position, _)| *position <= head) {
+        if switch.on {
+            let lane = on.entry(switch.webhook).or_insert_with(|| (switch.subscription, Eras::new()));
+            lane.1.push_back((*position, switch.categories));
+        } else {
+            on.remove(&switch.webhook);
+        }
+    }
+    on
+}

@@ -1,0 +1,440 @@
+//! The loop around the lanes: gives their jobs to workers, within the budget, and what came of them back.
+//!
+//! Locks are taken in this order: a lane's, then the budget's, the timer's or the journal's. No two lanes' locks are
+//! ever held together.
+
+use super::backlog;
+use super::budget::{Budget, Share};
+use super::cell::{CellState, LaneCell, Slot};
+use super::job::Job;
+use super::lane::{Expired, LaneLimits};
+use super::retry::RetryRules;
+use super::timer::Timer;
+use super::worker;
+use crate::catalog::{Snapshot, Webhook};
+use crate::clock::{Clock, Random};
+use crate::config::DispatchSettings;
+use crate::deliver::{self, Outcome};
+use crate::journal::{AppendError, Group, Journal};
+use crate::limits;
+use crate::model::{Closed, ClosedWhy, Entry, Position, Reason, UnixMs, Verdict, WebhookId};
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What dispatch needs of the rest.
+pub struct Parts {
+    /// Where events come from and outcomes go to.
+    pub journal: Arc<dyn Journal>,
+    /// Makes the requests.
+    pub client: Arc<deliver::Client>,
+    /// What is configured now.
+    pub catalog: Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For jitter.
+    pub random: Arc<dyn Random>,
+    /// The bounds and delays.
+    pub settings: DispatchSettings,
+}
+
+/// All lanes, and what they share. See the module's documentation.
+pub struct Scheduler {
+    pub(super) parts: Parts,
+    pub(super) rules: RetryRules,
+    pub(super) timer: Timer,
+    /// The last position that lanes at the head are being handed, set before the first of them is.
+    pub(super) feeding: AtomicU64,
+    pub(super) workers: TaskTracker,
+    /// Parked workers end.
+    pub(super) stopping: CancellationToken,
+    lanes: RwLock<HashMap<WebhookId, Arc<LaneCell>>>,
+    budget: Mutex<Budget>,
+    queued_bytes: AtomicUsize,
+    parked: AtomicUsize,
+    changed: Mutex<Vec<Arc<LaneCell>>>,
+    /// Nothing new starts: during a restart's catching-up, and when stopping.
+    held: AtomicBool,
+}
+
+/// Numbers for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Webhooks that are on.
+    pub lanes: usize,
+    /// Lanes that read the journal.
+    pub behind: usize,
+    /// Lanes that start one probe at a time.
+    pub narrowed: usize,
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// Deliveries that wait for a retry.
+    pub waiting: usize,
+    /// Bytes of event bodies in the lanes' queues, counted once per lane.
+    pub queued_bytes: usize,
+    /// When the oldest event waiting in memory was accepted.
+    pub oldest: Option<UnixMs>,
+}
+
+impl Scheduler {
+    /// A scheduler without lanes that starts nothing until [`Scheduler::release`].
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let settings = &parts.settings;
+        Arc::new(Self {
+            rules: RetryRules {
+                delays: settings.retry_delays.clone(),
+                jitter: settings.retry_jitter,
+                retry_no_answer: settings.retry_no_answer,
+            },
+            timer: Timer::new(Arc::clone(&parts.clock)),
+            feeding: AtomicU64::new(0),
+            workers: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            lanes: RwLock::new(HashMap::new()),
+            budget: Mutex::new(Budget::new(settings.concurrency_total)),
+            queued_bytes: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
+            changed: Mutex::new(Vec::new()),
+            held: AtomicBool::new(true),
+            parts,
+        })
+    }
+
+    /// The bounds of a lane.
+    pub(super) fn lane_limits(&self) -> LaneLimits {
+        let settings = &self.parts.settings;
+        LaneLimits {
+            waiting: settings.waiting_retries,
+            probe_pause: settings.probe_pause,
+            backlog_max_age: settings.backlog_max_age,
+            backlog_max_bytes: settings.backlog_max_bytes,
+        }
+    }
+
+    /// The lane of a webhook that is on.
+    pub(super) fn lane(&self, webhook: WebhookId) -> Option<Arc<LaneCell>> {
+        self.lanes.read().get(&webhook).cloned()
+    }
+
+    /// Every lane.
+    pub(super) fn all(&self) -> Vec<Arc<LaneCell>> {
+        self.lanes.read().values().cloned().collect()
+    }
+
+    /// Adds a lane, or replaces a closed one.
+    pub(super) fn add(&self, cell: &Arc<LaneCell>) {
+        self.lanes.write().insert(cell.webhook, Arc::clone(cell));
+        self.note(cell, &mut cell.state.lock());
+    }
+
+    /// Takes a lane out; its requests in flight end by themselves.
+    pub(super) fn remove(&self, webhook: WebhookId) -> Option<Arc<LaneCell>> {
+        self.lanes.write().remove(&webhook)
+    }
+
+    /// Nothing new starts from now on.
+    pub(super) fn hold(&self) {
+        self.held.store(true, Ordering::SeqCst);
+    }
+
+    /// Lanes start what is due.
+    pub(super) fn release(self: &Arc<Self>) {
+        self.held.store(false, Ordering::SeqCst);
+        self.look_at_all();
+    }
+
+    /// Looks at every lane: after a start, and when the journal takes outcomes again.
+    pub(super) fn look_at_all(self: &Arc<Self>) {
+        self.all().iter().for_each(|cell| self.look_at(cell));
+    }
+
+    /// Whether event bodies may be kept for one more lane.
+    pub(super) fn memory_left(&self) -> bool {
+        self.queued_bytes.load(Ordering::Relaxed) < limits::LANE_QUEUES_BYTES
+    }
+
+    /// Starts what a lane may start now.
+    pub(super) fn look_at(self: &Arc<Self>, cell: &Arc<LaneCell>) {
+        let mut state = cell.state.lock();
+        state.alarm = None;
+        self.top_up(cell, &mut state);
+        self.wrap_up(cell, state);
+    }
+
+    /// Gives jobs to workers as long as the lane has some and the budget allows.
+    pub(super) fn top_up(self: &Arc<Self>, cell: &Arc<LaneCell>, state: &mut CellState) {
+        if self.is_held() {
+            return;
+        }
+        let now = self.parts.clock.now();
+        let Some(webhook) = self.webhook(cell.webhook) else { return };
+        let concurrency = webhook.concurrency as usize;
+        while !state.queued && state.lane.can_take(now, concurrency) {
+            let mut budget = self.budget.lock();
+            let held = state.lane.in_flight();
+            if !budget.take(state.share, held) {
+                if held == 0 {
+                    budget.queue(state.share, cell.webhook);
+                    state.queued = true;
+                }
+                return;
+            }
+            drop(budget);
+            match state.lane.take(now, concurrency) {
+                Some(job) => self.employ(cell, state, job),
+                None => self.budget.lock().give_back(state.share),
+            }
+        }
+    }
+
+    /// Nothing starts while what became of it could not be recorded.
+    fn is_held(&self) -> bool {
+        self.held.load(Ordering::SeqCst)
+            || matches!(self.parts.journal.accepting(), Err(AppendError::Full | AppendError::Failing(_)))
+    }
+
+    /// A parked worker has a connection open; the one that parked last most likely still.
+    fn employ(self: &Arc<Self>, cell: &Arc<LaneCell>, state: &mut CellState, job: Job) {
+        if let Some(slot) = state.parked.pop() {
+            self.parked.fetch_sub(1, Ordering::Relaxed);
+            slot.fill(job);
+        } else {
+            self.workers.spawn(worker::run(Arc::clone(self), Arc::clone(cell), job));
+        }
+    }
+
+    /// What is configured for a webhook now.
+    pub(super) fn webhook(&self, id: WebhookId) -> Option<Arc<Webhook>> {
+        (self.parts.catalog)().webhooks.get(&id).cloned()
+    }
+
+    /// No byte came from the receiver for the quiet time.
+    pub(super) fn went_quiet(self: &Arc<Self>, cell: &Arc<LaneCell>, job: &Job) {
+        let mut state = cell.state.lock();
+        state.lane.narrow(job.probe, self.parts.clock.now());
+        self.reassign(&mut state, 0);
+        self.top_up(cell, &mut state);
+        self.wrap_up(cell, state);
+        self.serve_waiters();
+    }
+
+    /// An attempt ended: records what became of it, and returns the worker's next job. Without one the worker is to
+    /// park in `slot`, if it has one and there is a place to park; then `slot` is in the lane's list.
+    pub(super) fn settle(
+        self: &Arc<Self>,
+        cell: &Arc<LaneCell>,
+        job: &Job,
+        ended: &Ended<'_>,
+        slot: Option<&Arc<Slot>>,
+    ) -> AfterSettle {
+        let now = self.parts.clock.now();
+        let mut state = cell.state.lock();
+        let verdict = match ended.cancelled {
+            true => Verdict::Cancelled,
+            false => self.rules.decide(ended.outcome, job.attempt, now, self.parts.random.as_ref()),
+        };
+        let verdict = state.lane.settle(job, verdict, answered(ended.outcome.reason), now);
+        // Under the lane's lock: a checkpoint that no longer shows the attempt as open must come after its outcome.
+        self.parts.journal.record(worker::outcome_group(job, ended, verdict));
+        // The place of the attempt that has just ended is still taken.
+        self.reassign(&mut state, 1);
+        let after = self.next_for_worker(&mut state, cell.webhook, slot, now);
+        self.top_up(cell, &mut state);
+        self.wrap_up(cell, state);
+        if !matches!(after, AfterSettle::Next(_)) {
+            self.serve_waiters();
+        }
+        after
+    }
+
+    /// A worker goes on with its place unless other lanes wait for one.
+    fn next_for_worker(
+        &self,
+        state: &mut CellState,
+        webhook: WebhookId,
+        slot: Option<&Arc<Slot>>,
+        now: UnixMs,
+    ) -> AfterSettle {
+        let concurrency = self.webhook(webhook).map_or(0, |webhook| webhook.concurrency as usize);
+        let mut budget = self.budget.lock();
+        if !self.is_held()
+            && !budget.is_scarce(state.share)
+            && let Some(job) = state.lane.take(now, concurrency)
+        {
+            return AfterSettle::Next(job);
+        }
+        budget.give_back(state.share);
+        drop(budget);
+        match slot {
+            Some(slot) if state.lane.is_on() && self.may_park() => {
+                state.parked.push(Arc::clone(slot));
+                AfterSettle::Park
+            }
+            _ => AfterSettle::End,
+        }
+    }
+
+    /// Idle connections are bounded like requests in flight.
+    fn may_park(&self) -> bool {
+        let bound = self.parts.settings.concurrency_total;
+        self.parked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < bound).then_some(n + 1)).is_ok()
+    }
+
+    /// A parked worker's connection ended: takes it from the list. Returns the job that it was given meanwhile.
+    pub(super) fn unpark(&self, cell: &LaneCell, slot: &Arc<Slot>) -> Option<Job> {
+        let mut state = cell.state.lock();
+        if let Some(index) = state.parked.iter().position(|other| Arc::ptr_eq(other, slot)) {
+            state.parked.remove(index);
+            self.parked.fetch_sub(1, Ordering::Relaxed);
+        }
+        slot.take()
+    }
+
+    /// Moves a lane's places when its receiver began or ceased to answer.
+    fn reassign(&self, state: &mut CellState, ending: usize) {
+        let share = if state.lane.is_answering() { Share::Answering } else { Share::Unanswering };
+        if share != state.share {
+            self.budget.lock().reassign(state.share, share, state.lane.in_flight() + ending);
+            state.share = share;
+        }
+    }
+
+    /// Gives free places to the lanes that wait for one.
+    pub(super) fn serve_waiters(self: &Arc<Self>) {
+        loop {
+            let served = self.budget.lock().serve_next();
+            let Some((webhook, share)) = served else { return };
+            match self.lane(webhook) {
+                Some(cell) => self.start_with_place(&cell, share),
+                None => self.budget.lock().give_back(share),
+            }
+        }
+    }
+
+    /// The lane's turn has come: a place was taken for it.
+    fn start_with_place(self: &Arc<Self>, cell: &Arc<LaneCell>, share: Share) {
+        let mut state = cell.state.lock();
+        state.queued = false;
+        let now = self.parts.clock.now();
+        let concurrency = self.webhook(cell.webhook).map_or(0, |webhook| webhook.concurrency as usize);
+        let job = if self.is_held() { None } else { state.lane.take(now, concurrency) };
+        match job {
+            Some(job) => {
+                self.budget.lock().reassign(share, state.share, 1);
+                self.employ(cell, &mut state, job);
+            }
+            None => self.budget.lock().give_back(share),
+        }
+        self.wrap_up(cell, state);
+    }
+
+    /// What follows each change of a lane: records what expired, reads on, sets the alarm, counts.
+    pub(super) fn wrap_up(self: &Arc<Self>, cell: &Arc<LaneCell>, mut state: MutexGuard<'_, CellState>) {
+        let expired = state.lane.take_expired();
+        self.record_expired(cell.webhook, &expired);
+        let now = self.parts.clock.now();
+        if !self.is_held()
+            && let Some(plan) = state.lane.start_read(now)
+        {
+            backlog::spawn_read(Arc::clone(self), Arc::clone(cell), plan);
+        }
+        self.set_alarm(cell, &mut state, now);
+        self.note(cell, &mut state);
+    }
+
+    fn record_expired(&self, webhook: WebhookId, expired: &[Expired]) {
+        for Expired { from, to, events } in expired.iter().copied() {
+            let at = self.parts.clock.now();
+            let closed = Closed { webhook, why: ClosedWhy::Expired, from, to, events, retries: false, at };
+            self.parts.journal.record(Group::of(&Entry::Closed(closed)));
+        }
+    }
+
+    fn set_alarm(&self, cell: &LaneCell, state: &mut CellState, now: UnixMs) {
+        let Some(due) = state.lane.next_due().filter(|due| *due > now) else { return };
+        if state.alarm.is_none_or(|alarm| due < alarm) {
+            state.alarm = Some(due);
+            self.timer.set(due, cell.webhook);
+        }
+    }
+
+    /// Looks at the lane again at `at`, whatever else happens.
+    pub(super) fn look_again_at(&self, cell: &LaneCell, at: UnixMs) {
+        self.timer.set(at, cell.webhook);
+    }
+
+    /// Keeps the total of queued bytes, and the list for the next checkpoint.
+    fn note(&self, cell: &Arc<LaneCell>, state: &mut CellState) {
+        let bytes = state.lane.queued_bytes();
+        if bytes != state.counted_bytes {
+            self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.queued_bytes.fetch_sub(state.counted_bytes, Ordering::Relaxed);
+            state.counted_bytes = bytes;
+        }
+        if state.lane.take_dirty() && !state.listed {
+            state.listed = true;
+            self.changed.lock().push(Arc::clone(cell));
+        }
+    }
+
+    /// The lanes that have changed since the last call.
+    pub(super) fn take_changed(&self) -> Vec<Arc<LaneCell>> {
+        std::mem::take(&mut *self.changed.lock())
+    }
+
+    /// Numbers for metrics.
+    pub fn load(&self) -> Load {
+        let mut load = Load { in_flight: self.budget.lock().in_flight(), ..Load::default() };
+        load.queued_bytes = self.queued_bytes.load(Ordering::Relaxed);
+        for cell in self.all() {
+            let state = cell.state.lock();
+            load.lanes += 1;
+            load.behind += usize::from(state.lane.is_behind());
+            load.narrowed += usize::from(state.lane.is_narrowed());
+            load.waiting += state.lane.waiting();
+            let oldest = state.lane.oldest_queued();
+            load.oldest = load.oldest.into_iter().chain(oldest).min();
+        }
+        load
+    }
+
+    /// Everything at or before this position was handed to the lanes at the head.
+    pub(super) fn feeding(&self) -> Position {
+        Position(self.feeding.load(Ordering::SeqCst))
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// What the client says.
+    pub outcome: &'a Outcome,
+    /// When it began.
+    pub started_at: UnixMs,
+    /// The event, for the log.
+    pub kind: crate::model::EventKind,
+    /// The webhook was deleted before the attempt: whatever the outcome, the delivery is cancelled.
+    pub cancelled: bool,
+}
+
+/// What a worker does next.
+#[derive(Debug)]
+pub enum AfterSettle {
+    /// This.
+    Next(Job),
+    /// Wait in its slot.
+    Park,
+    /// Nothing.
+    End,
+}
+
+/// What an attempt says about the receiver: it answered, it did not, or (nothing was sent) it says nothing.
+fn answered(reason: Reason) -> Option<bool> {
+    match reason {
+        Reason::AddressRefused | Reason::CannotSend => None,
+        reason => Some(reason.answered()),
+    }
+}

@@ -1,0 +1,88 @@
+//! One clock for all lanes: when is which lane to be looked at again.
+
+use crate::clock::Clock;
+use crate::model::{UnixMs, WebhookId};
+use parking_lot::Mutex;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The longest sleep: a wall clock that is set is noticed after so long.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// Alarms by time. An entry per lane that waits, not per delivery.
+#[derive(Debug)]
+pub struct Timer {
+    alarms: Mutex<BinaryHeap<Reverse<(UnixMs, WebhookId)>>>,
+    earlier: Notify,
+    clock: Arc<dyn Clock>,
+}
+
+impl Timer {
+    /// A timer without alarms.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { alarms: Mutex::new(BinaryHeap::new()), earlier: Notify::new(), clock }
+    }
+
+    /// Sets an alarm. A lane may have several; it keeps to one by setting only earlier ones.
+    pub fn set(&self, at: UnixMs, lane: WebhookId) {
+        let mut alarms = self.alarms.lock();
+        let first = alarms.peek().is_none_or(|Reverse((first, _))| at < *first);
+        alarms.push(Reverse((at, lane)));
+        drop(alarms);
+        if first {
+            self.earlier.notify_one();
+        }
+    }
+
+    /// Waits for the next alarms and returns their lanes.
+    pub async fn next(&self) -> Vec<WebhookId> {
+        loop {
+            let now = self.clock.now();
+            let (due, next) = self.take_due(now);
+            if !due.is_empty() {
+                return due;
+            }
+            let sleep =
+                next.map_or(LONGEST_SLEEP, |next| next.since(now).clamp(Duration::from_millis(1), LONGEST_SLEEP));
+            tokio::select! {
+                () = tokio::time::sleep(sleep) => {}
+                () = self.earlier.notified() => {}
+            }
+        }
+    }
+
+    fn take_due(&self, now: UnixMs) -> (Vec<WebhookId>, Option<UnixMs>) {
+        let mut alarms = self.alarms.lock();
+        let mut due = Vec::new();
+        while let Some(Reverse((at, lane))) = alarms.peek().copied() {
+            if at > now {
+                return (due, Some(at));
+            }
+            alarms.pop();
+            due.push(lane);
+        }
+        (due, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[tokio::test]
+    async fn alarms_come_in_order_and_not_before_their_time() {
+        let clock = Arc::new(ManualClock::at(UnixMs(0)));
+        let timer = Timer::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        timer.set(UnixMs(20), WebhookId(2));
+        timer.set(UnixMs(10), WebhookId(1));
+        assert_eq!(timer.take_due(UnixMs(9)), (vec![], Some(UnixMs(10))));
+        clock.set(UnixMs(10));
+        assert_eq!(timer.next().await, [WebhookId(1)]);
+        clock.set(UnixMs(30));
+        assert_eq!(timer.next().await, [WebhookId(2)]);
+    }
+}

@@ -1,0 +1,132 @@
+//! One connection to one receiver: makes a lane's attempts one after the other, waits for the next one with its
+//! connection open, and ends when the connection does.
+
+use super::cell::{LaneCell, Slot};
+use super::job::{Event, Job};
+use super::scheduler::{AfterSettle, Ended, Scheduler};
+use crate::deliver::{Destination, Line, Message, Outcome, Quiet};
+use crate::journal::{Group, Journal, ReadError};
+use crate::model::{Entry, EventKind, OutcomeEntry, Position, Reason, Timings, Verdict};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Runs until there is nothing to do and the connection has ended.
+pub async fn run(scheduler: Arc<Scheduler>, cell: Arc<LaneCell>, first: Job) {
+    let mut line = Line::new();
+    let slot = Arc::new(Slot::default());
+    let mut job = first;
+    loop {
+        match attempt(&scheduler, &cell, &mut line, &job, &slot).await {
+            AfterSettle::Next(next) => job = next,
+            AfterSettle::End => return,
+            AfterSettle::Park => match parked(&scheduler, &cell, &mut line, &slot).await {
+                Some(next) => job = next,
+                None => return,
+            },
+        }
+    }
+}
+
+/// Waits for a job as long as the connection is worth keeping.
+async fn parked(scheduler: &Scheduler, cell: &LaneCell, line: &mut Line, slot: &Arc<Slot>) -> Option<Job> {
+    tokio::select! {
+        () = slot.filled() => slot.take(),
+        () = line.closed() => scheduler.unpark(cell, slot),
+        () = scheduler.stopping.cancelled() => scheduler.unpark(cell, slot),
+    }
+}
+
+async fn attempt(
+    scheduler: &Arc<Scheduler>,
+    cell: &Arc<LaneCell>,
+    line: &mut Line,
+    job: &Job,
+    slot: &Arc<Slot>,
+) -> AfterSettle {
+    let started_at = scheduler.parts.clock.now();
+    let webhook = scheduler.webhook(cell.webhook);
+    let event = match &job.event {
+        Some(event) => Ok(Arc::clone(event)),
+        None => read_event(scheduler, job.position).await,
+    };
+    let (outcome, kind) = match (&webhook, &event) {
+        (Some(webhook), Ok(event)) => {
+            (send(scheduler, cell, line, job, &webhook.destination, &event.message).await, event.kind)
+        }
+        (None, Ok(event)) => (unsent("the webhook was deleted"), event.kind),
+        (_, Err(error)) => (unsent(&error.to_string()), EventKind::TrackEventReceived),
+    };
+    let ended = Ended { outcome: &outcome, started_at, kind, cancelled: webhook.is_none() };
+    let slot = line.is_open().then_some(slot);
+    scheduler.settle(cell, job, &ended, slot)
+}
+
+async fn send(
+    scheduler: &Arc<Scheduler>,
+    cell: &Arc<LaneCell>,
+    line: &mut Line,
+    job: &Job,
+    destination: &Destination,
+    message: &Message,
+) -> Outcome {
+    let mut went_quiet = || scheduler.went_quiet(cell, job);
+    let quiet = Quiet { after: scheduler.parts.settings.quiet_after, call: &mut went_quiet };
+    scheduler.parts.client.attempt(line, destination, message, quiet).await
+}
+
+/// Reads the event of a retry back from the journal.
+async fn read_event(scheduler: &Scheduler, position: Position) -> Result<Arc<Event>, ReadError> {
+    let journal = Arc::clone(&scheduler.parts.journal);
+    let read = move || event_at(journal.as_ref(), position);
+    match tokio::task::spawn_blocking(read).await {
+        Ok(event) => event.map(Arc::new),
+        Err(_) => Err(ReadError::Io(std::io::Error::other("the reading thread ended"))),
+    }
+}
+
+/// The event at a position.
+///
+/// # Errors
+/// [`ReadError::Gone`] when it is no longer retained; the others as the journal says.
+pub(super) fn event_at(journal: &dyn Journal, position: Position) -> Result<Event, ReadError> {
+    let chunk = journal.read(position, 1)?;
+    match chunk.entries().next().transpose()? {
+        Some((at, Entry::Event(entry))) if at == position => Ok(Event::from_entry(at, &entry)),
+        _ => Err(ReadError::Gone { wanted: position, oldest: journal.oldest() }),
+    }
+}
+
+fn unsent(why: &str) -> Outcome {
+    Outcome {
+        status: 0,
+        reason: Reason::CannotSend,
+        detail: why.to_owned(),
+        retry_after: None,
+        timings: Timings::default(),
+        request_headers: String::new(),
+        response_headers: String::new(),
+        response_body: Bytes::new(),
+        response_cut: false,
+    }
+}
+
+/// The journal's record of an attempt.
+pub(super) fn outcome_group(job: &Job, ended: &Ended<'_>, verdict: Verdict) -> Group {
+    let outcome = ended.outcome;
+    Group::of(&Entry::Outcome(OutcomeEntry {
+        delivery: job.delivery,
+        event: job.position,
+        kind: ended.kind,
+        attempt: job.attempt,
+        started_at: ended.started_at,
+        verdict,
+        status: outcome.status,
+        reason: outcome.reason,
+        detail: &outcome.detail,
+        timings: outcome.timings,
+        request_headers: &outcome.request_headers,
+        response_headers: &outcome.response_headers,
+        response_body: &outcome.response_body,
+        response_cut: outcome.response_cut,
+    }))
+}
