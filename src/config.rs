@@ -1,6 +1,15 @@
 //! Every setting: from flags, environment (`FANFARE_…`), `fanfare.toml` and the defaults in `config.default.toml`, in
 //! this order of precedence.
 
+mod keys;
+mod layers;
+mod read;
+mod units;
+
+pub use keys::{Key, Kind, keys};
+pub use layers::{CONFIG_KEY, Flags, OTHER_VARIABLES, Sources};
+pub use units::{parse_bytes, parse_duration};
+
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +22,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The data directory.
     pub data_dir: PathBuf,
+    /// The directory of the store's files: the data directory unless `store` names another.
+    pub store_dir: PathBuf,
+    /// The directory of the journal's segments: `journal` inside the data directory unless `journal` names another.
+    pub journal_dir: PathBuf,
     /// What links in mails and snippets start with.
     pub public_url: String,
     /// Peers whose X-Forwarded-For is believed.
@@ -130,4 +143,61 @@ pub struct ApiSettings {
     pub calls_burst: u32,
     /// The largest body of a management call, in bytes.
     pub body_bytes: usize,
+}
+
+impl Settings {
+    /// The settings with nothing configured: what `config.default.toml` says.
+    #[expect(clippy::expect_used, reason = "the defaults are part of the program, and a test reads them")]
+    pub fn defaults() -> Self {
+        Self::load(&Sources::default()).expect("config.default.toml is valid")
+    }
+
+    /// Reads, merges and checks all sources.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting, where its value came from, and what would be accepted.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        read::settings(&layers::merge(sources)?)
+    }
+}
+
+/// Why the configuration cannot be used. The text is for the person who wrote it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value that cannot be used.
+    #[error("{key} = {value} ({source_name}): {why}; for example: {example}")]
+    Invalid {
+        /// The setting.
+        key: String,
+        /// Where the value came from.
+        source_name: String,
+        /// The value as given.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+        /// A value that would do.
+        example: String,
+    },
+    /// A setting that does not exist.
+    #[error("there is no setting {name} ({source_name}){}", nearest_hint(.nearest.as_deref()))]
+    Unknown {
+        /// As it was given.
+        name: String,
+        /// Where it was given.
+        source_name: String,
+        /// What was probably meant, written as in that source.
+        nearest: Option<String>,
+    },
+    /// The file cannot be opened or is not TOML.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+fn nearest_hint(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }

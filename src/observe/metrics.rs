@@ -1,0 +1,430 @@
+//! What is counted, stage by stage. A value, not a global: two nodes in one process count for themselves.
+//!
+//! Every label has a small fixed set of values, so that no client, receiver or webhook can add a series. Counters on the
+//! way of an event are reached without a look-up or a lock.
+
+use crate::model::{EventKind, Reason};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// Seconds from 100 µs to 100 s: fine where a healthy node works, coarse where it does not.
+const SECONDS: [f64; 16] =
+    [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 100.0];
+
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// All metrics of a node.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// The HTTP server.
+    pub http: HttpMetrics,
+    /// What comes in.
+    pub intake: IntakeMetrics,
+    /// What is made durable.
+    pub journal: JournalMetrics,
+    /// What is sent when.
+    pub dispatch: DispatchMetrics,
+    /// What is sent.
+    pub delivery: DeliveryMetrics,
+    /// What becomes rows.
+    pub projection: ProjectionMetrics,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Everything at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("fanfare");
+        let build: Family<Labels<1>, Gauge> = Family::default();
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        registry.register("build_info", "The running version", build);
+        Self {
+            http: HttpMetrics::new(registry.sub_registry_with_prefix("http")),
+            intake: IntakeMetrics::new(registry.sub_registry_with_prefix("intake")),
+            journal: JournalMetrics::new(registry.sub_registry_with_prefix("journal")),
+            dispatch: DispatchMetrics::new(registry.sub_registry_with_prefix("dispatch")),
+            delivery: DeliveryMetrics::new(registry.sub_registry_with_prefix("delivery")),
+            projection: ProjectionMetrics::new(registry.sub_registry_with_prefix("projection")),
+            registry,
+        }
+    }
+
+    /// As Prometheus reads it (the OpenMetrics text format).
+    ///
+    /// # Errors
+    /// A value that cannot be written, which the fixed labels rule out.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::with_capacity(16 * 1024);
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// Of the HTTP server.
+#[derive(Debug, Clone, Default)]
+pub struct HttpMetrics {
+    /// Connections that are open.
+    pub connections: Gauge,
+    /// Times that a connection could not be accepted, mostly for want of file descriptors.
+    pub accept_errors: Counter,
+}
+
+/// Counts a connection for as long as it lives.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge);
+
+impl HttpMetrics {
+    fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("connections", "Open client connections", metrics.connections.clone());
+        registry.register("accept_errors", "Connections that could not be accepted", metrics.accept_errors.clone());
+        metrics
+    }
+
+    /// A connection was opened; it is closed when what is returned is dropped.
+    pub fn opened(&self) -> OpenConnection {
+        self.connections.inc();
+        OpenConnection(self.connections.clone())
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Where intake's requests come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// `/data/track`
+    Track,
+    /// `/data/events`
+    Events,
+}
+
+/// The statuses that intake answers with; anything else is counted as "other".
+const STATUSES: [(u16, &str); 10] = [
+    (200, "200"),
+    (204, "204"),
+    (400, "400"),
+    (401, "401"),
+    (403, "403"),
+    (413, "413"),
+    (415, "415"),
+    (422, "422"),
+    (429, "429"),
+    (503, "503"),
+];
+
+/// Of intake.
+#[derive(Debug)]
+pub struct IntakeMetrics {
+    requests: [[Counter; STATUSES.len() + 1]; 2],
+    durations: [Histogram; 2],
+    events: [Counter; EventKind::ALL.len()],
+    /// Items of a batch that were rejected.
+    pub rejected: Counter,
+    /// Items that had been taken before and were not taken again.
+    pub repeated: Counter,
+    /// Events that were kept but are pushed to nobody (excluded, or from an agent that is too old).
+    pub withheld: Counter,
+    /// NPS ratings that wait for their reason.
+    pub held: Gauge,
+}
+
+impl IntakeMetrics {
+    fn new(registry: &mut Registry) -> Self {
+        const ROUTES: [&str; 2] = ["track", "events"];
+        let requests = Family::<Labels<2>, Counter>::default();
+        let status_name = |index: usize| STATUSES.get(index).map_or("other", |(_, name)| *name);
+        let request = |route: usize, status: usize| {
+            requests.get_or_create_owned(&[("route", ROUTES[route]), ("status", status_name(status))])
+        };
+        let durations = Family::<Labels<1>, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
+        let events = Family::<Labels<1>, Counter>::default();
+        let metrics = Self {
+            requests: std::array::from_fn(|route| std::array::from_fn(|status| request(route, status))),
+            durations: std::array::from_fn(|route| durations.get_or_create_owned(&[("route", ROUTES[route])])),
+            events: std::array::from_fn(|kind| events.get_or_create_owned(&[("event", EventKind::ALL[kind].name())])),
+            rejected: Counter::default(),
+            repeated: Counter::default(),
+            withheld: Counter::default(),
+            held: Gauge::default(),
+        };
+        registry.register("requests", "Requests by route and status", requests);
+        let help = "From a request's head to its answer, durable where it is a 2xx";
+        registry.register_with_unit("request_duration", help, Unit::Seconds, durations);
+        registry.register("events", "Accepted events by name", events);
+        registry.register("rejected", "Rejected items", metrics.rejected.clone());
+        registry.register("repeated", "Items that had been taken before", metrics.repeated.clone());
+        registry.register("withheld", "Events kept but pushed to nobody", metrics.withheld.clone());
+        registry.register("held", "NPS ratings that wait for their reason", metrics.held.clone());
+        metrics
+    }
+
+    /// A request was answered.
+    pub fn request(&self, route: Route, status: u16, took: Duration) {
+        let index = STATUSES.iter().position(|(known, _)| *known == status).unwrap_or(STATUSES.len());
+        self.requests[route as usize][index].inc();
+        self.durations[route as usize].observe(took.as_secs_f64());
+    }
+
+    /// Accepted events of one kind.
+    pub fn event(&self, kind: EventKind) -> &Counter {
+        &self.events[kind as usize]
+    }
+}
+
+/// Why the journal refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Too much waits to be written.
+    Overloaded,
+    /// The disk is full.
+    Full,
+    /// The disk reports errors.
+    Failing,
+    /// Anything else: closing, a group too large.
+    Other,
+}
+
+/// Of the journal.
+#[derive(Debug)]
+pub struct JournalMetrics {
+    /// From the call of append to durability, in seconds.
+    pub append_seconds: Histogram,
+    /// Bytes appended.
+    pub bytes: Counter,
+    /// Writes, each followed by one sync.
+    pub syncs: Counter,
+    /// The last durable position.
+    pub durable_position: Gauge,
+    /// The oldest position that can be read.
+    pub oldest_position: Gauge,
+    refused: [Counter; 4],
+}
+
+impl JournalMetrics {
+    fn new(registry: &mut Registry) -> Self {
+        const WHY: [&str; 4] = ["overloaded", "full", "failing", "other"];
+        let refused = Family::<Labels<1>, Counter>::default();
+        let metrics = Self {
+            append_seconds: Histogram::new(SECONDS),
+            bytes: Counter::default(),
+            syncs: Counter::default(),
+            durable_position: Gauge::default(),
+            oldest_position: Gauge::default(),
+            refused: std::array::from_fn(|why| refused.get_or_create_owned(&[("reason", WHY[why])])),
+        };
+        let help = "From the request to append to durability";
+        registry.register_with_unit("append_duration", help, Unit::Seconds, metrics.append_seconds.clone());
+        registry.register_with_unit("appended", "Bytes appended", Unit::Bytes, metrics.bytes.clone());
+        registry.register("syncs", "Writes, each with one sync", metrics.syncs.clone());
+        registry.register("durable_position", "The last durable position", metrics.durable_position.clone());
+        registry.register("oldest_position", "The oldest position kept", metrics.oldest_position.clone());
+        registry.register("refused", "Appends refused, by reason", refused);
+        metrics
+    }
+
+    /// Appends refused for this reason.
+    pub fn refused(&self, why: Refusal) -> &Counter {
+        &self.refused[why as usize]
+    }
+}
+
+/// Of dispatch.
+#[derive(Debug, Default)]
+pub struct DispatchMetrics {
+    /// Webhooks that are on.
+    pub lanes: Gauge,
+    /// Lanes that read the journal because they have fallen behind.
+    pub lanes_behind: Gauge,
+    /// Lanes that are sent one probe at a time because their receiver gives no answer.
+    pub lanes_narrowed: Gauge,
+    /// Requests in flight.
+    pub in_flight: Gauge,
+    /// Retries that wait for their time.
+    pub waiting_retries: Gauge,
+    /// Age of the oldest event that some lane has not attempted yet, in seconds.
+    pub oldest_undelivered_seconds: Gauge<f64, AtomicU64>,
+    /// Retries scheduled.
+    pub retries: Counter,
+    /// Events that fell out of a backlog.
+    pub expired: Counter,
+    /// Events and retries cancelled because their webhook was turned off or deleted.
+    pub cancelled: Counter,
+}
+
+impl DispatchMetrics {
+    fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("lanes", "Webhooks that are on", metrics.lanes.clone());
+        registry.register("lanes_behind", "Webhooks that read the journal to catch up", metrics.lanes_behind.clone());
+        registry.register("lanes_narrowed", "Webhooks whose receiver gives no answer", metrics.lanes_narrowed.clone());
+        registry.register("in_flight", "Requests in flight", metrics.in_flight.clone());
+        registry.register("waiting_retries", "Retries that wait for their time", metrics.waiting_retries.clone());
+        let oldest = metrics.oldest_undelivered_seconds.clone();
+        registry.register_with_unit(
+            "oldest_undelivered",
+            "Age of the oldest event not attempted",
+            Unit::Seconds,
+            oldest,
+        );
+        registry.register("retries", "Retries scheduled", metrics.retries.clone());
+        registry.register("expired", "Events that fell out of a backlog", metrics.expired.clone());
+        registry.register("cancelled", "Events and retries cancelled by turning off", metrics.cancelled.clone());
+        metrics
+    }
+}
+
+/// Every reason, in the order of its declaration.
+const REASONS: [Reason; 16] = [
+    Reason::Accepted,
+    Reason::Redirected,
+    Reason::Refused,
+    Reason::TooManyRequests,
+    Reason::ServerError,
+    Reason::UnexpectedStatus,
+    Reason::DnsFailed,
+    Reason::ConnectionRefused,
+    Reason::ConnectFailed,
+    Reason::CertificateInvalid,
+    Reason::TlsFailed,
+    Reason::ConnectionClosed,
+    Reason::BrokenResponse,
+    Reason::TimedOut,
+    Reason::AddressRefused,
+    Reason::CannotSend,
+];
+
+/// Of delivery.
+#[derive(Debug)]
+pub struct DeliveryMetrics {
+    attempts: [Counter; REASONS.len()],
+    /// How long attempts took, in seconds.
+    pub seconds: Histogram,
+    /// Connections made to receivers.
+    pub connections: Counter,
+}
+
+impl DeliveryMetrics {
+    fn new(registry: &mut Registry) -> Self {
+        let attempts = Family::<Labels<2>, Counter>::default();
+        let attempt = |reason: Reason| {
+            let outcome = match reason {
+                Reason::Accepted => "delivered",
+                reason if reason.answered() => "refused",
+                _ => "no_answer",
+            };
+            attempts.get_or_create_owned(&[("outcome", outcome), ("reason", reason.code())])
+        };
+        let metrics =
+            Self { attempts: REASONS.map(attempt), seconds: Histogram::new(SECONDS), connections: Counter::default() };
+        registry.register("attempts", "Attempts by how they ended", attempts);
+        registry.register_with_unit("duration", "How long attempts took", Unit::Seconds, metrics.seconds.clone());
+        registry.register("connections", "Connections made to receivers", metrics.connections.clone());
+        metrics
+    }
+
+    /// An attempt has ended.
+    pub fn attempt(&self, reason: Reason, took: Duration) {
+        self.attempts[reason as usize].inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// Of the projection.
+#[derive(Debug, Default)]
+pub struct ProjectionMetrics {
+    /// Journal positions that are not yet in the store.
+    pub lag: Gauge,
+    /// Rows deleted by age or size.
+    pub dropped_rows: Counter,
+    /// Transactions written.
+    pub transactions: Counter,
+}
+
+impl ProjectionMetrics {
+    fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("lag", "Journal entries not yet in the store", metrics.lag.clone());
+        registry.register("dropped_rows", "Rows deleted by age or size", metrics.dropped_rows.clone());
+        registry.register("transactions", "Transactions written", metrics.transactions.clone());
+        metrics
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_can_be_read_line_by_line() {
+        let metrics = Metrics::new();
+        metrics.intake.request(Route::Events, 200, Duration::from_millis(2));
+        metrics.intake.request(Route::Track, 599, Duration::from_secs(200));
+        metrics.intake.event(EventKind::NpsSubmitted).inc();
+        metrics.delivery.attempt(Reason::TimedOut, Duration::from_secs(1));
+        metrics.journal.refused(Refusal::Full).inc();
+        metrics.dispatch.oldest_undelivered_seconds.set(1.5);
+        let text = metrics.encode().unwrap();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (series, value) = line.rsplit_once(' ').expect(line);
+            assert!(series.starts_with("fanfare_"), "{line}");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+        for expected in [
+            "fanfare_intake_requests_total{route=\"events\",status=\"200\"} 1\n",
+            "fanfare_intake_requests_total{route=\"track\",status=\"other\"} 1\n",
+            "fanfare_intake_request_duration_seconds_bucket{le=\"0.0025\",route=\"events\"} 1\n",
+            "fanfare_intake_events_total{event=\"npsSubmitted\"} 1\n",
+            "fanfare_delivery_attempts_total{outcome=\"no_answer\",reason=\"timed_out\"} 1\n",
+            "fanfare_journal_refused_total{reason=\"full\"} 1\n",
+            "fanfare_dispatch_oldest_undelivered_seconds 1.5\n",
+        ] {
+            assert!(text.contains(expected), "{expected} is missing in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn every_reason_counts_for_itself() {
+        for (index, reason) in REASONS.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+        }
+    }
+
+    #[test]
+    fn the_number_of_series_does_not_grow_with_traffic() {
+        let metrics = Metrics::new();
+        let lines = |metrics: &Metrics| metrics.encode().unwrap().lines().count();
+        let before = lines(&metrics);
+        for status in 100..600 {
+            metrics.intake.request(Route::Track, status, Duration::ZERO);
+        }
+        REASONS.into_iter().for_each(|reason| metrics.delivery.attempt(reason, Duration::ZERO));
+        assert_eq!(lines(&metrics), before);
+    }
+
+    #[test]
+    fn an_open_connection_is_counted_while_it_lives() {
+        let http = HttpMetrics::default();
+        let open = http.opened();
+        assert_eq!(http.connections.get(), 1);
+        drop(open);
+        assert_eq!(http.connections.get(), 0);
+    }
+}
