@@ -246,7 +246,8 @@ impl Feeder {
     }
 
     fn record_cancelled(&self, webhook: WebhookId, to: Position, undone: Undone) {
-        let Undone { from, events, .. } = undone;
+        let Undone { from, events, waiting } = undone;
+        self.scheduler.parts.metrics.dispatch.cancelled.inc_by(events + waiting);
         let at = self.scheduler.parts.clock.now();
         let (why, from, events) = (ClosedWhy::Cancelled, from.unwrap_or(to), Some(events));
         let closed = Closed { webhook, why, from, to, events, retries: true, at };

@@ -129,6 +129,8 @@ pub struct Lane {
     settled: HashSet<Position>,
     /// What the lane left to the journal and has not read yet.
     behind: Backlog,
+    /// When the first of these was accepted, or at the latest one before it.
+    behind_since: Option<UnixMs>,
     expired: Vec<Expired>,
     dirty: bool,
 }
@@ -155,6 +157,7 @@ impl Lane {
             probing: false,
             settled: HashSet::new(),
             behind: Backlog::default(),
+            behind_since: None,
             expired: Vec::new(),
             dirty: true,
         }
@@ -200,9 +203,9 @@ impl Lane {
         self.waiting.len()
     }
 
-    /// When the oldest event that waits for its first attempt was accepted, where it is in memory.
-    pub fn oldest_queued(&self) -> Option<UnixMs> {
-        self.queue.events.front().map(|event| event.accepted_at)
+    /// When the oldest event that waits for its first attempt was accepted, as far as it is known.
+    pub fn oldest_waiting(&self) -> Option<UnixMs> {
+        self.queue.events.front().map(|event| event.accepted_at).or(self.behind_since)
     }
 
     /// What is known to wait for a first attempt.
@@ -285,6 +288,7 @@ impl Lane {
     /// `event` is the first one that the lane leaves to the journal, or one more of them.
     fn fall_behind(&mut self, event: &Event) {
         self.note_behind(1, event.message.body.len());
+        self.behind_since.get_or_insert(event.accepted_at);
         let next = self.reading.map_or(event.position, |reading| reading.next);
         self.reading = Some(Reading { next, until: None });
         let joined = std::mem::take(&mut self.joined);
@@ -327,6 +331,7 @@ impl Lane {
             return false;
         }
         reading.next = position.next();
+        self.behind_since = Some(event.accepted_at);
         self.dirty = true;
         if self.settled.remove(&position) {
             return true;
@@ -362,6 +367,7 @@ impl Lane {
             self.reading = None;
             self.settled = HashSet::new();
             self.behind = Backlog::default();
+            self.behind_since = None;
             let resume = self.queue.first().unwrap_or(next);
             self.queue.append(std::mem::take(&mut self.joined));
             self.forget_eras_before(resume);
@@ -502,6 +508,7 @@ impl Lane {
     /// A lane that waits for its receiver keeps no events in memory.
     fn leave_queue_to_journal(&mut self) {
         let Some(first) = self.mark().next else { return };
+        self.behind_since = self.oldest_waiting();
         self.dirty = true;
         self.read_valid = false;
         self.note_behind(self.queue.events.len() + self.joined.events.len(), self.queued_bytes());

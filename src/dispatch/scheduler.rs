@@ -18,10 +18,12 @@ use crate::deliver::{self, Outcome};
 use crate::journal::{AppendError, Group, Journal};
 use crate::limits;
 use crate::model::{Closed, ClosedWhy, Entry, Position, Reason, UnixMs, Verdict, WebhookId};
+use crate::observe::Metrics;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +41,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// The bounds and delays.
     pub settings: DispatchSettings,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// All lanes, and what they share. See the module's documentation.
@@ -75,7 +79,7 @@ pub struct Load {
     pub waiting: usize,
     /// Bytes of event bodies in the lanes' queues, counted once per lane.
     pub queued_bytes: usize,
-    /// When the oldest event waiting in memory was accepted.
+    /// When the oldest event that waits for its first attempt was accepted, as far as it is known.
     pub oldest: Option<UnixMs>,
 }
 
@@ -237,6 +241,7 @@ impl Scheduler {
             false => self.rules.decide(ended.outcome, job.attempt, now, self.parts.random.as_ref()),
         };
         let verdict = state.lane.settle(job, verdict, answered(ended.outcome.reason), now);
+        self.count(ended.outcome, verdict);
         // Under the lane's lock: a checkpoint that no longer shows the attempt as open must come after its outcome.
         self.parts.journal.record(worker::outcome_group(job, ended, verdict));
         // The place of the attempt that has just ended is still taken.
@@ -248,6 +253,19 @@ impl Scheduler {
             self.serve_waiters();
         }
         after
+    }
+
+    fn count(&self, outcome: &Outcome, verdict: Verdict) {
+        let metrics = &self.parts.metrics;
+        metrics.delivery.attempt(outcome.reason, Duration::from_micros(u64::from(outcome.timings.total_us)));
+        if outcome.timings.connect_us.is_some() {
+            metrics.delivery.connections.inc();
+        }
+        match verdict {
+            Verdict::Retry { .. } => drop(metrics.dispatch.retries.inc()),
+            Verdict::Cancelled => drop(metrics.dispatch.cancelled.inc()),
+            Verdict::Delivered | Verdict::Failed => {}
+        }
     }
 
     /// A worker goes on with its place unless other lanes wait for one.
@@ -348,6 +366,7 @@ impl Scheduler {
     fn record_expired(&self, webhook: WebhookId, expired: &[Expired]) {
         for Expired { from, to, events } in expired.iter().copied() {
             let at = self.parts.clock.now();
+            self.parts.metrics.dispatch.expired.inc_by(events.unwrap_or(1));
             let closed = Closed { webhook, why: ClosedWhy::Expired, from, to, events, retries: false, at };
             self.parts.journal.record(Group::of(&Entry::Closed(closed)));
         }
@@ -395,7 +414,7 @@ impl Scheduler {
             load.behind += usize::from(state.lane.is_behind());
             load.narrowed += usize::from(state.lane.is_narrowed());
             load.waiting += state.lane.waiting();
-            let oldest = state.lane.oldest_queued();
+            let oldest = state.lane.oldest_waiting();
             load.oldest = load.oldest.into_iter().chain(oldest).min();
         }
         load
