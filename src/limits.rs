@@ -16,6 +16,18 @@ pub const ID_BYTES: usize = 1024;
 /// Largest body of one event as it is sent.
 pub const EVENT_BODY_BYTES: usize = 1024 * 1024;
 
+/// Of a User-Agent, this is kept; real ones are below 300 bytes.
+pub const USER_AGENT_BYTES: usize = 1024;
+
+/// Visitors and accounts that intake remembers to have been seen, so that it need not ask the store; about 20 bytes each.
+pub const SEEN_CACHE: usize = 1_000_000;
+
+/// NPS ratings that may wait for their reason at a time; beyond it intake answers 503.
+pub const HELD_RATINGS: usize = 100_000;
+
+/// Held ratings that leave together in one group.
+pub const HELD_RATINGS_GROUP: usize = 64;
+
 /// Oldest event that is accepted.
 pub const EVENT_AGE_DAYS: u64 = 7;
 

@@ -27,6 +27,8 @@ pub enum Entry<'a> {
     Closed(Closed),
     /// A person asked for one more delivery of an event.
     Redelivery(Redelivery),
+    /// Items that were taken without an event of their own to carry their ids.
+    Items(Items),
 }
 
 /// An accepted event, with the bytes that every plain-format attempt sends.
@@ -188,6 +190,15 @@ pub struct Redelivery {
     pub event: Position,
     /// When it was asked for.
     pub at: UnixMs,
+}
+
+/// Ids of items that no event carries: those of an answer or a reason that became part of another item's event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Items {
+    /// When they were accepted.
+    pub accepted_at: UnixMs,
+    /// Fingerprints of their ids and app.
+    pub fingerprints: Vec<u64>,
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ mod webhook;
 
 pub use delivery::{DeliveryState, Phase, Reason, Timings, Verdict};
 pub use entry::{
-    Backlog, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, LaneMark, OutcomeEntry, Redelivery, Switch,
+    Backlog, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark, OutcomeEntry, Redelivery,
+    Switch,
 };
 pub use event::{Category, CategorySet, EventKind, Withheld};
 pub use guide::{GuideProperties, GuideStep, UserRef};

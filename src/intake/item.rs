@@ -1,0 +1,362 @@
+//! The items of an agent's batch: what each may hold, and why one is rejected (docs/intake.md).
+
+use super::body::{Answer, NpsSource, PollType, Step};
+use super::fields::{Fault, Field, FieldError};
+use crate::limits;
+use crate::model::{GuideProperties, GuideStep, UnixMs, UserRef};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// One item, checked.
+#[derive(Debug, Clone)]
+pub struct Item<'a> {
+    /// The item's own id, by which it is not taken twice.
+    pub id: Option<Cow<'a, str>>,
+    /// Who.
+    pub visitor_id: Cow<'a, str>,
+    /// For which account; "" for none.
+    pub account_id: Cow<'a, str>,
+    /// When: the browser's time, but never in the future.
+    pub occurred_at: UnixMs,
+    /// The browser's User-Agent, where a server sends the item on its behalf.
+    pub user_agent: Option<Cow<'a, str>>,
+    /// What happened.
+    pub what: What<'a>,
+}
+
+/// What an item tells of.
+#[derive(Debug, Clone)]
+pub enum What<'a> {
+    /// The visitor was identified.
+    Identify,
+    /// A track event, its parts as canonical JSON.
+    Track {
+        /// A JSON string.
+        name: Cow<'a, [u8]>,
+        /// A JSON object.
+        properties: Vec<u8>,
+    },
+    /// A guide's step was shown.
+    GuideSeen {
+        /// Which.
+        step: Box<Step>,
+        /// A poll other than NPS is on it.
+        poll: bool,
+        /// The NPS rating is on it.
+        nps: bool,
+    },
+    /// Answers were submitted: of polls, of NPS, or of both.
+    Submit {
+        /// Where.
+        step: Box<Step>,
+        /// The polls' answers in question order.
+        answers: Vec<Answer<'a>>,
+        /// The part that is about NPS.
+        nps: Option<NpsPart<'a>>,
+    },
+}
+
+/// What a submission says about NPS: a rating, a reason, or both.
+#[derive(Debug, Clone)]
+pub struct NpsPart<'a> {
+    /// 0 to 10.
+    pub rating: Option<u8>,
+    /// A JSON string; `None` when it may still come, `""` when the visitor gave none.
+    pub reason: Option<Cow<'a, [u8]>>,
+    /// Where it was given.
+    pub source: NpsSource,
+}
+
+/// Why an item is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ItemError {
+    /// A field is missing or wrong.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// Not an object, or one with the same key twice.
+    #[error("the item cannot be read: {0}")]
+    Unreadable(String),
+    /// A `type` that is not known.
+    #[error("type is none of identify, track, guideSeen, pollResponse, npsResponse")]
+    UnknownType,
+    /// Too long ago.
+    #[error("browserTime is older than {} days", limits::EVENT_AGE_DAYS)]
+    TooOld,
+    /// The guide is not known, and the item does not describe it.
+    #[error("guideId names no guide that is known here, and the item brings no guideProperties")]
+    UnknownGuide,
+    /// A reason whose rating has left, or never came.
+    #[error("the rating that this reason belongs to has already left, or was never given")]
+    LateReason,
+    /// What would leave is larger than an event may be.
+    #[error("the event would be larger than {} bytes", limits::EVENT_BODY_BYTES)]
+    TooLarge,
+}
+
+/// Where the facts of the installation's own guides come from. They go before what an item says.
+pub trait Guides {
+    /// The guide with this id.
+    fn guide(&self, guide_id: &str) -> Option<GuideProperties>;
+}
+
+/// No guide is known: items describe theirs.
+#[derive(Debug, Clone, Copy)]
+pub struct NoGuides;
+
+impl Guides for NoGuides {
+    fn guide(&self, _: &str) -> Option<GuideProperties> {
+        None
+    }
+}
+
+/// Every key that an item may have; others are ignored.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawItem<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+    visitor_id: Option<&'a RawValue>,
+    account_id: Option<&'a RawValue>,
+    browser_time: Option<&'a RawValue>,
+    user_agent: Option<&'a RawValue>,
+    visitor: Option<&'a RawValue>,
+    account: Option<&'a RawValue>,
+    name: Option<&'a RawValue>,
+    properties: Option<&'a RawValue>,
+    guide_id: Option<&'a RawValue>,
+    guide_step_id: Option<&'a RawValue>,
+    guide_properties: Option<&'a RawValue>,
+    language: Option<&'a RawValue>,
+    step_poll_types: Option<&'a RawValue>,
+    responses: Option<&'a RawValue>,
+    rating: Option<&'a RawValue>,
+    reason: Option<&'a RawValue>,
+    source: Option<&'a RawValue>,
+}
+
+impl<'a> Item<'a> {
+    /// Reads and checks one item of a batch that arrived at `now`.
+    ///
+    /// # Errors
+    /// [`ItemError`], whose text is the rejection's reason.
+    pub fn parse(json: &'a RawValue, now: UnixMs, guides: &dyn Guides) -> Result<Self, ItemError> {
+        // serde would read a list as a struct, field by field.
+        if !json.get().starts_with('{') {
+            return Err(ItemError::Unreadable(String::from("it is not an object")));
+        }
+        let raw: RawItem<'a> =
+            serde_json::from_str(json.get()).map_err(|error| ItemError::Unreadable(error.to_string()))?;
+        let what = raw.what(guides)?;
+        Ok(Self {
+            id: Field::new("id", raw.id).optional().map(Field::full_id).transpose()?,
+            visitor_id: Field::new("visitorId", raw.visitor_id).id()?,
+            account_id: text_or_empty("accountId", raw.account_id)?,
+            occurred_at: raw.occurred_at(now)?,
+            user_agent: Field::new("userAgent", raw.user_agent).optional().map(Field::text).transpose()?,
+            what,
+        })
+    }
+}
+
+impl<'a> RawItem<'a> {
+    fn what(&self, guides: &dyn Guides) -> Result<What<'a>, ItemError> {
+        match &*Field::new("type", self.kind).text()? {
+            "identify" => {
+                Field::new("visitor", self.visitor).optional().map(Field::object).transpose()?;
+                Field::new("account", self.account).optional().map(Field::object).transpose()?;
+                Ok(What::Identify)
+            }
+            "track" => Ok(What::Track {
+                name: Field::new("name", self.name).json_name()?,
+                properties: Field::new("properties", self.properties).canonical_object()?,
+            }),
+            "guideSeen" => self.guide_seen(guides),
+            "pollResponse" => self.poll_response(guides),
+            "npsResponse" => self.nps_response(guides),
+            _ => Err(ItemError::UnknownType),
+        }
+    }
+
+    fn guide_seen(&self, guides: &dyn Guides) -> Result<What<'a>, ItemError> {
+        let (mut poll, mut nps) = (false, false);
+        let field = Field::new("stepPollTypes", self.step_poll_types);
+        for raw in field.optional().map(Field::list).transpose()?.unwrap_or_default() {
+            match Field::new("stepPollTypes", Some(raw)).one_of::<PollType>(PollType::NAMES)? {
+                PollType::NpsRating => nps = true,
+                PollType::NpsReason => {}
+                _ => poll = true,
+            }
+        }
+        Ok(What::GuideSeen { step: self.step(guides)?, poll, nps })
+    }
+
+    /// The two NPS types among the answers are the same as an npsResponse.
+    fn poll_response(&self, guides: &dyn Guides) -> Result<What<'a>, ItemError> {
+        let list = Field::new("responses", self.responses);
+        let mut answers = Vec::new();
+        let mut nps: Option<NpsPart<'a>> = None;
+        let raw_answers = list.list()?;
+        if raw_answers.is_empty() {
+            return Err(list.error(Fault::Empty).into());
+        }
+        for (index, raw) in raw_answers.into_iter().enumerate() {
+            let place = || format!("responses[{index}]");
+            let answer = parse_answer(raw).map_err(|error| error.within(&place()))?;
+            let part = || NpsPart { rating: None, reason: None, source: NpsSource::default() };
+            match answer.poll_type {
+                PollType::NpsRating => {
+                    let rating = Field::new("response", Some(raw_response(raw)?)).integer_in(0, 10);
+                    nps.get_or_insert_with(part).rating = Some(rating.map_err(|e| e.within(&place()))? as u8);
+                }
+                PollType::NpsReason => nps.get_or_insert_with(part).reason = Some(answer.response),
+                _ => answers.push(answer),
+            }
+        }
+        Ok(What::Submit { step: self.step(guides)?, answers, nps })
+    }
+
+    fn nps_response(&self, guides: &dyn Guides) -> Result<What<'a>, ItemError> {
+        let rating = Field::new("rating", self.rating);
+        let reason = Field::new("reason", self.reason).optional().map(Field::json_text).transpose()?;
+        // A reason may come by itself, after its rating; nothing at all may not.
+        let given = if reason.is_some() { rating.optional() } else { Some(rating) };
+        let rating = given.map(|field| field.integer_in(0, 10)).transpose()?.map(|number| number as u8);
+        let source =
+            Field::new("source", self.source).optional().map(|field| field.one_of("web, email")).transpose()?;
+        let nps = Some(NpsPart { rating, reason, source: source.unwrap_or_default() });
+        Ok(What::Submit { step: self.step(guides)?, answers: Vec::new(), nps })
+    }
+
+    fn step(&self, guides: &dyn Guides) -> Result<Box<Step>, ItemError> {
+        let guide_id = Field::new("guideId", self.guide_id).full_id()?.into_owned();
+        let step_id = Field::new("guideStepId", self.guide_step_id).full_id()?.into_owned();
+        let language = text_or_empty("language", self.language)?.into_owned();
+        let brought = Field::new("guideProperties", self.guide_properties).optional();
+        let guide = match (guides.guide(&guide_id), brought) {
+            (Some(known), _) => known,
+            (None, Some(field)) => parse_guide(field)?,
+            (None, None) => return Err(ItemError::UnknownGuide),
+        };
+        Ok(Box::new(Step { guide_id, guide, step_id, language }))
+    }
+
+    fn occurred_at(&self, now: UnixMs) -> Result<UnixMs, ItemError> {
+        let Some(field) = Field::new("browserTime", self.browser_time).optional() else { return Ok(now) };
+        within_age(UnixMs(field.integer()?), now).ok_or(ItemError::TooOld)
+    }
+}
+
+/// The time at which something happened, taken as now when it lies in the future; `None` when it is too long ago.
+pub fn within_age(time: UnixMs, now: UnixMs) -> Option<UnixMs> {
+    let oldest = now.before(Duration::from_secs(limits::EVENT_AGE_DAYS * 24 * 3600));
+    (time >= oldest).then_some(time.min(now))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawAnswer<'a> {
+    #[serde(borrow)]
+    poll_id: Option<&'a RawValue>,
+    poll_type: Option<&'a RawValue>,
+    response: Option<&'a RawValue>,
+    duration: Option<&'a RawValue>,
+}
+
+fn parse_answer(raw: &RawValue) -> Result<Answer<'_>, FieldError> {
+    let fields: RawAnswer<'_> = Field::new("answer", Some(raw)).fields()?;
+    let poll_type = Field::new("pollType", fields.poll_type).one_of(PollType::NAMES)?;
+    let response = Field::new("response", fields.response);
+    let response = match poll_type {
+        PollType::NumberScale | PollType::PositiveNegative | PollType::NpsRating => {
+            Cow::Owned(response.integer()?.to_string().into_bytes())
+        }
+        PollType::FreeForm | PollType::PickList | PollType::NpsReason => response.json_text()?,
+    };
+    let duration = Field::new("duration", fields.duration).optional();
+    Ok(Answer {
+        duration_ms: duration.map(|field| field.integer_in(0, i64::MAX)).transpose()?.unwrap_or(0),
+        poll_id: Field::new("pollId", fields.poll_id).full_id()?,
+        poll_type,
+        response,
+    })
+}
+
+fn raw_response(raw: &RawValue) -> Result<&RawValue, FieldError> {
+    let fields: RawAnswer<'_> = Field::new("answer", Some(raw)).fields()?;
+    fields.response.ok_or_else(|| Field::new("response", None).error(Fault::Missing))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawGuide<'a> {
+    #[serde(borrow)]
+    created_at: Option<&'a RawValue>,
+    created_by_user: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+    last_updated_at: Option<&'a RawValue>,
+    last_updated_by_user: Option<&'a RawValue>,
+    name: Option<&'a RawValue>,
+    steps: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawStep<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    last_updated_at: Option<&'a RawValue>,
+    reset_at: Option<&'a RawValue>,
+    #[serde(rename = "type")]
+    kind: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct RawUser<'a> {
+    #[serde(borrow)]
+    username: Option<&'a RawValue>,
+}
+
+/// Reads `guideProperties` as an item brings it.
+fn parse_guide(field: Field<'_>) -> Result<GuideProperties, FieldError> {
+    let raw: RawGuide<'_> = field.fields()?;
+    let read = || -> Result<GuideProperties, FieldError> {
+        let mut steps = Vec::new();
+        for (index, step) in Field::new("steps", raw.steps).list()?.into_iter().enumerate() {
+            steps.push(parse_step(step).map_err(|error| error.within(&format!("steps[{index}]")))?);
+        }
+        Ok(GuideProperties {
+            created_at: Field::new("createdAt", raw.created_at).integer()?,
+            created_by_user: parse_user("createdByUser", raw.created_by_user)?,
+            id: Field::new("id", raw.id).full_id()?.into_owned(),
+            last_updated_at: Field::new("lastUpdatedAt", raw.last_updated_at).integer()?,
+            last_updated_by_user: parse_user("lastUpdatedByUser", raw.last_updated_by_user)?,
+            name: Field::new("name", raw.name).id()?.into_owned(),
+            steps,
+        })
+    };
+    read().map_err(|error| error.within("guideProperties"))
+}
+
+fn parse_step(raw: &RawValue) -> Result<GuideStep, FieldError> {
+    let fields: RawStep<'_> = Field::new("step", Some(raw)).fields()?;
+    let reset_at = Field::new("resetAt", fields.reset_at).optional();
+    Ok(GuideStep {
+        id: Field::new("id", fields.id).full_id()?.into_owned(),
+        last_updated_at: Field::new("lastUpdatedAt", fields.last_updated_at).integer()?,
+        reset_at: reset_at.map(Field::integer).transpose()?.unwrap_or(0),
+        kind: text_or_empty("type", fields.kind)?.into_owned(),
+    })
+}
+
+fn parse_user(name: &'static str, raw: Option<&RawValue>) -> Result<UserRef, FieldError> {
+    let fields: RawUser<'_> = Field::new(name, raw).fields()?;
+    let username = Field::new("username", fields.username).id().map_err(|error| error.within(name))?;
+    Ok(UserRef { username: username.into_owned() })
+}
+
+fn text_or_empty<'a>(name: &'static str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, FieldError> {
+    Field::new(name, raw).optional().map_or(Ok(Cow::Borrowed("")), Field::id)
+}
