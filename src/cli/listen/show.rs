@@ -93,14 +93,8 @@ mod tests {
     const BODY: &[u8] = br#"{"accountId":"a","event":"guideDisplayed","visitorId":"v\u001b[2J","uniqueId":"f9610795860d89fe29491846fe297bcc922e460b"}"#;
 
     fn shown(pendo: &Check, sighting: u32, status: u16, style: Style) -> String {
-        let received = Received {
-            at: UnixMs(3_723_004),
-            body: BODY,
-            pendo: &pendo,
-            standard: &Check::NotChecked,
-            sighting,
-            status,
-        };
+        let received =
+            Received { at: UnixMs(3_723_004), body: BODY, pendo, standard: &Check::NotChecked, sighting, status };
         let mut out = Vec::new();
         event(&received, style, &mut out).unwrap();
         String::from_utf8(out).unwrap()
