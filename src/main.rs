@@ -1,3 +1,7 @@
 //! The `fanfare` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fanfare::cli::main()
+}

@@ -1,0 +1,226 @@
+//! `fanfare emit`: sends sample items through the real intake of a running Fanfare, as an application would.
+
+use super::sample::{Person, agent_items, track_call};
+use crate::clock::{Clock, Random, SystemClock, SystemRandom};
+use crate::model::{Endpoint, EventKind, Scheme};
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use clap::{Arg, ArgMatches, Command, value_parser};
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderName, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// The agent version that the samples claim: the first whose polls are pushed.
+const AGENT_VERSION: &str = "2.33.0";
+
+/// Longest wait for a connection, and for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Of an answer, at most this is read.
+const ANSWER_BYTES: usize = 1024 * 1024;
+
+pub(super) fn command() -> Command {
+    let names = EventKind::ALL.map(EventKind::name).into_iter().chain(["all"]);
+    let value = |name: &'static str, variable: &'static str, help: &str| {
+        Arg::new(name).long(name).value_name("VALUE").help(format!("{help} [env: {variable}]"))
+    };
+    Command::new("emit")
+        .about("Send sample events through the intake of a running Fanfare, about a new visitor each time")
+        .arg(Arg::new("event").required(true).value_parser(names.collect::<Vec<_>>()).hide_possible_values(true).help(
+            "guideDisplayed, pollDisplayed, pollSubmitted, npsDisplayed, npsSubmitted, visitorCreated, accountCreated, \
+             trackEventReceived, or all",
+        ))
+        .arg(value("server", "FANFARE_SERVER", "Where Fanfare listens: http://127.0.0.1:8080 if not given"))
+        .arg(value("agent-key", "FANFARE_AGENT_KEY", "The app's agent key"))
+        .arg(value("track-secret", "FANFARE_TRACK_SECRET", "With it, a track event goes through the Track API as well"))
+        .arg(
+            Arg::new("count")
+                .long("count")
+                .value_name("N")
+                .default_value("1")
+                .value_parser(value_parser!(u32).range(1..))
+                .help("How often"),
+        )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let plan = Plan::of(matches)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+    let all_taken = runtime.block_on(plan.run(&mut std::io::stdout()))?;
+    Ok(if all_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What was asked for.
+struct Plan {
+    kind: Option<EventKind>,
+    server: Endpoint,
+    agent_key: Option<String>,
+    track_secret: Option<String>,
+    count: u32,
+}
+
+impl Plan {
+    fn of(matches: &ArgMatches) -> anyhow::Result<Self> {
+        let server = given(matches, "server").unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
+        let server = Endpoint::parse(&server).with_context(|| format!("--server {server}"))?;
+        if server.scheme == Scheme::Https {
+            bail!("--server: emit speaks plain HTTP; name the address that Fanfare itself listens on");
+        }
+        let plan = Self {
+            kind: matches.get_one::<String>("event").and_then(|name| EventKind::from_name(name)),
+            server,
+            agent_key: given(matches, "agent-key"),
+            track_secret: given(matches, "track-secret"),
+            count: matches.get_one("count").copied().unwrap_or(1),
+        };
+        let track_only = plan.kind == Some(EventKind::TrackEventReceived) && plan.track_secret.is_some();
+        if plan.agent_key.is_none() && !track_only {
+            bail!("the agent key is missing: give --agent-key or set FANFARE_AGENT_KEY (`fanfare init` printed it)");
+        }
+        Ok(plan)
+    }
+
+    /// Whether everything was taken.
+    async fn run(&self, out: &mut dyn Write) -> anyhow::Result<bool> {
+        let mut client = Client::connect(&self.server).await?;
+        let mut all_taken = true;
+        for _ in 0..self.count {
+            let person = person();
+            writeln!(out, "visitor {}, account {}", person.visitor_id, person.account_id)?;
+            if let Some(key) = &self.agent_key {
+                all_taken &= self.emit_batch(&mut client, key, &person, out).await?;
+            }
+            if let (Some(secret), None | Some(EventKind::TrackEventReceived)) = (&self.track_secret, self.kind) {
+                all_taken &= self.emit_track(&mut client, secret, &person, out).await?;
+            }
+        }
+        Ok(all_taken)
+    }
+
+    async fn emit_batch(
+        &self,
+        client: &mut Client,
+        key: &str,
+        person: &Person,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<bool> {
+        let items = agent_items(self.kind, person, SystemClock.now());
+        let types: Vec<String> = items.iter().map(|item| text(&item["type"])).collect();
+        let body = serde_json::json!({"agentVersion": AGENT_VERSION, "events": items});
+        let key_header = HeaderName::from_static("x-fanfare-agent-key");
+        let (status, answer) = client.post("/data/events", key_header, key, &body).await?;
+        let rejected = answer["rejected"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if status != StatusCode::OK {
+            writeln!(out, "  /data/events answered {status}: {}", explanation(&answer))?;
+            return Ok(false);
+        }
+        writeln!(out, "  /data/events accepted {} of {}: {}", answer["accepted"], types.len(), types.join(", "))?;
+        for item in rejected {
+            let index = item["index"].as_u64().and_then(|index| usize::try_from(index).ok()).unwrap_or(usize::MAX);
+            let kind = types.get(index).map_or("?", String::as_str);
+            writeln!(out, "  rejected {kind}: {}", text(&item["reason"]))?;
+        }
+        Ok(rejected.is_empty())
+    }
+
+    async fn emit_track(
+        &self,
+        client: &mut Client,
+        secret: &str,
+        person: &Person,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<bool> {
+        let body = track_call(person, SystemClock.now());
+        let key_header = HeaderName::from_static("x-pendo-integration-key");
+        let (status, answer) = client.post("/data/track", key_header, secret, &body).await?;
+        if status == StatusCode::OK {
+            writeln!(out, "  /data/track accepted {}", text(&body["event"]))?;
+        } else {
+            writeln!(out, "  /data/track answered {status}: {}", explanation(&answer))?;
+        }
+        Ok(status == StatusCode::OK)
+    }
+}
+
+/// A flag, or its variable; an empty variable is none.
+fn given(matches: &ArgMatches, name: &str) -> Option<String> {
+    let variable = format!("FANFARE_{}", name.replace('-', "_").to_ascii_uppercase());
+    matches.get_one::<String>(name).cloned().or_else(|| std::env::var(variable).ok().filter(|value| !value.is_empty()))
+}
+
+fn person() -> Person {
+    let id = SystemRandom::default().id();
+    Person { visitor_id: format!("visitor-{id:x}"), account_id: format!("account-{id:x}") }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The most telling part of a problem document.
+fn explanation(answer: &Value) -> String {
+    let part = |key: &str| answer[key].as_str().map(str::to_owned);
+    part("detail").or_else(|| part("title")).unwrap_or_else(|| answer.to_string())
+}
+
+/// One connection, kept for all requests.
+struct Client {
+    sender: SendRequest<Full<Bytes>>,
+    authority: String,
+    prefix: String,
+}
+
+impl Client {
+    async fn connect(server: &Endpoint) -> anyhow::Result<Self> {
+        let address = (server.host.as_str(), server.port);
+        let stream = tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await;
+        let stream = stream.context("timed out").and_then(|result| Ok(result?));
+        let stream =
+            stream.with_context(|| format!("connecting to {}: is Fanfare running there?", server.authority))?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+        });
+        let prefix = server.path_and_query.trim_end_matches('/').to_owned();
+        Ok(Self { sender, authority: server.authority.clone(), prefix })
+    }
+
+    async fn post(
+        &mut self,
+        path: &str,
+        key_header: HeaderName,
+        key: &str,
+        body: &Value,
+    ) -> anyhow::Result<(StatusCode, Value)> {
+        let request = Request::post(format!("{}{path}", self.prefix))
+            .header(HOST, &self.authority)
+            .header(CONTENT_TYPE, "application/json")
+            .header(USER_AGENT, concat!("fanfare-emit/", env!("CARGO_PKG_VERSION")))
+            .header(key_header, key)
+            .body(Full::new(Bytes::from(serde_json::to_vec(body)?)))?;
+        let exchange = async {
+            self.sender.ready().await?;
+            let response = self.sender.send_request(request).await?;
+            let status = response.status();
+            let body =
+                Limited::new(response.into_body(), ANSWER_BYTES).collect().await.map_err(|e| anyhow::anyhow!(e))?;
+            anyhow::Ok((status, body.to_bytes()))
+        };
+        let (status, bytes) =
+            tokio::time::timeout(PATIENCE, exchange).await.with_context(|| format!("no answer to {path}"))??;
+        let answer = serde_json::from_slice(&bytes);
+        Ok((status, answer.unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into())))
+    }
+}
+
+#[cfg(test)]
+mod tests;
