@@ -110,10 +110,10 @@ mod tests {
     #[test]
     fn messages_end_where_content_length_says() {
         let message = b"HTTP/1.1 200 OK\r\ncontent-LENGTH:  2\r\nX: y\r\n\r\nokREST";
-        assert_eq!(complete_message(message), Ok(Some(Complete { body: 46, end: 48 })));
-        assert_eq!(complete_message(&message[..47]), Ok(None));
+        assert_eq!(complete_message(message), Ok(Some(Complete { body: 45, end: 47 })));
+        assert_eq!(complete_message(&message[..46]), Ok(None));
         assert_eq!(complete_message(&message[..20]), Ok(None));
         assert!(complete_message(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
-        assert_eq!(header(&message[..44], b"x"), Some(&b"y"[..]));
+        assert_eq!(header(&message[..43], b"x"), Some(&b"y"[..]));
     }
 }
