@@ -1,0 +1,18 @@
+//! The whole program from the outside: the real binary, real sockets, real kills. One file per stage; `support` holds
+//! the node, the receivers and the events.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::needless_pass_by_value, reason = "`json!` literals read better without a reference")]
+#![expect(clippy::print_stderr, reason = "a failed test shows the end of the node's log")]
+
+mod support;
+
+mod api;
+mod crash;
+mod delivery;
+mod engine;
+mod fairness;
+mod identity;
+mod intake;
+mod stop;
+mod switch;

@@ -1,0 +1,28 @@
+//! What every test needs: a node, receivers, events, patience.
+
+pub mod events;
+pub mod http;
+pub mod node;
+pub mod receiver;
+pub mod sign;
+
+pub use node::{Node, Webhook};
+pub use receiver::{Receiver, Reply};
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up. Generous: a loaded machine is not a fault.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again and again until there is an answer.
+#[track_caller]
+pub fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "gave up after {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

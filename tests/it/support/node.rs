@@ -1,0 +1,324 @@
+//! The real program on a port and a data directory of its own. Dropping it fails the test when its log tells of a
+//! panic.
+
+use super::http::{self, Answer};
+use super::{PATIENCE, events, wait_until};
+use serde_json::{Value, json};
+use std::fs::OpenOptions;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_fanfare");
+
+/// How long a node may take to end after SIGTERM: what docs/operating.md promises.
+const STOP: Duration = Duration::from_secs(30);
+
+/// Retries that come soon. Their number is the default's.
+pub const SHORT_RETRIES: [&str; 2] = ["--retry-delays", "100ms,200ms,300ms,400ms,500ms"];
+
+/// What `init` printed.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    pub subscription_id: u64,
+    pub app_id: i64,
+    pub agent_key: String,
+    pub track_secret: String,
+    pub integration_key: String,
+}
+
+/// A node under test.
+#[derive(Debug)]
+pub struct Node {
+    dir: TempDir,
+    flags: Vec<String>,
+    environment: Vec<(String, String)>,
+    child: Option<Child>,
+    pub addr: SocketAddr,
+    pub keys: Keys,
+}
+
+/// A webhook of a node.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    pub id: String,
+    /// What creating it answered.
+    pub created: Value,
+}
+
+impl Webhook {
+    /// Its Standard Webhooks key, which creating it answers.
+    #[track_caller]
+    pub fn signing_key(&self) -> &str {
+        self.created["signing_key"].as_str().expect("a signing key")
+    }
+}
+
+impl Node {
+    /// A node with the default settings (and private addresses allowed).
+    pub fn start() -> Self {
+        Self::with(&[], &[])
+    }
+
+    /// A node whose retries come soon.
+    pub fn with_short_retries() -> Self {
+        Self::with(&SHORT_RETRIES, &[])
+    }
+
+    /// A node with more flags and environment.
+    pub fn with(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let keys = init(&dir.path().join("data"));
+        let mut node = Self {
+            dir,
+            flags: flags.iter().map(ToString::to_string).collect(),
+            environment: environment.iter().map(owned).collect(),
+            child: None,
+            addr: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(),
+            keys,
+        };
+        node.serve();
+        node
+    }
+
+    /// Starts the program on the data directory and waits until it is ready.
+    pub fn serve(&mut self) {
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
+        let child = Command::new(PROGRAM)
+            .args(["serve", "--listen", &self.addr.to_string(), "--allow-private", "--data-dir"])
+            .arg(self.data_dir())
+            .args(&self.flags)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        wait_until("the node is ready", || {
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "the node ended with {ended:?} while starting:\n{}", self.log());
+            http::call(self.addr, "GET", "/readyz", &[], b"").ok().filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// kill -9, then start again on the same data directory.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.serve();
+    }
+
+    /// Sends SIGTERM and goes on.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(self.child.as_ref().expect("the node runs"));
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for the end of a node that was told to end.
+    pub fn ended(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        let mut child = self.child.take().expect("the node runs");
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            if began.elapsed() > STOP {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!("the node had not ended {STOP:?} after SIGTERM:\n{}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// SIGTERM; it must end with 0 in time.
+    pub fn stop(&mut self) {
+        self.terminate();
+        let status = self.ended();
+        assert!(status.success(), "the node ended with {status}:\n{}", self.log());
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Runs another subcommand of the program on this node's data directory.
+    pub fn command(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(PROGRAM).args(arguments).arg("--data-dir").arg(self.data_dir()).output().unwrap()
+    }
+
+    /// Everything that the node has logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("node.log")
+    }
+}
+
+/// Calls.
+impl Node {
+    /// A management call with the integration key. `path` starts after `/api/v1`.
+    #[track_caller]
+    pub fn api(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let key = format!("Bearer {}", self.keys.integration_key);
+        self.call(method, &format!("/api/v1{path}"), &[("Authorization", &key)], body)
+    }
+
+    /// A management GET that must answer 200.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Value {
+        self.api("GET", path, None).expect(200).json()
+    }
+
+    /// Any call with a JSON body.
+    #[track_caller]
+    pub fn call(&self, method: &str, target: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+        let mut headers = headers.to_vec();
+        let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        if !bytes.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            headers.push(("Content-Type", "application/json"));
+        }
+        self.raw(method, target, &headers, &bytes)
+    }
+
+    /// Any call with any bytes.
+    #[track_caller]
+    pub fn raw(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        http::call(self.addr, method, target, headers, body)
+            .unwrap_or_else(|error| panic!("{method} {target}: {error}\n{}", self.log()))
+    }
+
+    /// Sends a track event through the Track API; the answer, whatever it is.
+    #[track_caller]
+    pub fn try_track(&self, body: Value) -> Answer {
+        self.call("POST", "/data/track", &[("x-pendo-integration-key", &self.keys.track_secret)], Some(body))
+    }
+
+    /// Sends a track event named `name` that must be accepted.
+    #[track_caller]
+    pub fn track(&self, name: &str) {
+        self.try_track(events::server_track("ann", name, json!({}))).expect(200);
+    }
+
+    /// Sends an agent's batch; the answer, whatever it is.
+    #[track_caller]
+    pub fn try_events(&self, batch: Value) -> Answer {
+        let headers = [("x-fanfare-agent-key", self.keys.agent_key.as_str()), ("User-Agent", events::CHROME)];
+        self.call("POST", "/data/events", &headers, Some(batch))
+    }
+
+    /// Sends an agent's items, all of which must be accepted.
+    #[track_caller]
+    pub fn events(&self, items: &[Value]) {
+        let answer = self.try_events(events::batch(items)).expect(200).json();
+        assert_eq!(answer, json!({"accepted": items.len(), "rejected": []}));
+    }
+
+    /// Creates a webhook; it is off.
+    #[track_caller]
+    pub fn create(&self, settings: Value) -> Webhook {
+        let mut body = json!({"name": "test", "type": "url", "categories": "all"});
+        body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let created = self.api("POST", "/webhooks", Some(body)).expect(201).json();
+        Webhook { id: created["id"].as_str().expect("an id").to_owned(), created }
+    }
+
+    /// Creates a webhook and switches it on.
+    #[track_caller]
+    pub fn webhook(&self, url: &str, settings: Value) -> Webhook {
+        let mut body = json!({"url": url});
+        body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let webhook = self.create(body);
+        self.switch(&webhook, true);
+        webhook
+    }
+
+    /// Switches a webhook on or off.
+    #[track_caller]
+    pub fn switch(&self, webhook: &Webhook, on: bool) {
+        self.patch(webhook, json!({"enabled": on}));
+    }
+
+    /// Edits a webhook.
+    #[track_caller]
+    pub fn patch(&self, webhook: &Webhook, body: Value) -> Value {
+        self.api("PATCH", &format!("/webhooks/{}", webhook.id), Some(body)).expect(200).json()
+    }
+
+    /// All deliveries of a webhook that the API shows, newest first.
+    #[track_caller]
+    pub fn deliveries(&self, webhook: &Webhook) -> Vec<Value> {
+        self.list(&format!("/webhooks/{}/deliveries", webhook.id))
+    }
+
+    /// All pages of a list. `path` carries no query.
+    #[track_caller]
+    pub fn list(&self, path: &str) -> Vec<Value> {
+        let mut rows = Vec::new();
+        let mut page = self.get(&format!("{path}?limit=500"));
+        loop {
+            rows.extend(page["data"].as_array().expect("data").iter().cloned());
+            let Some(next) = page["next"].as_str() else { return rows };
+            page = self.get(&format!("{path}?limit=500&cursor={next}"));
+        }
+    }
+
+    /// Waits until the webhook's only delivery has this state; the delivery with all its attempts.
+    #[track_caller]
+    pub fn settled(&self, webhook: &Webhook, state: &str) -> Value {
+        let row = wait_until(&format!("a delivery is {state}"), || {
+            self.deliveries(webhook).into_iter().find(|row| row["status"] == state)
+        });
+        self.get(&format!("/deliveries/{}", row["id"].as_str().expect("an id")))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+        let log = self.log();
+        if std::thread::panicking() {
+            eprintln!("--- the node's log ends:\n{}", &log[floor(&log, log.len().saturating_sub(8000))..]);
+        } else {
+            assert!(!log.contains("panicked at"), "the node panicked:\n{log}");
+        }
+    }
+}
+
+fn init(data_dir: &std::path::Path) -> Keys {
+    let output = Command::new(PROGRAM).arg("init").arg("--data-dir").arg(data_dir).arg("--json").output().unwrap();
+    assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("init prints one JSON object");
+    let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("init: no {name} in {answer}")).to_owned();
+    assert!(answer["setup_url"].is_string(), "{answer}");
+    Keys {
+        subscription_id: answer["subscription_id"].as_u64().expect("subscription_id"),
+        app_id: answer["app_id"].as_i64().expect("app_id"),
+        agent_key: text("agent_key"),
+        track_secret: text("track_secret"),
+        integration_key: text("integration_key"),
+    }
+}
+
+fn floor(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Deadlines of tests are longer than a node may take to stop.
+const _: () = assert!(PATIENCE.as_secs() > STOP.as_secs());
