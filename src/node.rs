@@ -1,26 +1,31 @@
 //! Wiring: open what is kept, start the stages, stop them in reverse order.
 
+use crate::api::{self, ApiParts};
+use crate::catalog::{self, Catalog, InitOptions, MasterKey, Snapshot};
+use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::config::Settings;
-use serde::Serialize;
+use crate::deliver::{Client, ClientConfig, Guard, SystemResolver, Tls};
+use crate::dispatch::{self, Dispatcher, Restart, Waiting};
+use crate::http;
+use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, Seen, SeenError};
+use crate::journal::Journal;
+use crate::journal::file::{FileJournal, SystemDisk};
+use crate::model::{Position, SubscriptionId};
+use crate::observe::{self, Metrics};
+use crate::record::Records;
+use crate::store::projection::Projection;
+use anyhow::Context;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// What a new installation's operator needs, shown once. The key order is that of `fanfare init --json`.
-#[derive(Clone, Serialize)]
-pub struct Initialised {
-    /// 16 digits.
-    pub subscription_id: u64,
-    /// The first app.
-    pub app_id: i64,
-    /// The agent's key, which is public.
-    pub agent_key: String,
-    /// The app's track secret.
-    pub track_secret: String,
-    /// An integration key with the role admin.
-    pub integration_key: String,
-    /// Where to go on in a browser.
-    pub setup_url: String,
-}
+pub use crate::catalog::Initialised;
+
+/// Of the time to stop, this much is kept for writing down where everything stands.
+const STOP_RESERVE: Duration = Duration::from_secs(3);
 
 /// A node that listens.
 pub struct Started {
@@ -40,8 +45,22 @@ pub async fn serve(
     stop: CancellationToken,
     started: impl FnOnce(&Started) + Send,
 ) -> anyhow::Result<()> {
-    let _ = (settings, stop, started);
-    anyhow::bail!("the node is not wired yet")
+    let system = System::default();
+    let initialised = initialise_if_empty(&settings, &system)?;
+    let listener = TcpListener::bind(settings.listen).await.with_context(|| format!("listening on {}", settings.listen))?;
+    let address = listener.local_addr()?;
+    let node = Node::open(&settings, &system).await?;
+    let router = node.router(&settings, &system);
+    started(&Started { address, initialised });
+    tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
+    let ratings = tokio::spawn(Arc::clone(&node.intake).run(stop.clone()));
+    let limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
+    http::serve(listener, router, limits, node.metrics.http.clone(), stop).await;
+    // It ends by the same token; a panic in it was logged when it happened.
+    let _ = ratings.await;
+    node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
+    tracing::info!("stopped");
+    Ok(())
 }
 
 /// Prepares an empty data directory.
@@ -49,6 +68,229 @@ pub async fn serve(
 /// # Errors
 /// It is not empty, or cannot be written.
 pub async fn init(settings: Settings) -> anyhow::Result<Initialised> {
-    let _ = settings;
-    anyhow::bail!("the node is not wired yet")
+    initialise(&settings, &System::default())
+}
+
+/// Time and randomness, as the system has them.
+struct System {
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom::default()) }
+    }
+}
+
+fn initialise_if_empty(settings: &Settings, system: &System) -> anyhow::Result<Option<Initialised>> {
+    if catalog::is_initialised(&settings.data_dir)? {
+        return Ok(None);
+    }
+    match initialise(settings, system) {
+        Ok(initialised) => Ok(Some(initialised)),
+        // Another process was faster; what it made is what this one serves.
+        Err(_) if catalog::is_initialised(&settings.data_dir)? => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn initialise(settings: &Settings, system: &System) -> anyhow::Result<Initialised> {
+    let options = InitOptions {
+        subscription_name: String::from("My subscription"),
+        app_name: String::from("My app"),
+        public_url: settings.public_url.clone(),
+    };
+    let ports = (system.clock.as_ref(), system.random.as_ref());
+    Ok(catalog::init(&settings.data_dir, settings.master_key.as_deref(), &options, ports)?)
+}
+
+/// The stages of a node, in the order in which they were started.
+struct Node {
+    journal: Arc<FileJournal>,
+    projection: Arc<Projection>,
+    catalog: Arc<Catalog>,
+    client: Arc<Client>,
+    dispatcher: Dispatcher,
+    intake: Arc<Intake>,
+    metrics: Arc<Metrics>,
+}
+
+impl Node {
+    async fn open(settings: &Settings, system: &System) -> anyhow::Result<Self> {
+        let metrics = Arc::new(Metrics::new());
+        let key = MasterKey::find(settings.master_key.as_deref(), &settings.data_dir)?;
+        let path = settings.data_dir.join(catalog::FILE);
+        let catalog = Catalog::open(&path, key, Arc::clone(&system.clock), Arc::clone(&system.random))?;
+        let journal = Arc::new(open_journal(settings, system)?);
+        let seam: Arc<dyn Journal> = Arc::clone(&journal) as Arc<dyn Journal>;
+        let projection = open_projection(settings, system, &seam).await?;
+        catalog.reconcile(projection.latest_switches()?).await?;
+        let client = Arc::new(client(settings, system)?);
+        let parts = dispatch::Parts {
+            journal: Arc::clone(&seam),
+            client: Arc::clone(&client),
+            catalog: snapshots(&catalog),
+            clock: Arc::clone(&system.clock),
+            random: Arc::clone(&system.random),
+            settings: settings.dispatch.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        let dispatcher = Dispatcher::start(parts, &restart(&projection)?)?;
+        let intake = open_intake(settings, system, seam, &catalog, &projection)?;
+        Ok(Self { journal, projection, catalog, client, dispatcher, intake, metrics })
+    }
+
+    /// Stops what is still at work, the last first: lanes, projection, journal.
+    async fn close(self, patience: Duration) {
+        self.dispatcher.stop(patience).await;
+        let (projection, journal) = (self.projection, self.journal);
+        let closing = tokio::task::spawn_blocking(move || {
+            // The projection follows the journal to its end first, so that the next start finds nothing to catch up.
+            journal.close();
+            if let Err(error) = projection.catch_up() {
+                tracing::warn!(%error, "the records will catch up at the next start");
+            }
+            projection.stop();
+        });
+        if let Err(error) = closing.await {
+            tracing::error!(%error, "closing the journal and the records");
+        }
+    }
+
+    fn router(&self, settings: &Settings, system: &System) -> axum::Router {
+        let seam: Arc<dyn Journal> = Arc::clone(&self.journal) as Arc<dyn Journal>;
+        let records = Records::new(Arc::clone(&self.projection), Arc::clone(&seam), Arc::clone(&system.clock));
+        let api = api::router(ApiParts {
+            catalog: Arc::clone(&self.catalog),
+            journal: seam,
+            records: Arc::new(records),
+            client: Arc::clone(&self.client),
+            clock: Arc::clone(&system.clock),
+            settings: settings.api.clone(),
+            delivery: settings.delivery.clone(),
+        });
+        intake::router(Arc::clone(&self.intake)).merge(api).merge(self.observation())
+    }
+
+    /// Health and metrics. What is cheaper to look at than to keep up to date is looked at when asked for.
+    fn observation(&self) -> axum::Router {
+        let ready_journal = Arc::clone(&self.journal);
+        let ready_records = Arc::clone(&self.projection);
+        let ready = move || match ready_journal.accepting() {
+            Err(error) => Err(error.to_string()),
+            Ok(()) => ready_records.problem().map_or(Ok(()), Err),
+        };
+        let (journal, projection) = (Arc::clone(&self.journal), Arc::clone(&self.projection));
+        let scheduler = self.dispatcher.scheduler();
+        observe::router(Arc::clone(&self.metrics), ready, move |metrics| {
+            observe::show_journal(metrics, &journal.stats());
+            observe::show_projection(metrics, &projection.stats());
+            scheduler.show(metrics);
+        })
+    }
+}
+
+fn open_journal(settings: &Settings, system: &System) -> anyhow::Result<FileJournal> {
+    let dir = settings.data_dir.join("journal");
+    let disk = Arc::new(SystemDisk::default());
+    FileJournal::open(&dir, &settings.journal, Arc::clone(&system.clock), disk)
+        .with_context(|| format!("opening the journal in {}", dir.display()))
+}
+
+async fn open_projection(
+    settings: &Settings,
+    system: &System,
+    journal: &Arc<dyn Journal>,
+) -> anyhow::Result<Arc<Projection>> {
+    let (journal, clock) = (Arc::clone(journal), Arc::clone(&system.clock));
+    let projection =
+        Projection::open(&settings.data_dir, journal, &settings.records, &settings.intake, clock).map(Arc::new)?;
+    let catching_up = Arc::clone(&projection);
+    tokio::task::spawn_blocking(move || catching_up.catch_up()).await??;
+    Ok(projection)
+}
+
+fn client(settings: &Settings, system: &System) -> anyhow::Result<Client> {
+    Ok(Client::new(ClientConfig {
+        guard: Guard::new(settings.allow_private, settings.allow_nets.clone()),
+        resolver: Arc::new(SystemResolver::default()),
+        tls: Tls::new(settings.delivery.extra_roots.as_deref(), Arc::clone(&system.clock))?,
+        keep_alive: settings.delivery.keep_alive,
+        clock: Arc::clone(&system.clock),
+    }))
+}
+
+fn snapshots(catalog: &Arc<Catalog>) -> Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync> {
+    let catalog = Arc::clone(catalog);
+    Arc::new(move || catalog.current())
+}
+
+fn restart(projection: &Projection) -> anyhow::Result<Restart> {
+    let state = projection.lane_state()?;
+    let waiting = projection.waiting_retries()?.into_iter().map(|retry| Waiting {
+        due: retry.due,
+        delivery: retry.delivery,
+        event: retry.event,
+        attempts: retry.attempts,
+    });
+    Ok(Restart {
+        head: state.head,
+        marks: state.lanes,
+        switches: projection.all_switches()?,
+        waiting: waiting.collect(),
+    })
+}
+
+fn open_intake(
+    settings: &Settings,
+    system: &System,
+    journal: Arc<dyn Journal>,
+    catalog: &Arc<Catalog>,
+    projection: &Arc<Projection>,
+) -> anyhow::Result<Arc<Intake>> {
+    Ok(Intake::new(IntakeParts {
+        catalog: snapshots(catalog),
+        journal,
+        seen: Arc::new(SeenInStore(Arc::clone(projection))),
+        clock: Arc::clone(&system.clock),
+        random: Arc::clone(&system.random),
+        settings: settings.intake.clone(),
+        public_origin: origin_of(&settings.public_url),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        restored: restored(settings, system, projection)?,
+    }))
+}
+
+/// The scheme, host and port of a URL.
+fn origin_of(url: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let end = url[after_scheme..].find('/').map_or(url.len(), |at| after_scheme + at);
+    url[..end].to_owned()
+}
+
+fn restored(settings: &Settings, system: &System, projection: &Projection) -> anyhow::Result<Restored> {
+    let since = system.clock.now().before(settings.intake.item_id_ttl);
+    let mut item_ids = Vec::new();
+    projection.items(since, settings.intake.item_id_count, &mut |id, at| item_ids.push((id, at)))?;
+    let held = projection.held()?.into_iter();
+    let held = held.map(|held| RestoredHeld { position: held.position, due: held.due, draft: held.draft });
+    Ok(Restored { item_ids: Box::new(item_ids.into_iter()), held: held.collect() })
+}
+
+/// What the store knows of who was seen.
+struct SeenInStore(Arc<Projection>);
+
+impl Seen for SeenInStore {
+    fn visitor(&self, subscription: SubscriptionId, id: &str) -> Result<bool, SeenError> {
+        self.0.visitor(subscription, id).map_err(|error| SeenError(error.to_string()))
+    }
+
+    fn account(&self, subscription: SubscriptionId, id: &str) -> Result<bool, SeenError> {
+        self.0.account(subscription, id).map_err(|error| SeenError(error.to_string()))
+    }
+
+    fn projected(&self) -> Position {
+        self.0.projected()
+    }
 }
