@@ -56,3 +56,9 @@ pub const LANE_QUEUES_BYTES: usize = 256 * 1024 * 1024;
 pub const PAGE_DEFAULT: usize = 50;
 /// See [`PAGE_DEFAULT`].
 pub const PAGE_MAX: usize = 500;
+
+/// Smallest segment file of the journal, in bytes: a header, a footer and something between.
+pub const JOURNAL_SEGMENT_MIN_BYTES: u64 = 16 * 1024;
+
+/// Segment files that the journal holds open for readers, each with its index in memory (64 KiB for 64 MiB).
+pub const JOURNAL_OPEN_SEGMENTS: usize = 64;
