@@ -80,3 +80,9 @@ pub const CONNECT_ADDRESSES: usize = 8;
 
 /// How long one address may stay silent before the next one is tried beside it, in milliseconds (RFC 8305).
 pub const CONNECT_STAGGER_MS: u64 = 250;
+
+/// Smallest segment file of the journal, in bytes: a header, a footer and something between.
+pub const JOURNAL_SEGMENT_MIN_BYTES: u64 = 16 * 1024;
+
+/// Segment files that the journal holds open for readers, each with its index in memory (64 KiB for 64 MiB).
+pub const JOURNAL_OPEN_SEGMENTS: usize = 64;

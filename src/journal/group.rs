@@ -46,6 +46,16 @@ impl Group {
         &self.bytes
     }
 
+    /// Its entries as shared bytes, without a copy.
+    pub(crate) fn into_bytes(self) -> bytes::Bytes {
+        self.bytes.into()
+    }
+
+    /// The group of `count` entries that [`Group::into_bytes`] made these bytes of.
+    pub(crate) fn from_bytes(bytes: bytes::Bytes, count: u32) -> Self {
+        Self { bytes: bytes.into(), count }
+    }
+
     /// Whether nothing was added yet.
     pub fn is_empty(&self) -> bool {
         self.count == 0

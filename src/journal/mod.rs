@@ -11,6 +11,8 @@
 //! 6. Nothing that cannot be read back is guessed: a damaged entry is an error that names its place.
 
 mod chunk;
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod file;
 mod group;
 

@@ -1,0 +1,127 @@
+//! What the callers, the writer thread and the keeper thread share, under one short lock.
+
+use super::DiskFile;
+use super::disk::Disk;
+use super::library::Library;
+use super::segment::Header;
+use super::stats::Counters;
+use crate::clock::Clock;
+use crate::config::JournalSettings;
+use crate::journal::{AppendError, Group};
+use crate::model::Position;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex};
+use tokio::sync::{oneshot, watch};
+
+/// How an append's caller is told.
+pub(super) type Reply = oneshot::Sender<Result<Position, AppendError>>;
+
+/// A group that waits to be written. Without a reply it is a record, which is never refused.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) group: Group,
+    pub(super) reply: Option<Reply>,
+}
+
+/// A segment file made ahead.
+#[derive(Debug)]
+pub(super) struct Spare {
+    pub(super) id: u64,
+    pub(super) salt: u64,
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn DiskFile>,
+}
+
+/// Where the next segment's file stands.
+#[derive(Debug)]
+pub(super) enum SpareSlot {
+    /// The keeper shall make one, or is making it.
+    Wanted,
+    /// It is there.
+    Ready(Spare),
+    /// It could not be made; the keeper tries again by and by.
+    Failed(AppendError),
+}
+
+#[derive(Debug)]
+pub(super) struct Control {
+    pub(super) waiting: Vec<Queued>,
+    /// Bytes of what waits and of what is being written.
+    pub(super) waiting_bytes: usize,
+    pub(super) writer_sleeps: bool,
+    /// Why appends are refused, if they are.
+    pub(super) refusal: Option<AppendError>,
+    pub(super) spare: SpareSlot,
+    pub(super) next_id: u64,
+    /// Segments to be sealed.
+    pub(super) full: Vec<u64>,
+    pub(super) released: Position,
+    pub(super) closing: bool,
+    pub(super) keeper_stops: bool,
+}
+
+/// Everything that is shared.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) dir: PathBuf,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: JournalSettings,
+    pub(super) library: Library,
+    pub(super) durable: watch::Sender<Position>,
+    pub(super) counters: Counters,
+    pub(super) control: Mutex<Control>,
+    /// Wakes the writer.
+    pub(super) writer: Condvar,
+    /// Wakes the keeper.
+    pub(super) keeper: Condvar,
+}
+
+impl Control {
+    pub(super) fn new(next_id: u64) -> Self {
+        Self {
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            writer_sleeps: false,
+            refusal: None,
+            spare: SpareSlot::Wanted,
+            next_id,
+            full: Vec::new(),
+            released: Position::ZERO,
+            closing: false,
+            keeper_stops: false,
+        }
+    }
+
+    /// Takes the spare, if it is there, and asks for another.
+    pub(super) fn take_spare(&mut self) -> Option<Spare> {
+        if !matches!(self.spare, SpareSlot::Ready(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut self.spare, SpareSlot::Wanted) {
+            SpareSlot::Ready(spare) => Some(spare),
+            SpareSlot::Wanted | SpareSlot::Failed(_) => None,
+        }
+    }
+}
+
+impl Shared {
+    /// Makes `spare` the segment that begins at `first`. Once this returns `Ok`, everything beyond `previous` in older
+    /// segments is dead.
+    pub(super) fn begin(&self, spare: &Spare, first: Position, previous: Position) -> io::Result<Header> {
+        let (bytes, begun_at) = (self.settings.segment_bytes, self.clock.now());
+        let header = Header { id: spare.id, salt: spare.salt, first, previous, bytes, begun_at };
+        header.write(&*spare.file)?;
+        spare.file.sync()?;
+        Ok(header)
+    }
+}
+
+/// What a caller is told of the system's error.
+pub(super) fn refusal_of(error: &io::Error) -> AppendError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::Full,
+        _ => AppendError::Failing(error.to_string()),
+    }
+}
