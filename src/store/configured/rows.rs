@@ -126,19 +126,14 @@ impl KeyRow {
                    VALUES ($1, $2, $3, $4, $5, $6, $7)";
         let (id, subscription) = (self.id as i64, self.subscription.0 as i64);
         let (hash, made_by) = (hex::encode(self.hash), self.made_by.map(|id| id as i64));
-        connection
-            .execute(sql, params![id, subscription, self.name, self.role, hash, made_by, self.created_at.0])?;
+        connection.execute(sql, params![id, subscription, self.name, self.role, hash, made_by, self.created_at.0])?;
         Ok(())
     }
 }
 
 pub(super) fn subscriptions(connection: &Connection) -> Result<Vec<SubscriptionRow>, StoreError> {
     read(connection, "SELECT id, name, created_at FROM subscriptions ORDER BY id", |row| {
-        Ok(SubscriptionRow {
-            id: SubscriptionId(number(row, 0)?),
-            name: row.get(1)?,
-            created_at: UnixMs(row.get(2)?),
-        })
+        Ok(SubscriptionRow { id: SubscriptionId(number(row, 0)?), name: row.get(1)?, created_at: UnixMs(row.get(2)?) })
     })
 }
 
