@@ -86,3 +86,30 @@ pub const JOURNAL_SEGMENT_MIN_BYTES: u64 = 16 * 1024;
 
 /// Segment files that the journal holds open for readers, each with its index in memory (64 KiB for 64 MiB).
 pub const JOURNAL_OPEN_SEGMENTS: usize = 64;
+
+/// Longest name of a webhook, in characters.
+pub const WEBHOOK_NAME_CHARS: usize = 255;
+
+/// Longest secret of a webhook, in bytes.
+pub const WEBHOOK_SECRET_BYTES: usize = 4096;
+
+/// A webhook's total deadline, in seconds (docs/delivery.md).
+pub const WEBHOOK_TIMEOUT_S: std::ops::RangeInclusive<u32> = 1..=300;
+
+/// A webhook's requests in flight.
+pub const WEBHOOK_CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=1000;
+
+/// Webhooks of one subscription.
+pub const WEBHOOKS: usize = 100_000;
+
+/// Addresses (networks, for IPv6) whose wrong keys are counted one by one; those beyond share one count.
+pub const WRONG_KEY_ADDRESSES: usize = 10_000;
+
+/// Longest key that is looked at, in bytes; ours are far below it.
+pub const KEY_BYTES: usize = 256;
+
+/// Test requests that wait for their receivers at a time (docs/api.md).
+pub const TESTS_IN_FLIGHT: usize = 64;
+
+/// How long a test waits for its receiver, in seconds (docs/api.md).
+pub const TEST_TIMEOUT_S: u64 = 30;
