@@ -1,1 +1,3 @@
 //! Deliveries, attempts and events as the API shows them.
+
+pub mod view;

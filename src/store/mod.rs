@@ -1,1 +1,3 @@
 //! What is configured and what is known, in SQLite.
+
+pub mod sqlite;
