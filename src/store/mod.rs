@@ -1,3 +1,4 @@
 //! What is configured and what is known, in SQLite.
 
+pub mod projection;
 pub mod sqlite;

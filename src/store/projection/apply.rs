@@ -6,7 +6,7 @@ use super::{Meta, add_meta, int, set_meta};
 use crate::journal::Journal;
 use crate::model::{
     CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryState, Entry, EventEntry, EventKind, HeldEntry, OutcomeEntry,
-    Position, Redelivery, Switch, UnixMs, Verdict, WebhookId,
+    Position, Redelivery, SubscriptionId, Switch, UniqueId, UnixMs, Verdict, WebhookId,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -85,7 +85,7 @@ impl Applier {
         self.applied += 1;
         match entry {
             Entry::Event(event) => self.event(db, position, event),
-            Entry::Outcome(outcome) => self.outcome(db, position, outcome),
+            Entry::Outcome(outcome) => self.outcome(db, journal, position, outcome),
             Entry::Switch(switch) => insert_switch(db, position, switch),
             Entry::Checkpoint(checkpoint) => write_checkpoint(db, position, checkpoint),
             Entry::Held(held) => self.held(db, position, held),
@@ -156,7 +156,13 @@ impl Applier {
         Ok(())
     }
 
-    fn outcome(&mut self, db: &Connection, position: Position, outcome: &OutcomeEntry<'_>) -> rusqlite::Result<()> {
+    fn outcome(
+        &mut self,
+        db: &Connection,
+        journal: &dyn Journal,
+        position: Position,
+        outcome: &OutcomeEntry<'_>,
+    ) -> rusqlite::Result<()> {
         let ended_at = UnixMs(outcome.started_at.0 + i64::from(outcome.timings.total_us) / 1000);
         self.mark(db, position, ended_at)?;
         let redelivery = outcome.delivery.origin != outcome.event;
@@ -168,7 +174,7 @@ impl Applier {
             let success = Success { outcome: position, event: outcome.event, kind: outcome.kind };
             return self.successes.add(db, outcome.delivery.webhook, success, ended_at);
         }
-        self.written_bytes += 2 * ROW_BYTES + write_attempt(db, position, outcome, ended_at)?;
+        self.written_bytes += 2 * ROW_BYTES + write_attempt(db, journal, position, outcome, ended_at)?;
         Ok(())
     }
 
@@ -288,17 +294,13 @@ fn insert_seen(
     id: &str,
     position: Position,
 ) -> rusqlite::Result<()> {
-    db.prepare_cached(sql)?.execute(params![
-        int(event.subscription.0),
-        id,
-        int(position.0),
-        event.accepted_at.0
-    ])?;
+    db.prepare_cached(sql)?.execute(params![int(event.subscription.0), id, int(position.0), event.accepted_at.0])?;
     Ok(())
 }
 
 fn write_attempt(
     db: &Connection,
+    journal: &dyn Journal,
     position: Position,
     outcome: &OutcomeEntry<'_>,
     ended_at: UnixMs,
@@ -309,33 +311,33 @@ fn write_attempt(
         Verdict::Failed => (DeliveryState::Failed, None),
         Verdict::Cancelled => (DeliveryState::Cancelled, None),
     };
-    let delivery: i64 = db
+    let delivery: Option<i64> = db
         .prepare_cached(
-            "INSERT INTO deliveries (listed, webhook, origin, event, kind, state, attempts, status, reason,
-                 created_at, updated_at, next_attempt_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-             ON CONFLICT (webhook, origin) DO UPDATE SET kind = excluded.kind, state = excluded.state,
-                 attempts = excluded.attempts, status = excluded.status, reason = excluded.reason,
-                 updated_at = excluded.updated_at, next_attempt_at = excluded.next_attempt_at
-             RETURNING listed",
+            "UPDATE deliveries SET kind = $3, state = $4, attempts = $5, status = $6, reason = $7, total_us = $8,
+                 last_attempt_at = $9, updated_at = $10, next_attempt_at = $11
+             WHERE webhook = $1 AND origin = $2 RETURNING listed",
         )?
         .query_row(
             params![
-                int(position.0),
                 int(outcome.delivery.webhook.0),
                 int(outcome.delivery.origin.0),
-                int(outcome.event.0),
                 outcome.kind as u8,
                 state.name(),
                 outcome.attempt,
                 outcome.status,
                 outcome.reason as u8,
+                outcome.timings.total_us,
                 outcome.started_at.0,
                 ended_at.0,
                 due,
             ],
             |row| row.get(0),
-        )?;
+        )
+        .optional()?;
+    let delivery = match delivery {
+        Some(delivery) => delivery,
+        None => insert_delivery(db, journal, position, outcome, (state, due, ended_at))?,
+    };
     // Kept whole here, because the record outlives the journal's own limit of bytes.
     let bytes = postcard::to_stdvec(outcome).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     db.prepare_cached(
@@ -345,6 +347,40 @@ fn write_attempt(
     Ok(bytes.len() as u64)
 }
 
+fn insert_delivery(
+    db: &Connection,
+    journal: &dyn Journal,
+    position: Position,
+    outcome: &OutcomeEntry<'_>,
+    (state, due, ended_at): (DeliveryState, Option<i64>, UnixMs),
+) -> rusqlite::Result<i64> {
+    let facts = facts_of(journal, outcome.event);
+    db.prepare_cached(
+        "INSERT INTO deliveries (listed, webhook, origin, event, subscription, kind, unique_id, state, attempts,
+             status, reason, total_us, created_at, last_attempt_at, updated_at, next_attempt_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+    )?
+    .execute(params![
+        int(position.0),
+        int(outcome.delivery.webhook.0),
+        int(outcome.delivery.origin.0),
+        int(outcome.event.0),
+        facts.as_ref().map(|facts| int(facts.subscription.0)),
+        outcome.kind as u8,
+        facts.as_ref().map(|facts| facts.unique_id.0),
+        state.name(),
+        outcome.attempt,
+        outcome.status,
+        outcome.reason as u8,
+        outcome.timings.total_us,
+        facts.map_or(outcome.started_at, |facts| facts.accepted_at).0,
+        outcome.started_at.0,
+        ended_at.0,
+        due,
+    ])?;
+    Ok(int(position.0))
+}
+
 /// A redelivery waits like a retry that is due at once, so that it survives a restart.
 fn insert_redelivery(
     db: &Connection,
@@ -352,28 +388,43 @@ fn insert_redelivery(
     position: Position,
     redelivery: &Redelivery,
 ) -> rusqlite::Result<()> {
-    let kind = kind_of(journal, redelivery.event).map(|kind| kind as u8);
+    let facts = facts_of(journal, redelivery.event);
     db.prepare_cached(
-        "INSERT INTO deliveries (listed, webhook, origin, event, kind, state, attempts, status, reason, created_at,
-             updated_at, next_attempt_at)
-         VALUES ($1, $2, $1, $3, $4, $5, 0, 0, NULL, $6, $6, $6) ON CONFLICT (listed) DO NOTHING",
+        "INSERT INTO deliveries (listed, webhook, origin, event, subscription, kind, unique_id, state, attempts,
+             created_at, updated_at, next_attempt_at)
+         VALUES ($1, $2, $1, $3, $4, $5, $6, $7, 0, $8, $8, $8) ON CONFLICT (listed) DO NOTHING",
     )?
     .execute(params![
         int(position.0),
         int(redelivery.webhook.0),
         int(redelivery.event.0),
-        kind,
+        facts.as_ref().map(|facts| int(facts.subscription.0)),
+        facts.as_ref().map(|facts| facts.kind as u8),
+        facts.as_ref().map(|facts| facts.unique_id.0),
         DeliveryState::Retrying.name(),
         redelivery.at.0,
     ])?;
     Ok(())
 }
 
-/// The kind of the event at `position`, as far as the journal still has it.
-fn kind_of(journal: &dyn Journal, position: Position) -> Option<EventKind> {
-    let chunk = journal.read(position, 1).ok()?;
+/// What a delivery's row repeats of its event, because the row outlives the journal's own limit of bytes.
+struct Facts {
+    subscription: SubscriptionId,
+    kind: EventKind,
+    unique_id: UniqueId,
+    accepted_at: UnixMs,
+}
+
+/// The facts of the event at `at`, as far as the journal still has it.
+fn facts_of(journal: &dyn Journal, at: Position) -> Option<Facts> {
+    let chunk = journal.read(at, 1).ok()?;
     match chunk.entries().next()?.ok()? {
-        (at, Entry::Event(event)) if at == position => Some(event.kind),
+        (found, Entry::Event(event)) if found == at => Some(Facts {
+            subscription: event.subscription,
+            kind: event.kind,
+            unique_id: event.unique_id,
+            accepted_at: event.accepted_at,
+        }),
         _ => None,
     }
 }
@@ -425,6 +476,7 @@ fn close(db: &Connection, position: Position, closed: &Closed) -> rusqlite::Resu
     } else {
         0
     };
+    let retries = int(retries as u64);
     db.prepare_cached(
         "INSERT INTO ranges (position, webhook, why, first_position, last_position, events, retries, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (position) DO NOTHING",
@@ -444,9 +496,5 @@ fn close(db: &Connection, position: Position, closed: &Closed) -> rusqlite::Resu
 
 /// Where the projection stands, as its own database says.
 pub(super) fn stored_position(db: &Connection) -> rusqlite::Result<Position> {
-    let value: Option<i64> = db
-        .prepare_cached("SELECT value FROM meta WHERE name = $1")?
-        .query_row([Meta::Position.name()], |row| row.get(0))
-        .optional()?;
-    Ok(super::position(value.unwrap_or(0)))
+    Ok(super::position(super::get_meta(db, Meta::Position)?))
 }

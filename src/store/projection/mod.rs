@@ -9,6 +9,7 @@
 mod apply;
 mod codec;
 mod follow;
+mod list;
 #[cfg(test)]
 pub(crate) mod memory;
 mod read;
@@ -16,18 +17,15 @@ mod rebuild;
 mod retention;
 mod schema;
 mod successes;
-#[cfg(test)]
-mod tests;
 
 pub use codec::Success;
-pub use read::{
-    Attempt, DeliveryRow, Held, LaneRestart, Minute, PageRows, Range, RowFilter, SuccessRow, WaitingRetry, WebhookTimes,
-};
+pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};
 
 use crate::clock::Clock;
 use crate::config::{IntakeSettings, RecordSettings};
 use crate::journal::{Journal, ReadError};
 use crate::model::Position;
+use crate::store::sqlite::{self, StoreError};
 use follow::Follower;
 use read::Readers;
 use retention::Sweeper;
@@ -48,6 +46,9 @@ pub enum Error {
     /// SQLite says no.
     #[error("the records' database fails")]
     Sqlite(#[from] rusqlite::Error),
+    /// The file cannot be opened or brought up to date.
+    #[error("the records' database cannot be opened")]
+    Store(#[from] StoreError),
     /// The journal cannot be read.
     #[error("the journal cannot be read")]
     Journal(#[from] ReadError),
@@ -58,7 +59,9 @@ pub enum Error {
         table: &'static str,
     },
     /// The journal ends before the position that was projected: it is another journal, or has lost its end.
-    #[error("the records go up to position {projected}, but the journal ends at {durable}; `fanfare store rebuild` adopts the journal as it is")]
+    #[error(
+        "the records go up to position {projected}, but the journal ends at {durable}; `fanfare store rebuild` adopts the journal as it is"
+    )]
     AheadOfJournal {
         /// What the database says.
         projected: Position,
@@ -306,27 +309,19 @@ fn get_meta(db: &Connection, meta: Meta) -> rusqlite::Result<i64> {
 /// The writing connection. A transaction is not synced when it commits: that is what the position is for. A checkpoint
 /// is, in the right order, so that the file is whole after a power cut.
 fn open_writer(path: &Path) -> Result<Connection, Error> {
-    let mut db = Connection::open(path)?;
-    db.busy_timeout(Duration::from_secs(5))?;
-    db.execute_batch(
-        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-         PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;",
-    )?;
-    db.set_prepared_statement_cache_capacity(64);
-    migrate(&mut db)?;
+    let mut db = sqlite::open(path, sqlite::Sync::Normal)?;
+    let vacuum: i64 = db.query_row("PRAGMA auto_vacuum", [], |row| row.get(0))?;
+    if vacuum != AUTO_VACUUM_INCREMENTAL {
+        // Only a file without tables takes this at once; VACUUM makes any other take it.
+        db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;")?;
+    }
+    db.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;")?;
+    sqlite::migrate(&mut db, schema::MIGRATIONS)?;
     Ok(db)
 }
 
-fn migrate(db: &mut Connection) -> Result<(), Error> {
-    let done: usize = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    for (index, migration) in schema::MIGRATIONS.iter().enumerate().skip(done) {
-        let transaction = db.transaction()?;
-        transaction.execute_batch(migration)?;
-        transaction.execute_batch(&format!("PRAGMA user_version = {}", index + 1))?;
-        transaction.commit()?;
-    }
-    Ok(())
-}
+/// How SQLite numbers `auto_vacuum = INCREMENTAL`.
+const AUTO_VACUUM_INCREMENTAL: i64 = 2;
 
 /// Positions and ids lie below 2^63, so that every store can keep them in a signed column.
 fn int(number: u64) -> i64 {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use std::time::Duration;
 
 /// Rows of one table that one sweep deletes at most: some milliseconds of work between two transactions.
-const SWEEP_ROWS: usize = 1000;
+const SWEEP_ROWS: i64 = 1000;
 
 /// Free pages that are given back to the file system at a time.
 const VACUUM_PAGES: i64 = 2000;
@@ -56,7 +56,7 @@ impl Sweeper {
         }
         transaction.commit()?;
         give_back(db)?;
-        let more = [deliveries, successes, small, items].into_iter().any(|rows| rows >= SWEEP_ROWS)
+        let more = [deliveries, successes, small, items].into_iter().any(|rows| rows as i64 >= SWEEP_ROWS)
             || (rows > 0 && used_bytes(db)? > self.max_bytes);
         Ok(Swept { rows, more })
     }
@@ -114,9 +114,8 @@ fn delete_deliveries(db: &Connection, cutoff: UnixMs) -> rusqlite::Result<usize>
 /// A success is read from the journal, so its place in the index goes when the journal's part goes.
 fn delete_successes(db: &Connection, cutoff: UnixMs, journal_oldest: Position) -> rusqlite::Result<usize> {
     let mut keys = Vec::new();
-    let mut statement = db.prepare_cached(
-        "SELECT first_outcome, last_outcome, last_at FROM successes ORDER BY first_outcome LIMIT $1",
-    )?;
+    let mut statement = db
+        .prepare_cached("SELECT first_outcome, last_outcome, last_at FROM successes ORDER BY first_outcome LIMIT $1")?;
     let mut rows = statement.query([SWEEP_ROWS])?;
     while let Some(row) = rows.next()? {
         let gone = position(row.get(1)?) < journal_oldest;

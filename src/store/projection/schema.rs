@@ -1,10 +1,12 @@
 //! The tables of `records.db`.
 
-/// The migrations, in order; each runs once, in a transaction of its own. A released one never changes.
+use crate::store::sqlite::Migration;
+
+/// The steps of the schema.
 ///
 /// Keys that are positions are declared `INTEGER PRIMARY KEY`, which makes them SQLite's own row number: rows lie in
 /// the order of the journal, so that appending is cheap and the oldest are found without an index of their own.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST];
+pub(super) const MIGRATIONS: &[Migration] = &[Migration { name: "records 1", sql: FIRST }];
 
 const FIRST: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL) WITHOUT ROWID;
@@ -26,8 +28,9 @@ const FIRST: &str = "
     );
     CREATE TABLE deliveries (
         listed INTEGER PRIMARY KEY, webhook BIGINT NOT NULL, origin BIGINT NOT NULL, event BIGINT NOT NULL,
-        kind SMALLINT, state TEXT NOT NULL, attempts SMALLINT NOT NULL, status SMALLINT NOT NULL,
-        reason SMALLINT, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, next_attempt_at BIGINT
+        subscription BIGINT, kind SMALLINT, unique_id BLOB, state TEXT NOT NULL, attempts SMALLINT NOT NULL,
+        status SMALLINT, reason SMALLINT, total_us BIGINT, created_at BIGINT NOT NULL, last_attempt_at BIGINT,
+        updated_at BIGINT NOT NULL, next_attempt_at BIGINT
     );
     CREATE UNIQUE INDEX deliveries_by_id ON deliveries (webhook, origin);
     CREATE INDEX deliveries_by_webhook ON deliveries (webhook, listed);

@@ -145,7 +145,7 @@ impl OpenRow {
             int(self.max_event.0),
             self.first_at.0,
             self.last_at.0,
-            self.count,
+            int(self.count as u64),
             self.blob,
         ])?;
         Ok(())
