@@ -40,10 +40,9 @@ fn argument(key: &Key) -> Arg {
     let default = if key.default.is_empty() { String::new() } else { format!(" [default: {}]", key.default) };
     let argument = Arg::new(key.name.clone()).long(key.flag()).help(format!("{}{default}", key.help));
     match key.kind {
-        // `--allow-private` alone says yes; `--retry-no-answer=false` says no.
+        // `--allow-private` alone says yes; `--retry-no-answer false` says no.
         Kind::Switch => argument
             .num_args(0..=1)
-            .require_equals(true)
             .default_missing_value("true")
             .value_name("true|false")
             .action(ArgAction::Set),
@@ -73,7 +72,8 @@ mod tests {
             "fd00::/8",
             "--retry-delays",
             "1s,2s",
-            "--retry-no-answer=false",
+            "--retry-no-answer",
+            "false",
         ]);
         let settings = Settings::load(&Sources { flags: given, ..Sources::default() }).unwrap();
         assert_eq!(settings.listen.port(), 1);
