@@ -40,7 +40,7 @@ pub struct ClientConfig {
 /// Makes attempts. Holds no connections: these belong to [`Line`]s.
 #[derive(Debug, Clone)]
 pub struct Client {
-    config: ClientConfig,
+    pub(super) config: ClientConfig,
 }
 
 impl Client {
@@ -71,8 +71,7 @@ impl Client {
         };
         let headers = prepared.headers(message, self.config.clock.now());
         let sent = headers_as_sent(&headers);
-        let quiet = Quiet { after: quiet.after, call: &mut *quiet.call };
-        let watch = Watch::start(timer, started, destination.timeout, quiet);
+        let watch = Watch::start(timer, started, destination.timeout, quiet.after, quiet.call);
         let mut attempt = Attempt { client: self, prepared, watch, started, seen: &mut seen };
         let ended = attempt.run(open, headers, &message.body).await;
         seen.into_outcome(started, sent, ended)
@@ -201,7 +200,7 @@ impl Attempt<'_> {
         self.seen.timings.first_byte_us = heard.at().map(|at| micros(at.duration_since(self.started)));
         let response = match answered {
             Err(Elapsed) => return Err(Broken::Failed(self.timed_out(Phase::FirstByte))),
-            Ok(Err(failed)) => return Err(self.broken(failed.into_error(), &heard)),
+            Ok(Err(failed)) => return Err(self.broken(failed.error(), &heard)),
             Ok(Ok(response)) => response,
         };
         let (head, mut incoming) = response.into_parts();
@@ -244,8 +243,8 @@ impl Attempt<'_> {
         &self.prepared.destination.endpoint.host
     }
 
-    fn broken(&self, error: hyper::Error, heard: &Heard) -> Broken {
-        let failure = Failure::from_hyper(&error, Phase::FirstByte, self.host());
+    fn broken(&self, error: &hyper::Error, heard: &Heard) -> Broken {
+        let failure = Failure::from_hyper(error, Phase::FirstByte, self.host());
         let stale = heard.at().is_none() && failure.reason == Reason::ConnectionClosed;
         if stale { Broken::Stale(failure) } else { Broken::Failed(failure) }
     }

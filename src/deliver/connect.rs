@@ -58,7 +58,7 @@ pub(super) async fn tcp(addresses: &[IpAddr], port: u16) -> Result<TcpStream, Fa
         }
         match waiting.next() {
             Some(next) => drop(racing.spawn(one(next))),
-            None if racing.is_empty() => return Err(together(failures)),
+            None if racing.is_empty() => return Err(together(&failures)),
             None => {}
         }
     }
@@ -72,7 +72,7 @@ async fn one(address: SocketAddr) -> Result<TcpStream, Failure> {
 }
 
 /// What all addresses said; the first one's reason counts, since it is the one that should have worked.
-fn together(failures: Vec<Failure>) -> Failure {
+fn together(failures: &[Failure]) -> Failure {
     let details: Vec<&str> = failures.iter().map(|failure| failure.detail.as_str()).collect();
     let reason = failures.first().map_or(Reason::ConnectFailed, |failure| failure.reason);
     Failure::new(reason, details.join("; "))

@@ -20,6 +20,9 @@ pub use resolve::{Resolver, SystemResolver};
 pub use tls::{Tls, TlsError};
 pub use watch::Quiet;
 
+#[cfg(test)]
+mod tests;
+
 use crate::model::{Endpoint, Reason, Secret, SigningKey, Timings};
 use bytes::Bytes;
 use std::time::Duration;

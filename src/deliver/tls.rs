@@ -69,7 +69,7 @@ impl Tls {
         Self::with_roots(roots, clock)
     }
 
-    fn with_roots(roots: RootCertStore, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
+    pub(super) fn with_roots(roots: RootCertStore, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_details(provider, Arc::new(Time(clock)))
             .with_safe_default_protocol_versions()?

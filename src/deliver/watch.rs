@@ -37,9 +37,15 @@ pub(super) struct Watch<'a> {
 pub(super) struct Elapsed;
 
 impl<'a> Watch<'a> {
-    pub(super) fn start(timer: &'a mut Option<Timer>, now: Instant, timeout: Duration, quiet: Quiet<'a>) -> Self {
+    pub(super) fn start(
+        timer: &'a mut Option<Timer>,
+        now: Instant,
+        timeout: Duration,
+        quiet_after: Duration,
+        quiet: &'a mut (dyn FnMut() + Send),
+    ) -> Self {
         let deadline = now + timeout;
-        let first = deadline.min(now + quiet.after);
+        let first = deadline.min(now + quiet_after);
         let timer = match timer {
             Some(timer) => {
                 timer.as_mut().reset(first);
@@ -47,7 +53,7 @@ impl<'a> Watch<'a> {
             }
             None => timer.insert(Box::pin(tokio::time::sleep_until(first))).as_mut(),
         };
-        Self { timer, deadline, quiet: Some(quiet.call) }
+        Self { timer, deadline, quiet: Some(quiet) }
     }
 
     /// Lets `work` run until it ends or the deadline passes. With `heard`, a byte heard before the quiet time is over

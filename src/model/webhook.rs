@@ -141,7 +141,7 @@ fn split_scheme(url: &str) -> Result<(Scheme, &str), EndpointError> {
 
 /// What may stand in a request line: visible ASCII less the characters that the `http` crate, like RFC 3986, refuses.
 fn checked_path(path: &str) -> Result<String, EndpointError> {
-    let refused = |c: char| !c.is_ascii_graphic() || matches!(c, '<' | '>' | '`' | '\\' | '^');
+    let refused = |c: char| !c.is_ascii_graphic() || matches!(c, '"' | '<' | '>' | '`' | '\\' | '^');
     if let Some(c) = path.chars().find(|c| refused(*c)) {
         return Err(EndpointError::Character(c));
     }
@@ -180,8 +180,8 @@ mod tests {
 
     #[test]
     fn path_and_query_stay_as_entered() {
-        let endpoint = Endpoint::parse("HTTPS://Example.com:8443/a//b/../%7e?x=1&&y={z}|\"q\"").unwrap();
-        assert_eq!(endpoint.path_and_query, "/a//b/../%7e?x=1&&y={z}|\"q\"");
+        let endpoint = Endpoint::parse("HTTPS://Example.com:8443/a//b/../%7e?x=1&&y={z}|'q'").unwrap();
+        assert_eq!(endpoint.path_and_query, "/a//b/../%7e?x=1&&y={z}|'q'");
         assert_eq!((endpoint.scheme, endpoint.port), (Scheme::Https, 8443));
         assert_eq!((endpoint.host.as_str(), endpoint.authority.as_str()), ("Example.com", "Example.com:8443"));
         assert_eq!(Endpoint::parse("http://h?q=1").unwrap().path_and_query, "/?q=1");
@@ -202,6 +202,7 @@ mod tests {
             ("http://h:70000/", EndpointError::Port),
             ("http://h:x/", EndpointError::Port),
             ("http://h/a b", EndpointError::Character(' ')),
+            ("http://h/?q=\"a\"", EndpointError::Character('"')),
             ("http://h/ü", EndpointError::Character('ü')),
         ];
         for (url, error) in cases {
