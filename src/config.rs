@@ -121,6 +121,8 @@ pub struct DeliverySettings {
     pub timeout: Duration,
     /// How long an unused connection is kept.
     pub keep_alive: Duration,
+    /// Certificate authorities besides the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Settings of records.

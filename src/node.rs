@@ -16,7 +16,6 @@ use crate::record::Records;
 use crate::store::projection::Projection;
 use anyhow::Context;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -47,7 +46,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let system = System::default();
     let initialised = initialise_if_empty(&settings, &system)?;
-    let listener = TcpListener::bind(settings.listen).await.with_context(|| format!("listening on {}", settings.listen))?;
+    let listener =
+        TcpListener::bind(settings.listen).await.with_context(|| format!("listening on {}", settings.listen))?;
     let address = listener.local_addr()?;
     let node = Node::open(&settings, &system).await?;
     let router = node.router(&settings, &system);
@@ -102,7 +102,12 @@ fn initialise(settings: &Settings, system: &System) -> anyhow::Result<Initialise
         public_url: settings.public_url.clone(),
     };
     let ports = (system.clock.as_ref(), system.random.as_ref());
-    Ok(catalog::init(&settings.data_dir, settings.master_key.as_deref(), &options, ports)?)
+    Ok(catalog::init(&settings.data_dir, master_key_variable().as_deref(), &options, ports)?)
+}
+
+/// The master key is no setting, so that no list of settings can show it.
+fn master_key_variable() -> Option<String> {
+    std::env::var("FANFARE_MASTER_KEY").ok()
 }
 
 /// The stages of a node, in the order in which they were started.
@@ -119,8 +124,8 @@ struct Node {
 impl Node {
     async fn open(settings: &Settings, system: &System) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
-        let key = MasterKey::find(settings.master_key.as_deref(), &settings.data_dir)?;
-        let path = settings.data_dir.join(catalog::FILE);
+        let key = MasterKey::find(master_key_variable().as_deref(), &settings.data_dir)?;
+        let path = settings.store_dir.join(catalog::FILE);
         let catalog = Catalog::open(&path, key, Arc::clone(&system.clock), Arc::clone(&system.random))?;
         let journal = Arc::new(open_journal(settings, system)?);
         let seam: Arc<dyn Journal> = Arc::clone(&journal) as Arc<dyn Journal>;
@@ -137,7 +142,7 @@ impl Node {
             metrics: Arc::clone(&metrics),
         };
         let dispatcher = Dispatcher::start(parts, &restart(&projection)?)?;
-        let intake = open_intake(settings, system, seam, &catalog, &projection)?;
+        let intake = open_intake(settings, system, seam, &catalog, &projection, &metrics)?;
         Ok(Self { journal, projection, catalog, client, dispatcher, intake, metrics })
     }
 
@@ -182,19 +187,21 @@ impl Node {
             Ok(()) => ready_records.problem().map_or(Ok(()), Err),
         };
         let (journal, projection) = (Arc::clone(&self.journal), Arc::clone(&self.projection));
-        let scheduler = self.dispatcher.scheduler();
+        let (scheduler, intake) = (self.dispatcher.scheduler(), Arc::clone(&self.intake));
         observe::router(Arc::clone(&self.metrics), ready, move |metrics| {
-            observe::show_journal(metrics, &journal.stats());
-            observe::show_projection(metrics, &projection.stats());
+            metrics.journal.show(&journal.stats());
+            let stats = projection.stats();
+            metrics.projection.show(stats.lag, stats.dropped, stats.missed);
+            metrics.intake.held.set(intake.held() as i64);
             scheduler.show(metrics);
         })
     }
 }
 
 fn open_journal(settings: &Settings, system: &System) -> anyhow::Result<FileJournal> {
-    let dir = settings.data_dir.join("journal");
+    let dir = &settings.journal_dir;
     let disk = Arc::new(SystemDisk::default());
-    FileJournal::open(&dir, &settings.journal, Arc::clone(&system.clock), disk)
+    FileJournal::open(dir, &settings.journal, Arc::clone(&system.clock), disk)
         .with_context(|| format!("opening the journal in {}", dir.display()))
 }
 
@@ -205,7 +212,7 @@ async fn open_projection(
 ) -> anyhow::Result<Arc<Projection>> {
     let (journal, clock) = (Arc::clone(journal), Arc::clone(&system.clock));
     let projection =
-        Projection::open(&settings.data_dir, journal, &settings.records, &settings.intake, clock).map(Arc::new)?;
+        Projection::open(&settings.store_dir, journal, &settings.records, &settings.intake, clock).map(Arc::new)?;
     let catching_up = Arc::clone(&projection);
     tokio::task::spawn_blocking(move || catching_up.catch_up()).await??;
     Ok(projection)
@@ -215,7 +222,7 @@ fn client(settings: &Settings, system: &System) -> anyhow::Result<Client> {
     Ok(Client::new(ClientConfig {
         guard: Guard::new(settings.allow_private, settings.allow_nets.clone()),
         resolver: Arc::new(SystemResolver::default()),
-        tls: Tls::new(settings.delivery.extra_roots.as_deref(), Arc::clone(&system.clock))?,
+        tls: Tls::new(settings.delivery.ca_file.as_deref(), Arc::clone(&system.clock))?,
         keep_alive: settings.delivery.keep_alive,
         clock: Arc::clone(&system.clock),
     }))
@@ -248,6 +255,7 @@ fn open_intake(
     journal: Arc<dyn Journal>,
     catalog: &Arc<Catalog>,
     projection: &Arc<Projection>,
+    metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Arc<Intake>> {
     Ok(Intake::new(IntakeParts {
         catalog: snapshots(catalog),
@@ -259,6 +267,7 @@ fn open_intake(
         public_origin: origin_of(&settings.public_url),
         trusted_proxies: settings.trusted_proxies.clone(),
         restored: restored(settings, system, projection)?,
+        metrics: Arc::clone(metrics),
     }))
 }
 

@@ -13,8 +13,8 @@ use serde::Serialize;
 use std::fmt;
 use std::path::Path;
 
-/// The file, in the data directory.
-pub(super) const FILE: &str = "fanfare.db";
+/// The file of the configured part, in the data directory.
+pub const FILE: &str = "fanfare.db";
 
 /// Under this name the store keeps the hash of the token in the set-up link.
 const SETUP_TOKEN: &str = "setup_token_hash";

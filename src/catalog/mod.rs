@@ -11,7 +11,7 @@ mod values;
 
 pub use change::{Catalog, Created, Patched};
 pub use error::{CatalogError, ChangeError, InvalidValue, MasterKeyError};
-pub use init::{InitOptions, Initialised, init, is_initialised};
+pub use init::{FILE, InitOptions, Initialised, init, is_initialised};
 pub use seal::MasterKey;
 pub use values::{WebhookPatch, WebhookValues};
 

@@ -84,6 +84,7 @@ fn delivery(merged: &Merged) -> Result<DeliverySettings, ConfigError> {
     Ok(DeliverySettings {
         timeout: merged.duration("timeout", SECOND..=Duration::from_secs(300))?,
         keep_alive: merged.duration("keep_alive", Duration::ZERO..=Duration::from_secs(3600))?,
+        ca_file: Some(merged.text("ca_file")?).filter(|path| !path.is_empty()).map(PathBuf::from),
     })
 }
 

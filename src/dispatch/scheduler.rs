@@ -420,6 +420,19 @@ impl Scheduler {
         load
     }
 
+    /// Sets the gauges.
+    pub fn show(&self, metrics: &Metrics) {
+        let load = self.load();
+        let dispatch = &metrics.dispatch;
+        dispatch.lanes.set(load.lanes as i64);
+        dispatch.lanes_behind.set(load.behind as i64);
+        dispatch.lanes_narrowed.set(load.narrowed as i64);
+        dispatch.in_flight.set(load.in_flight as i64);
+        dispatch.waiting_retries.set(load.waiting as i64);
+        let age = load.oldest.map_or(0.0, |oldest| self.parts.clock.now().since(oldest).as_secs_f64());
+        dispatch.oldest_undelivered_seconds.set(age);
+    }
+
     /// Everything at or before this position was handed to the lanes at the head.
     pub(super) fn feeding(&self) -> Position {
         Position(self.feeding.load(Ordering::SeqCst))

@@ -19,6 +19,7 @@ use super::submit::{Fate, bring_together};
 use super::{cors, request, user_agent};
 use crate::catalog::App;
 use crate::model::{EventKind, UniqueId, UnixMs};
+use crate::observe::Route;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -26,13 +27,21 @@ use bytes::Bytes;
 use http::{Request, header};
 use std::io::Write;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// The header that carries an app's agent key; `?key=` does too.
 const KEY_HEADER: &str = "x-fanfare-agent-key";
 
 /// Takes a batch; answers when it is durable.
 pub async fn post(State(intake): State<Arc<Intake>>, request: Request<Body>) -> Response {
-    let app = match authenticate(&intake, &request) {
+    let started = Instant::now();
+    let response = answer_to(&intake, request).await;
+    intake.metrics.intake.request(Route::Events, response.status().as_u16(), started.elapsed());
+    response
+}
+
+async fn answer_to(intake: &Arc<Intake>, request: Request<Body>) -> Response {
+    let app = match authenticate(intake, &request) {
         Ok(app) => app,
         Err(refusal) => return refusal.response(),
     };
@@ -43,7 +52,7 @@ pub async fn post(State(intake): State<Arc<Intake>>, request: Request<Body>) -> 
             return Refusal::Origin(text.to_owned()).response();
         }
     }
-    let mut response = match take(&intake, &app, request).await {
+    let mut response = match take(intake, &app, request).await {
         Ok(answer) => request::json(answer),
         Err(refusal) => refusal.response(),
     };
@@ -106,7 +115,9 @@ impl Visit<'_> {
             }
         }
         let locks = self.intake.locks.take(self.lock_keys(&items)).await;
+        let before = items.len();
         self.drop_repeats(&mut items);
+        self.intake.metrics.intake.repeated.inc_by((before - items.len()) as u64);
         let fates = bring_together(&mut items, &self.intake.held, &mut rejected);
         let unseen = self.unseen(&items).await?;
         let plan = self.plan(&items, fates, unseen);
@@ -115,6 +126,7 @@ impl Visit<'_> {
             return Err(Refusal::TooManyHeld);
         }
         self.intake.commit(plan, Some(locks), room).await?;
+        self.intake.metrics.intake.rejected.inc_by(rejected.len() as u64);
         Ok(answer(total, rejected))
     }
 

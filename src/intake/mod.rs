@@ -37,6 +37,7 @@ use crate::catalog::Snapshot;
 use crate::clock::{Clock, Random};
 use crate::config::IntakeSettings;
 use crate::journal::Journal;
+use crate::observe::Metrics;
 use axum::Router;
 use axum::routing::post;
 use first_seen::FirstSeen;
@@ -79,6 +80,8 @@ pub struct IntakeParts {
     pub trusted_proxies: Vec<IpNet>,
     /// What was known before the start.
     pub restored: Restored,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The intake of one node.
@@ -94,6 +97,7 @@ pub struct Intake {
     first_seen: Arc<FirstSeen>,
     item_ids: ItemIds,
     held: HeldRatings,
+    metrics: Arc<Metrics>,
 }
 
 /// The routes of intake.
@@ -125,7 +129,13 @@ impl Intake {
             locks: KeyLocks::default(),
             item_ids,
             held,
+            metrics: parts.metrics,
         })
+    }
+
+    /// How many ratings wait for their reason.
+    pub fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// Lets held ratings leave when their time is over, until `shutdown`. What is held then is held still after the

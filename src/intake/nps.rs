@@ -80,6 +80,11 @@ struct State {
 }
 
 impl HeldRatings {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).by_key.len()
+    }
+
     /// The rating held under this key.
     pub fn get(&self, key: Key) -> Option<HeldRating> {
         lock(&self.state).by_key.get(&key).cloned()

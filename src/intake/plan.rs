@@ -6,8 +6,9 @@ use super::first_seen::Reservation;
 use super::keys::{Held, Key};
 use super::nps::{Draft, HeldRating};
 use super::problem::Refusal;
-use crate::journal::Group;
+use crate::journal::{AppendError, Group};
 use crate::model::{Entry, EventEntry, EventKind, HeldEntry, Items, Position, UniqueId, UnixMs, Withheld};
+use crate::observe;
 use std::sync::Arc;
 
 /// See the module.
@@ -23,6 +24,9 @@ pub struct Plan {
     firsts: Vec<(Key, u32)>,
     holds: Vec<(Key, u32, UnixMs, Arc<Draft>)>,
     closes: Vec<(Key, Position)>,
+    /// Events by kind, and how many of them are withheld: for metrics.
+    events: [u32; EventKind::ALL.len()],
+    withheld: u32,
 }
 
 /// What an entry has besides its body.
@@ -48,6 +52,8 @@ impl Plan {
             firsts: Vec::new(),
             holds: Vec::new(),
             closes: Vec::new(),
+            events: Default::default(),
+            withheld: 0,
         }
     }
 
@@ -131,6 +137,8 @@ impl Plan {
 
     fn push(&mut self, envelope: &Envelope<'_>, kind: EventKind, properties: Properties<'_>, marks: Marks) {
         let body = body::write(envelope, properties);
+        self.events[kind as usize] += 1;
+        self.withheld += u32::from(marks.withheld.is_some());
         self.group.push(&Entry::Event(EventEntry {
             subscription: envelope.subscription_id,
             app: envelope.app_id,
@@ -180,17 +188,37 @@ impl Intake {
         // Queued at the call: what is appended first stands first.
         let appended = self.journal.append(std::mem::take(&mut plan.group));
         if !plan.leaves_traces() {
-            appended.await?;
+            appended.await.inspect_err(|error| self.count_refusal(error))?;
+            self.count(&plan);
             return Ok(());
         }
         let this = self.clone();
         let settled = tokio::spawn(async move {
-            let first = appended.await?;
+            let first = appended.await.inspect_err(|error| this.count_refusal(error))?;
+            this.count(&plan);
             this.settle(&plan, first, room.as_ref());
             drop(locks);
             Ok::<_, Refusal>(())
         });
         settled.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    fn count(&self, plan: &Plan) {
+        let metrics = &self.metrics.intake;
+        for (kind, count) in EventKind::ALL.into_iter().zip(plan.events).filter(|(_, count)| *count > 0) {
+            metrics.event(kind).inc_by(count.into());
+        }
+        metrics.withheld.inc_by(plan.withheld.into());
+    }
+
+    fn count_refusal(&self, error: &AppendError) {
+        let why = match error {
+            AppendError::Overloaded => observe::Refusal::Overloaded,
+            AppendError::Full => observe::Refusal::Full,
+            AppendError::Failing(_) => observe::Refusal::Failing,
+            AppendError::Closed | AppendError::TooLarge(_) => observe::Refusal::Other,
+        };
+        self.metrics.journal.refused(why).inc();
     }
 
     fn settle(&self, plan: &Plan, first: Position, room: Option<&Reservation>) {

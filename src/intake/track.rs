@@ -11,6 +11,7 @@ use super::{ENVELOPE_BYTES, Intake};
 use crate::catalog::App;
 use crate::limits;
 use crate::model::{EventKind, UniqueId, UnixMs};
+use crate::observe::Route;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -20,16 +21,20 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// The header that carries an app's track secret.
 const KEY_HEADER: &str = "x-pendo-integration-key";
 
 /// Takes one track event; answers when it is durable.
 pub async fn post(State(intake): State<Arc<Intake>>, request: Request<Body>) -> Response {
-    match take(&intake, request).await {
+    let started = Instant::now();
+    let response = match take(&intake, request).await {
         Ok(()) => request::json("{\"status\":\"ok\"}"),
         Err(refusal) => refusal.response(),
-    }
+    };
+    intake.metrics.intake.request(Route::Track, response.status().as_u16(), started.elapsed());
+    response
 }
 
 async fn take(intake: &Arc<Intake>, request: Request<Body>) -> Result<(), Refusal> {

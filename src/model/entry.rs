@@ -225,7 +225,7 @@ mod tests {
         let bytes = postcard::to_stdvec(&entry).unwrap();
         assert_eq!(
             hex::encode(&bytes),
-            "00cf9f80fb849bc4088fbb27070707070707070707070707070707070707070707070176000204000109000\
+            "00cf87b0888bfac308bfba27070707070707070707070707070707070707070707070176000204000109000\
              27b7d"
                 .replace(char::is_whitespace, "")
         );

@@ -3,6 +3,7 @@
 //! Every label has a small fixed set of values, so that no client, receiver or webhook can add a series. Counters on the
 //! way of an event are reached without a look-up or a lock.
 
+use crate::journal::file::JournalStats;
 use crate::model::{EventKind, Reason};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -10,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Seconds from 100 µs to 100 s: fine where a healthy node works, coarse where it does not.
@@ -204,12 +205,18 @@ pub enum Refusal {
 /// Of the journal.
 #[derive(Debug)]
 pub struct JournalMetrics {
-    /// From the call of append to durability, in seconds.
-    pub append_seconds: Histogram,
     /// Bytes appended.
     pub bytes: Counter,
     /// Writes, each followed by one sync.
     pub syncs: Counter,
+    /// How long these took together, in seconds.
+    pub sync_seconds: Counter<f64, AtomicU64>,
+    /// Bytes that wait to be written.
+    pub pending_bytes: Gauge,
+    /// Bytes that its segments take on the disk.
+    pub disk_bytes: Gauge,
+    /// Writes, syncs and preparations of segments that failed.
+    pub failures: Counter,
     /// The last durable position.
     pub durable_position: Gauge,
     /// The oldest position that can be read.
@@ -222,21 +229,42 @@ impl JournalMetrics {
         const WHY: [&str; 4] = ["overloaded", "full", "failing", "other"];
         let refused = Family::<Labels<1>, Counter>::default();
         let metrics = Self {
-            append_seconds: Histogram::new(SECONDS),
             bytes: Counter::default(),
             syncs: Counter::default(),
+            sync_seconds: Counter::default(),
+            pending_bytes: Gauge::default(),
+            disk_bytes: Gauge::default(),
+            failures: Counter::default(),
             durable_position: Gauge::default(),
             oldest_position: Gauge::default(),
             refused: std::array::from_fn(|why| refused.get_or_create_owned(&[("reason", WHY[why])])),
         };
-        let help = "From the request to append to durability";
-        registry.register_with_unit("append_duration", help, Unit::Seconds, metrics.append_seconds.clone());
         registry.register_with_unit("appended", "Bytes appended", Unit::Bytes, metrics.bytes.clone());
         registry.register("syncs", "Writes, each with one sync", metrics.syncs.clone());
+        let help = "How long writes and their syncs took together";
+        registry.register_with_unit("sync", help, Unit::Seconds, metrics.sync_seconds.clone());
+        let help = "Bytes that wait to be written";
+        registry.register_with_unit("pending", help, Unit::Bytes, metrics.pending_bytes.clone());
+        let help = "Bytes that the segments take on the disk";
+        registry.register_with_unit("disk", help, Unit::Bytes, metrics.disk_bytes.clone());
+        registry.register("failures", "Writes, syncs and preparations that failed", metrics.failures.clone());
         registry.register("durable_position", "The last durable position", metrics.durable_position.clone());
         registry.register("oldest_position", "The oldest position kept", metrics.oldest_position.clone());
         registry.register("refused", "Appends refused, by reason", refused);
         metrics
+    }
+
+    /// Shows the journal's own figures.
+    pub fn show(&self, stats: &JournalStats) {
+        self.bytes.inner().store(stats.written_bytes, Ordering::Relaxed);
+        self.syncs.inner().store(stats.commits, Ordering::Relaxed);
+        let seconds = Duration::from_micros(stats.commit_us_total).as_secs_f64();
+        self.sync_seconds.inner().store(seconds.to_bits(), Ordering::Relaxed);
+        self.failures.inner().store(stats.failures, Ordering::Relaxed);
+        self.pending_bytes.set(stats.pending_bytes as i64);
+        self.disk_bytes.set(stats.bytes as i64);
+        self.durable_position.set(stats.durable.0 as i64);
+        self.oldest_position.set(stats.oldest.0 as i64);
     }
 
     /// Appends refused for this reason.
@@ -353,8 +381,8 @@ pub struct ProjectionMetrics {
     pub lag: Gauge,
     /// Rows deleted by age or size.
     pub dropped_rows: Counter,
-    /// Transactions written.
-    pub transactions: Counter,
+    /// Entries that the journal had deleted before they were in the store.
+    pub missed: Counter,
 }
 
 impl ProjectionMetrics {
@@ -362,8 +390,15 @@ impl ProjectionMetrics {
         let metrics = Self::default();
         registry.register("lag", "Journal entries not yet in the store", metrics.lag.clone());
         registry.register("dropped_rows", "Rows deleted by age or size", metrics.dropped_rows.clone());
-        registry.register("transactions", "Transactions written", metrics.transactions.clone());
+        registry.register("missed", "Entries deleted before they were in the store", metrics.missed.clone());
         metrics
+    }
+
+    /// Shows the projection's own figures: lag in entries, rows dropped, entries missed.
+    pub fn show(&self, lag: u64, dropped: u64, missed: u64) {
+        self.lag.set(lag as i64);
+        self.dropped_rows.inner().store(dropped, Ordering::Relaxed);
+        self.missed.inner().store(missed, Ordering::Relaxed);
     }
 }
 

@@ -91,6 +91,13 @@ impl Applier {
             Entry::Held(held) => self.held(db, position, held),
             Entry::Closed(closed) => close(db, position, closed),
             Entry::Redelivery(redelivery) => insert_redelivery(db, journal, position, redelivery),
+            Entry::Items(items) => {
+                self.mark(db, position, items.accepted_at)?;
+                for fingerprint in &items.fingerprints {
+                    self.items.push(position, *fingerprint, items.accepted_at);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -451,12 +458,14 @@ fn insert_switch(db: &Connection, position: Position, switch: &Switch) -> rusqli
 
 fn write_checkpoint(db: &Connection, position: Position, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
     let mut statement = db.prepare_cached(
-        "INSERT INTO lanes (webhook, next, open) VALUES ($1, $2, $3)
-         ON CONFLICT (webhook) DO UPDATE SET next = excluded.next, open = excluded.open",
+        "INSERT INTO lanes (webhook, next, open, behind_events, behind_bytes) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (webhook) DO UPDATE SET next = excluded.next, open = excluded.open,
+             behind_events = excluded.behind_events, behind_bytes = excluded.behind_bytes",
     )?;
     for lane in &checkpoint.lanes {
         let next = lane.next.map(|next| int(next.0));
-        statement.execute(params![int(lane.webhook.0), next, pack_positions(&lane.open)])?;
+        let (events, bytes) = (int(lane.behind.events), int(lane.behind.bytes));
+        statement.execute(params![int(lane.webhook.0), next, pack_positions(&lane.open), events, bytes])?;
     }
     set_meta(db, Meta::Head, int(checkpoint.head.0))?;
     set_meta(db, Meta::Checkpoint, int(position.0))

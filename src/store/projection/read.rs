@@ -3,8 +3,8 @@
 use super::codec::{self, Success};
 use super::{Error, Meta, Projection, get_meta, int, position};
 use crate::model::{
-    CategorySet, ClosedWhy, DeliveryId, DeliveryState, EventKind, LaneMark, Position, Reason, SubscriptionId, Switch,
-    UniqueId, UnixMs, WebhookId,
+    Backlog, CategorySet, ClosedWhy, DeliveryId, DeliveryState, EventKind, LaneMark, Position, Reason, SubscriptionId,
+    Switch, UniqueId, UnixMs, WebhookId,
 };
 use crate::store::sqlite;
 use rusqlite::{Connection, Row, params};
@@ -261,7 +261,9 @@ impl Projection {
         self.readers.with(|db| {
             let snapshot = db.unchecked_transaction()?;
             let mut lanes = Vec::new();
-            let mut statement = snapshot.prepare_cached("SELECT webhook, next, open FROM lanes ORDER BY webhook")?;
+            let mut statement = snapshot.prepare_cached(
+                "SELECT webhook, next, open, behind_events, behind_bytes FROM lanes ORDER BY webhook",
+            )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let open = codec::unpack_positions(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?);
@@ -269,6 +271,7 @@ impl Projection {
                     webhook: WebhookId(row.get::<_, i64>(0)? as u64),
                     next: row.get::<_, Option<i64>>(1)?.map(position),
                     open: open.ok_or(Error::Damaged { table: "lanes" })?,
+                    behind: Backlog { events: row.get::<_, i64>(3)? as u64, bytes: row.get::<_, i64>(4)? as u64 },
                 });
             }
             let head = position(get_meta(&snapshot, Meta::Head)?);
@@ -304,6 +307,15 @@ impl Projection {
     pub fn latest_switches(&self) -> Result<Vec<(Position, Switch)>, Error> {
         let sql = "SELECT position, webhook, subscription, is_on, categories, at FROM switches
                    WHERE position IN (SELECT MAX(position) FROM switches GROUP BY webhook) ORDER BY webhook";
+        self.all(sql, &[], switch)
+    }
+
+    /// Every switch of every webhook, oldest first.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn all_switches(&self) -> Result<Vec<(Position, Switch)>, Error> {
+        let sql = "SELECT position, webhook, subscription, is_on, categories, at FROM switches ORDER BY position";
         self.all(sql, &[], switch)
     }
 
