@@ -41,11 +41,9 @@ fn argument(key: &Key) -> Arg {
     let argument = Arg::new(key.name.clone()).long(key.flag()).help(format!("{}{default}", key.help));
     match key.kind {
         // `--allow-private` alone says yes; `--retry-no-answer false` says no.
-        Kind::Switch => argument
-            .num_args(0..=1)
-            .default_missing_value("true")
-            .value_name("true|false")
-            .action(ArgAction::Set),
+        Kind::Switch => {
+            argument.num_args(0..=1).default_missing_value("true").value_name("true|false").action(ArgAction::Set)
+        }
         Kind::Single => argument.value_name("VALUE").action(ArgAction::Set).allow_hyphen_values(true),
         Kind::List => argument.value_name("VALUE").action(ArgAction::Append),
     }
