@@ -4,6 +4,7 @@
 
 mod emit;
 mod init;
+mod journal;
 mod listen;
 mod sample;
 mod serve;

@@ -137,6 +137,12 @@ impl Library {
         (shelves.segments.len(), shelves.segments.iter().map(|segment| segment.file_bytes).sum())
     }
 
+    /// Number of segments without a footer.
+    #[cfg(test)]
+    pub(super) fn unsealed(&self) -> usize {
+        lock(&self.shelves).segments.iter().filter(|segment| segment.live.is_some()).count()
+    }
+
     /// See [`crate::journal::Journal::read`].
     pub(super) fn read(&self, wanted: Position, budget: usize) -> Result<Chunk, ReadError> {
         // Nothing was ever before position 1, so nothing before it can be gone.

@@ -24,6 +24,8 @@ pub struct RecoveryReport {
     pub abandoned: Vec<Place>,
     /// Segments whose footer was missing and was made anew.
     pub rebuilt: Vec<String>,
+    /// Files that are too short for a header. A crash while a segment's file is made leaves one, and so does cutting it.
+    pub unfinished: Vec<String>,
     /// Damage in sealed segments. Reading there is an error; everything else can be read.
     pub damaged: Vec<Place>,
 }
@@ -115,12 +117,17 @@ pub(super) fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, OpenError> {
     let mut ids: Vec<u64> = disk.list(dir)?.iter().filter_map(|name| segment::id_of(name)).collect();
     ids.sort_unstable();
     let mut survey = Survey { next_id: ids.last().map_or(1, |id| id + 1), ..Survey::default() };
-    let mut opened = Vec::new();
+    let (mut opened, mut suspicious) = (Vec::new(), Vec::new());
     for id in &ids {
         let path = segment::path(dir, *id);
         let file = disk.open(&path, false)?;
+        if file.size()? < HEADER_BYTES {
+            survey.report.unfinished.push(file_name(&path));
+        }
         match Header::read(&*file, *id)? {
             Some(header) => opened.push((header, path, file)),
+            // A prepared file is always the newest, and one that could not be begun has whole ones before it.
+            None if opened.is_empty() && Some(id) != ids.last() => suspicious.push(path),
             None => survey.unused.push(checked_unused(&*file, path)?),
         }
     }
@@ -129,6 +136,7 @@ pub(super) fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, OpenError> {
         let found = examine(header, path, file, fence, &mut survey.report)?;
         link(&mut survey, found)?;
     }
+    report_headless(&mut survey, suspicious);
     survey.report.segments = survey.segments.iter().filter(|found| found.contents.last.is_some()).count();
     Ok(survey)
 }
@@ -148,6 +156,18 @@ fn checked_unused(file: &dyn DiskFile, path: PathBuf) -> Result<PathBuf, OpenErr
         }
         offset += read as u64;
     }
+}
+
+/// Files without a header before the oldest segment: if that one is not the first of all, they may have held what was
+/// before it. They are left as they are.
+fn report_headless(survey: &mut Survey, suspicious: Vec<PathBuf>) {
+    if survey.segments.first().is_some_and(|found| found.header.previous == Position::ZERO) {
+        survey.unused.extend(suspicious);
+        return;
+    }
+    let what = "the oldest file has no header: its entries cannot be read";
+    let places = suspicious.iter().map(|path| Place { file: file_name(path), offset: 0, what: what.to_owned() });
+    survey.report.damaged.extend(places);
 }
 
 fn examine(

@@ -96,6 +96,9 @@ impl Writer {
         while self.take_waiting() {
             self.stuck = !self.write_backlog();
         }
+        if self.stuck {
+            self.try_once_more();
+        }
         self.give_up();
         self.abandoned.is_none().then_some(self.active.id)
     }
@@ -306,6 +309,19 @@ impl Writer {
         for queued in appends {
             self.refuse(queued, reason.clone());
         }
+    }
+
+    /// The keeper may be pausing between its tries, and the disk may be back already.
+    fn try_once_more(&mut self) {
+        {
+            let mut control = lock(&self.shared.control);
+            if matches!(control.spare, SpareSlot::Failed(_)) {
+                control.spare = SpareSlot::Wanted;
+            }
+            self.backlog.extend(control.waiting.drain(..));
+        }
+        self.shared.keeper.notify_one();
+        self.stuck = !self.write_backlog();
     }
 
     /// The journal closes although not everything could be written.

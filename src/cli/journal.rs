@@ -1,0 +1,207 @@
+//! `fanfare journal verify` and `fanfare journal show`: looking inside a journal, also one that is in use.
+
+use crate::journal::ReadError;
+use crate::journal::file::{OpenError, SystemDisk, VerifyReport, Visit, verify, walk};
+use crate::model::{Entry, EventId, Position, UnixMs};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What `show` prints.
+#[derive(Debug, Clone, Copy)]
+pub struct Show {
+    /// First position.
+    pub from: Position,
+    /// Last position.
+    pub to: Position,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+    /// Bodies too.
+    pub bodies: bool,
+}
+
+/// Why a journal could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalCommandError {
+    /// It cannot be read.
+    #[error("reading the journal in the data directory")]
+    Open(#[from] OpenError),
+    /// An entry cannot be decoded.
+    #[error("decoding an entry")]
+    Read(#[from] ReadError),
+    /// What is found cannot be printed.
+    #[error("printing")]
+    Print(#[from] io::Error),
+}
+
+/// Where the journal is in a data directory.
+pub fn journal_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("journal")
+}
+
+/// Checks every frame of every segment and prints what was found. True when there is no damage.
+///
+/// # Errors
+/// [`JournalCommandError`], also where the damage is such that the journal could not be opened.
+pub fn print_verify(data_dir: &Path, json: bool, out: &mut dyn Write) -> Result<bool, JournalCommandError> {
+    let report = verify(&journal_dir(data_dir), &SystemDisk)?;
+    if json {
+        verify_json(&report, out)?
+    } else {
+        verify_text(&report, out)?
+    }
+    Ok(report.damaged.is_empty())
+}
+
+fn verify_text(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+    for segment in &report.segments {
+        let range = segment.range.map_or(String::from("empty"), |(first, last)| format!("{first} to {last}"));
+        let state = if segment.sealed { "sealed" } else { "open" };
+        let (file, bytes, groups, entries) = (&segment.file, segment.bytes, segment.groups, segment.entries);
+        writeln!(out, "{file}  {state:6}  {bytes} bytes  {groups} groups  {entries} entries  {range}")?;
+    }
+    for place in &report.damaged {
+        writeln!(out, "DAMAGED {} at byte {}: {}", place.file, place.offset, place.what)?;
+    }
+    if report.torn_bytes > 0 {
+        writeln!(out, "{} bytes at the end were never acknowledged (normal after a crash)", report.torn_bytes)?;
+    }
+    let verdict = if report.damaged.is_empty() { "whole" } else { "damaged" };
+    writeln!(out, "The journal is {verdict}. Last position: {}.", report.last)
+}
+
+fn verify_json(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+    let segments: Vec<_> = report
+        .segments
+        .iter()
+        .map(|s| {
+            json!({"file": s.file, "bytes": s.bytes, "groups": s.groups, "entries": s.entries, "sealed": s.sealed,
+                "first": s.range.map(|r| r.0.0), "last": s.range.map(|r| r.1.0), "newest": s.newest.0})
+        })
+        .collect();
+    let place = |p: &crate::journal::file::Place| json!({"file": p.file, "offset": p.offset, "what": p.what});
+    let damaged: Vec<_> = report.damaged.iter().map(place).collect();
+    let report = json!({"segments": segments, "damaged": damaged, "torn_bytes": report.torn_bytes,
+        "last": report.last.0});
+    writeln!(out, "{report}")
+}
+
+/// Prints the entries from `show.from` to `show.to`.
+///
+/// # Errors
+/// [`JournalCommandError`], at the first entry that cannot be read.
+pub fn print_entries(data_dir: &Path, show: &Show, out: &mut dyn Write) -> Result<(), JournalCommandError> {
+    let mut result = Ok(());
+    walk(&journal_dir(data_dir), &SystemDisk, (show.from, show.to), &mut |visit| {
+        result = print_group(&visit, show, out);
+        result.is_ok()
+    })?;
+    result
+}
+
+fn print_group(visit: &Visit, show: &Show, out: &mut dyn Write) -> Result<(), JournalCommandError> {
+    for item in visit.chunk.entries() {
+        let (position, entry) = item?;
+        if position < show.from || position > show.to {
+            continue;
+        }
+        let fields = describe(position, &entry, visit.written_at, show.bodies);
+        if show.json {
+            writeln!(out, "{fields}")?;
+        } else {
+            writeln!(out, "{}", line(&fields))?;
+        }
+    }
+    Ok(())
+}
+
+/// `position=1 entry=event …`: the same fields as in JSON, strings bare where that is not ambiguous.
+fn line(fields: &Value) -> String {
+    let pairs = fields.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let word = |value: &Value| match value.as_str() {
+        Some(text) if !text.is_empty() && !text.contains([' ', '"', '=']) && !text.contains(char::is_control) => {
+            text.to_owned()
+        }
+        _ => value.to_string(),
+    };
+    pairs.map(|(name, value)| format!("{name}={}", word(value))).collect::<Vec<_>>().join(" ")
+}
+
+fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: bool) -> Value {
+    let mut fields = match entry {
+        Entry::Event(e) => {
+            json!({"entry": "event", "id": EventId(position).to_string(), "event": format!("{:?}", e.kind),
+            "subscription": e.subscription.0, "app": e.app.0, "unique_id": e.unique_id.to_string(),
+            "visitor": e.visitor_id, "account": e.account_id, "bytes": e.body.len(),
+            "withheld": e.withheld.as_ref().map(|w| format!("{w:?}")), "body": bodies.then(|| String::from_utf8_lossy(e.body))})
+        }
+        Entry::Outcome(o) => json!({"entry": "outcome", "delivery": o.delivery.to_string(),
+            "event": EventId(o.event).to_string(), "attempt": o.attempt, "status": o.status, "reason": o.reason.code(),
+            "verdict": format!("{:?}", o.verdict), "detail": o.detail, "bytes": o.response_body.len(),
+            "body": bodies.then(|| String::from_utf8_lossy(o.response_body))}),
+        Entry::Switch(s) => json!({"entry": "switch", "webhook": s.webhook.to_string(), "on": s.on,
+            "categories": format!("{:?}", s.categories)}),
+        Entry::Checkpoint(c) => json!({"entry": "checkpoint", "head": c.head.0, "lanes": c.lanes.len()}),
+        Entry::Held(h) => json!({"entry": "held", "subscription": h.subscription.0, "due": h.due.0,
+            "bytes": h.draft.len(), "body": bodies.then(|| String::from_utf8_lossy(h.draft))}),
+        Entry::Closed(c) => json!({"entry": "closed", "webhook": c.webhook.to_string(), "why": format!("{:?}", c.why),
+            "from": c.from.0, "to": c.to.0, "events": c.events, "retries": c.retries}),
+        Entry::Redelivery(r) => json!({"entry": "redelivery", "webhook": r.webhook.to_string(),
+            "event": EventId(r.event).to_string()}),
+    };
+    fields["position"] = json!(position.0);
+    fields["written_at"] = json!(written_at.0);
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::config::JournalSettings;
+    use crate::journal::{Journal, contract, file::FileJournal};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn data_dir() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let (max_age, max_bytes) = (Duration::from_secs(60), u64::MAX);
+        let settings = JournalSettings { segment_bytes: 16 * 1024, max_age, max_bytes };
+        let (clock, disk) = (Arc::new(SystemClock), Arc::new(SystemDisk));
+        let journal = FileJournal::open(&journal_dir(dir.path()), &settings, clock, disk).unwrap();
+        journal.record(contract::group(1..=3));
+        journal.record(contract::group([0xab]));
+        drop(journal);
+        dir
+    }
+
+    #[test]
+    fn show_prints_the_range_as_text_and_as_json() {
+        let dir = data_dir();
+        let (from, to) = (Position(3), Position(4));
+        for json in [false, true] {
+            let mut out = Vec::new();
+            print_entries(dir.path(), &Show { from, to, json, bodies: true }, &mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(text.lines().count(), 2, "{text}");
+            assert!(text.lines().nth(1).unwrap().contains("evt_ab"), "{text}");
+            assert_eq!(text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), json);
+        }
+    }
+
+    #[test]
+    fn verify_tells_a_whole_journal_from_a_damaged_one() {
+        let dir = data_dir();
+        let mut out = Vec::new();
+        assert!(print_verify(dir.path(), false, &mut out).unwrap());
+        assert!(String::from_utf8(out).unwrap().contains("4 entries  1 to 4"));
+        let file = journal_dir(dir.path()).join("0000000000000001.seg");
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[4096 + 45] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        let mut out = Vec::new();
+        assert!(!print_verify(dir.path(), true, &mut out).unwrap());
+        let report: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(report["damaged"][0]["offset"], 4096);
+    }
+}
