@@ -13,8 +13,8 @@ use super::wire::{Heard, Stream, Wire};
 use super::{Destination, Message, Outcome};
 use crate::clock::Clock;
 use crate::limits;
-use crate::model::{Phase, Reason, Scheme, Timings};
-use bytes::{Bytes, BytesMut};
+use crate::model::{Phase, Reason, Scheme, Timings, UnixMs};
+use bytes::BytesMut;
 use http::{HeaderMap, StatusCode};
 use hyper::body::{Body, Incoming};
 use std::future::Future;
@@ -69,11 +69,12 @@ impl Client {
         let Line { prepared: Some(prepared), open, timer } = line else {
             return seen.into_outcome(started, String::new(), Err(Failure::new(Reason::CannotSend, "")));
         };
-        let headers = prepared.headers(message, self.config.clock.now());
+        let now = self.config.clock.now();
+        let headers = prepared.headers(message, now);
         let sent = headers_as_sent(&headers);
         let watch = Watch::start(timer, started, destination.timeout, quiet.after, quiet.call);
-        let mut attempt = Attempt { client: self, prepared, watch, started, seen: &mut seen };
-        let ended = attempt.run(open, headers, &message.body).await;
+        let mut attempt = Attempt { client: self, prepared, message, now, watch, started, seen: &mut seen };
+        let ended = attempt.run(open, headers).await;
         seen.into_outcome(started, sent, ended)
     }
 }
@@ -139,22 +140,25 @@ impl Broken {
 struct Attempt<'a> {
     client: &'a Client,
     prepared: &'a Prepared,
+    message: &'a Message,
+    now: UnixMs,
     watch: Watch<'a>,
     started: Instant,
     seen: &'a mut Seen,
 }
 
 impl Attempt<'_> {
-    async fn run(&mut self, kept: &mut Option<Open>, headers: HeaderMap, body: &Bytes) -> Result<StatusCode, Failure> {
+    async fn run(&mut self, kept: &mut Option<Open>, mut headers: HeaderMap) -> Result<StatusCode, Failure> {
         if let Some(open) = kept.take() {
-            match self.exchange(open, headers.clone(), body, kept).await {
-                Err(Broken::Stale(_)) => {}
+            match self.exchange(open, headers, kept).await {
+                // The same headers once more, which is rare, instead of a copy for each request.
+                Err(Broken::Stale(_)) => headers = self.prepared.headers(self.message, self.now),
                 Err(Broken::Failed(failure)) => return Err(failure),
                 Ok(status) => return Ok(status),
             }
         }
         let open = self.connect().await?;
-        self.exchange(open, headers, body, kept).await.map_err(Broken::into_failure)
+        self.exchange(open, headers, kept).await.map_err(Broken::into_failure)
     }
 
     /// Resolves, judges, connects, shakes hands.
@@ -191,10 +195,9 @@ impl Attempt<'_> {
         &mut self,
         mut open: Open,
         headers: HeaderMap,
-        body: &Bytes,
         kept: &mut Option<Open>,
     ) -> Result<StatusCode, Broken> {
-        let request = self.prepared.request(headers, body.clone());
+        let request = self.prepared.request(headers, self.message.body.clone());
         let heard = open.heard.clone();
         let answered = self.watch.over(Some(&heard), open.send(request)).await;
         self.seen.timings.first_byte_us = heard.at().map(|at| micros(at.duration_since(self.started)));

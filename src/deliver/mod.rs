@@ -52,7 +52,8 @@ pub struct Message {
 /// How one attempt ended. What follows from it is dispatch's to decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// The status received; 408 for a timeout of our own; 0 when there was none.
+    /// The status of a complete response; 408 for a timeout of our own; 0 otherwise, also when a response broke off
+    /// after its status (`detail` names it then).
     pub status: u16,
     /// Why.
     pub reason: Reason,
