@@ -113,3 +113,6 @@ pub const TESTS_IN_FLIGHT: usize = 64;
 
 /// How long a test waits for its receiver, in seconds (docs/api.md).
 pub const TEST_TIMEOUT_S: u64 = 30;
+
+/// Valid keys whose calls are counted one by one; those beyond share one count.
+pub const CALLERS_COUNTED: usize = 10_000;

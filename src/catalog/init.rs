@@ -154,7 +154,7 @@ fn token(prefix: &str, random: &dyn Random) -> String {
 }
 
 /// How keys are kept and looked up. They are 256 random bits, so a plain hash is as good as a slow one.
-pub(crate) fn hash(key: &str) -> [u8; 32] {
+pub(super) fn hash(key: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
     bytes

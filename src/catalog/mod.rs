@@ -168,6 +168,16 @@ impl Snapshot {
         self.webhooks.get(&id).filter(|webhook| webhook.subscription == subscription)
     }
 
+    /// The integration key that this text is, if it is one.
+    pub fn key(&self, text: &str) -> Option<&Arc<ApiKey>> {
+        self.keys.get(&init::hash(text))
+    }
+
+    /// The app that has this track secret, if one has.
+    pub fn app_of_track_secret(&self, text: &str) -> Option<&Arc<App>> {
+        self.track_secrets.get(&init::hash(text))
+    }
+
     /// Puts the picture together from rows, opening what is sealed.
     fn of(rows: Configured, key: &MasterKey) -> Result<Self, CatalogError> {
         let mut snapshot = Self::default();
