@@ -236,7 +236,8 @@ impl Shared {
                     return Ok(());
                 }
                 reply => {
-                    if !perform(&mut *stream, reply)? {
+                    let last = request.header("connection") == Some("close");
+                    if !perform(&mut *stream, reply)? || last {
                         return Ok(());
                     }
                 }
