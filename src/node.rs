@@ -1,16 +1,18 @@
 //! Wiring: open what is kept, start the stages, stop them in reverse order.
 
-use crate::api::{self, ApiParts};
+mod seams;
+
+use self::seams::{OneRequest, SeenInStore};
+use crate::api::{self, ApiParts, Sampler, WebhookDefaults};
 use crate::catalog::{self, Catalog, InitOptions, MasterKey, Snapshot};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::config::Settings;
 use crate::deliver::{Client, ClientConfig, Guard, SystemResolver, Tls};
 use crate::dispatch::{self, Dispatcher, Restart, Waiting};
 use crate::http;
-use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, Seen, SeenError};
+use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, sample};
 use crate::journal::Journal;
 use crate::journal::file::{FileJournal, SystemDisk};
-use crate::model::{Position, SubscriptionId};
 use crate::observe::{self, Metrics};
 use crate::record::Records;
 use crate::store::projection::Projection;
@@ -170,12 +172,18 @@ impl Node {
             catalog: Arc::clone(&self.catalog),
             journal: seam,
             records: Arc::new(records),
-            client: Arc::clone(&self.client),
-            clock: Arc::clone(&system.clock),
+            tester: Arc::new(OneRequest(Arc::clone(&self.client))),
+            sampler: sampler(system),
             settings: settings.api.clone(),
-            delivery: settings.delivery.clone(),
+            defaults: WebhookDefaults {
+                timeout_s: settings.delivery.timeout.as_secs() as u32,
+                concurrency: settings.dispatch.concurrency as u32,
+            },
+            trusted_proxies: settings.trusted_proxies.clone(),
+            clock: Arc::clone(&system.clock),
         });
-        intake::router(Arc::clone(&self.intake)).merge(api).merge(self.observation())
+        let intake = intake::router(Arc::clone(&self.intake));
+        intake.merge(api).merge(api::console::router()).merge(self.observation())
     }
 
     /// Health and metrics. What is cheaper to look at than to keep up to date is looked at when asked for.
@@ -249,6 +257,18 @@ fn restart(projection: &Projection) -> anyhow::Result<Restart> {
     })
 }
 
+/// The body of a webhook's test: the ping, or an event's sample.
+fn sampler(system: &System) -> Sampler {
+    let (clock, random) = (Arc::clone(&system.clock), Arc::clone(&system.random));
+    Arc::new(move |subscription, kind| {
+        let sample = match kind {
+            Some(kind) => sample::test_event(kind, subscription, clock.now(), random.as_ref()),
+            None => sample::ping(subscription, clock.now(), random.as_ref()),
+        };
+        (sample.unique_id, sample.body.into())
+    })
+}
+
 fn open_intake(
     settings: &Settings,
     system: &System,
@@ -285,21 +305,4 @@ fn restored(settings: &Settings, system: &System, projection: &Projection) -> an
     let held = projection.held()?.into_iter();
     let held = held.map(|held| RestoredHeld { position: held.position, due: held.due, draft: held.draft });
     Ok(Restored { item_ids: Box::new(item_ids.into_iter()), held: held.collect() })
-}
-
-/// What the store knows of who was seen.
-struct SeenInStore(Arc<Projection>);
-
-impl Seen for SeenInStore {
-    fn visitor(&self, subscription: SubscriptionId, id: &str) -> Result<bool, SeenError> {
-        self.0.visitor(subscription, id).map_err(|error| SeenError(error.to_string()))
-    }
-
-    fn account(&self, subscription: SubscriptionId, id: &str) -> Result<bool, SeenError> {
-        self.0.account(subscription, id).map_err(|error| SeenError(error.to_string()))
-    }
-
-    fn projected(&self) -> Position {
-        self.0.projected()
-    }
 }

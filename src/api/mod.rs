@@ -24,9 +24,9 @@ use crate::deliver::{Destination, Message, Outcome};
 use crate::journal::Journal;
 use crate::limits;
 use crate::model::{DeliveryId, EventId, EventKind, SubscriptionId, UniqueId, WebhookId};
+use crate::record::RecordError;
 use crate::record::view::{
-    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, RecordError,
-    WebhookStats,
+    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, WebhookStats,
 };
 use axum::Router;
 use axum::middleware::map_response;

@@ -1,11 +1,59 @@
 //! `fanfare journal verify` and `fanfare journal show`: looking inside a journal, also one that is in use.
 
+use super::{settings_arguments, settings_of};
 use crate::journal::ReadError;
 use crate::journal::file::{OpenError, SystemDisk, VerifyReport, Visit, verify, walk};
 use crate::model::{Entry, EventId, Position, UnixMs};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(super) fn command() -> Command {
+    let json = || Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON");
+    let position = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("POSITION").value_parser(value_parser!(u64)).help(help)
+    };
+    let bodies = Arg::new("bodies").long("bodies").action(ArgAction::SetTrue).help("Print the events' bodies too");
+    let verify = settings_arguments(Command::new("verify").about("Check every record of the journal").arg(json()));
+    let show = settings_arguments(Command::new("show").about("Print the journal's entries, one a line").args([
+        position("from", "First position"),
+        position("to", "Last position"),
+        json(),
+        bodies,
+    ]));
+    Command::new("journal")
+        .about("Look inside the journal, also while it is in use")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([verify, show])
+}
+
+pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    match matches.subcommand() {
+        Some(("verify", matches)) => {
+            let settings = settings_of(matches)?;
+            let whole = print_verify(&settings.journal_dir, matches.get_flag("json"), &mut out)?;
+            Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Some(("show", matches)) => {
+            let settings = settings_of(matches)?;
+            let position = |name| matches.get_one::<u64>(name).map(|position| Position(*position));
+            let show = Show {
+                from: position("from").unwrap_or(Position::ZERO),
+                to: position("to").unwrap_or(Position(u64::MAX)),
+                json: matches.get_flag("json"),
+                bodies: matches.get_flag("bodies"),
+            };
+            print_entries(&settings.journal_dir, &show, &mut out)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        // clap lets only the commands above through.
+        _ => Ok(ExitCode::from(2)),
+    }
+}
 
 /// What `show` prints.
 #[derive(Debug, Clone, Copy)]
@@ -34,17 +82,12 @@ pub enum JournalCommandError {
     Print(#[from] io::Error),
 }
 
-/// Where the journal is in a data directory.
-pub fn journal_dir(data_dir: &Path) -> PathBuf {
-    data_dir.join("journal")
-}
-
 /// Checks every frame of every segment and prints what was found. True when there is no damage.
 ///
 /// # Errors
 /// [`JournalCommandError`], also where the damage is such that the journal could not be opened.
-pub fn print_verify(data_dir: &Path, json: bool, out: &mut dyn Write) -> Result<bool, JournalCommandError> {
-    let report = verify(&journal_dir(data_dir), &SystemDisk)?;
+pub fn print_verify(journal_dir: &Path, json: bool, out: &mut dyn Write) -> Result<bool, JournalCommandError> {
+    let report = verify(journal_dir, &SystemDisk)?;
     if json {
         verify_json(&report, out)?
     } else {
@@ -90,9 +133,9 @@ fn verify_json(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// [`JournalCommandError`], at the first entry that cannot be read.
-pub fn print_entries(data_dir: &Path, show: &Show, out: &mut dyn Write) -> Result<(), JournalCommandError> {
+pub fn print_entries(journal_dir: &Path, show: &Show, out: &mut dyn Write) -> Result<(), JournalCommandError> {
     let mut result = Ok(());
-    walk(&journal_dir(data_dir), &SystemDisk, (show.from, show.to), &mut |visit| {
+    walk(journal_dir, &SystemDisk, (show.from, show.to), &mut |visit| {
         result = print_group(&visit, show, out);
         result.is_ok()
     })?;
@@ -146,6 +189,7 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
             "bytes": h.draft.len(), "body": bodies.then(|| String::from_utf8_lossy(h.draft))}),
         Entry::Closed(c) => json!({"entry": "closed", "webhook": c.webhook.to_string(), "why": format!("{:?}", c.why),
             "from": c.from.0, "to": c.to.0, "events": c.events, "retries": c.retries}),
+        Entry::Items(items) => json!({"entry": "items", "ids": items.fingerprints.len(), "at": items.accepted_at.0}),
         Entry::Redelivery(r) => json!({"entry": "redelivery", "webhook": r.webhook.to_string(),
             "event": EventId(r.event).to_string()}),
     };

@@ -44,7 +44,14 @@ pub fn command() -> Command {
         .version(version::VERSION)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([serve::command(), init::command(), listen::command(), emit::command(), version::command()])
+        .subcommands([
+            serve::command(),
+            init::command(),
+            listen::command(),
+            emit::command(),
+            journal::command(),
+            version::command(),
+        ])
 }
 
 fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -53,6 +60,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("init", matches)) => init::run(matches),
         Some(("listen", matches)) => listen::run(matches),
         Some(("emit", matches)) => emit::run(matches),
+        Some(("journal", matches)) => journal::run(matches),
         Some(("version", _)) => version::run(),
         // clap lets only the commands above through.
         _ => Ok(ExitCode::from(2)),

@@ -82,7 +82,7 @@ struct State {
 impl HeldRatings {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).by_key.len()
+        lock(&self.state).by_key.len()
     }
 
     /// The rating held under this key.
