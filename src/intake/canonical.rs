@@ -294,16 +294,17 @@ fn push_unicode(out: &mut Vec<u8>, bytes: &[u8], at: usize) -> usize {
     let unit = hex4(bytes, at).unwrap_or(0xfffd);
     let mut next = at + 4;
     let mut scalar = unit;
-    if (0xd800..0xdc00).contains(&unit) && bytes.get(next..next + 2) == Some(b"\\u") {
-        if let Some(low) = hex4(bytes, next + 2).filter(|low| (0xdc00..0xe000).contains(low)) {
-            scalar = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-            next += 6;
-        }
+    if (0xd800..0xdc00).contains(&unit)
+        && bytes.get(next..next + 2) == Some(b"\\u")
+        && let Some(low) = hex4(bytes, next + 2).filter(|low| (0xdc00..0xe000).contains(low))
+    {
+        scalar = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+        next += 6;
     }
     match char::from_u32(scalar) {
         Some(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         None => {
-            out.extend([0xe0 | (scalar >> 12) as u8, 0x80 | (scalar >> 6 & 0x3f) as u8, 0x80 | (scalar & 0x3f) as u8])
+            out.extend([0xe0 | (scalar >> 12) as u8, 0x80 | (scalar >> 6 & 0x3f) as u8, 0x80 | (scalar & 0x3f) as u8]);
         }
     }
     next
@@ -322,9 +323,6 @@ fn append_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
         // Among three-byte sequences only a surrogate's begins with ED A0..BF.
         let surrogate = byte == 0xed && bytes.get(at + 1).is_some_and(|next| *next >= 0xa0);
         if byte >= 0x20 && byte != b'"' && byte != b'\\' && !surrogate {
-            continue;
-        }
-        if at < plain {
             continue;
         }
         out.extend_from_slice(&bytes[plain..at]);

@@ -1,5 +1,6 @@
 //! The items of an agent's batch: what each may hold, and why one is rejected (docs/intake.md).
 
+use super::ENVELOPE_BYTES;
 use super::body::{Answer, NpsSource, PollType, Step};
 use super::fields::{Fault, Field, FieldError};
 use crate::limits;
@@ -150,6 +151,9 @@ impl<'a> Item<'a> {
         let raw: RawItem<'a> =
             serde_json::from_str(json.get()).map_err(|error| ItemError::Unreadable(error.to_string()))?;
         let what = raw.what(guides)?;
+        if !what.fits(json.get().len()) {
+            return Err(ItemError::TooLarge);
+        }
         Ok(Self {
             id: Field::new("id", raw.id).optional().map(Field::full_id).transpose()?,
             visitor_id: Field::new("visitorId", raw.visitor_id).id()?,
@@ -158,6 +162,19 @@ impl<'a> Item<'a> {
             user_agent: Field::new("userAgent", raw.user_agent).optional().map(Field::text).transpose()?,
             what,
         })
+    }
+}
+
+impl What<'_> {
+    /// Whether its events will not be larger than an event may be, whatever else is in them.
+    fn fits(&self, item_bytes: usize) -> bool {
+        match self {
+            Self::Identify => true,
+            // Numbers like 1e20 grow when they are written out.
+            Self::Track { properties, .. } => properties.len() <= limits::EVENT_BODY_BYTES - ENVELOPE_BYTES,
+            // A step and an answer that leave out what may be left out at most double.
+            Self::GuideSeen { .. } | Self::Submit { .. } => item_bytes <= limits::EVENT_BODY_BYTES / 4,
+        }
     }
 }
 

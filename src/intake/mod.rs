@@ -37,6 +37,7 @@ use crate::catalog::Snapshot;
 use crate::clock::{Clock, Random};
 use crate::config::IntakeSettings;
 use crate::journal::Journal;
+use crate::limits;
 use crate::observe::Metrics;
 use axum::Router;
 use axum::routing::post;
@@ -177,6 +178,10 @@ impl Intake {
             let mut plan = Plan::new(now, self.seed());
             let mut locks: Vec<Held> = Vec::new();
             for key in due {
+                // A group that the journal refuses for its size would be refused forever.
+                if plan.bytes() >= limits::EVENT_BODY_BYTES {
+                    break;
+                }
                 match self.locks.try_one(key) {
                     Some(lock) => {
                         locks.push(lock);

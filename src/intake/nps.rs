@@ -109,10 +109,10 @@ impl HeldRatings {
     /// The rating at `position` has left.
     pub fn remove(&self, key: Key, position: Position) {
         let mut state = lock(&self.state);
-        if state.by_key.get(&key).is_some_and(|held| held.position == position) {
-            if let Some(held) = state.by_key.remove(&key) {
-                state.by_due.remove(&(held.due, key));
-            }
+        if state.by_key.get(&key).is_some_and(|held| held.position == position)
+            && let Some(held) = state.by_key.remove(&key)
+        {
+            state.by_due.remove(&(held.due, key));
         }
     }
 

@@ -125,6 +125,11 @@ impl Plan {
         self.loose.push(fingerprint);
     }
 
+    /// How large the group is by now, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.group.bytes().len()
+    }
+
     /// How many first sightings there are.
     pub fn firsts(&self) -> usize {
         self.firsts.len()

@@ -67,7 +67,9 @@ pub fn user_agent(headers: &HeaderMap) -> &str {
 
 /// A User-Agent, cut to [`limits::USER_AGENT_BYTES`].
 pub fn cut(user_agent: &str) -> &str {
-    &user_agent[..user_agent.floor_char_boundary(limits::USER_AGENT_BYTES)]
+    let longest = user_agent.len().min(limits::USER_AGENT_BYTES);
+    let end = (0..=longest).rev().find(|end| user_agent.is_char_boundary(*end));
+    &user_agent[..end.unwrap_or(0)]
 }
 
 /// Who asks: the peer or, when the peer is a trusted proxy, the nearest address in X-Forwarded-For that is not one.
@@ -96,6 +98,13 @@ pub fn json(body: impl Into<Body>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_user_agent_is_cut_between_characters() {
+        assert_eq!(cut("Mozilla"), "Mozilla");
+        assert_eq!(cut(&"é".repeat(600)).len(), limits::USER_AGENT_BYTES);
+        assert_eq!(cut(&format!("x{}", "é".repeat(600))).len(), limits::USER_AGENT_BYTES - 1);
+    }
 
     #[test]
     fn forwarded_addresses_are_believed_from_trusted_proxies_only() {

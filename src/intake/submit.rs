@@ -60,11 +60,12 @@ pub fn bring_together<'a>(items: &mut [Taken<'a>], held: &HeldRatings, rejected:
 fn merge_answers(items: &mut [Taken<'_>]) {
     let mut first: HashMap<(String, String, String), usize> = HashMap::new();
     for at in 0..items.len() {
-        let visitor_id = items[at].item.visitor_id.to_string();
-        let What::Submit { step, answers, .. } = &mut items[at].item.what else { continue };
+        let item = &mut items[at].item;
+        let What::Submit { step, answers, .. } = &mut item.what else { continue };
         if answers.is_empty() {
             continue;
         }
+        let visitor_id = item.visitor_id.to_string();
         let target = *first.entry((visitor_id, step.guide_id.clone(), step.step_id.clone())).or_insert(at);
         if target == at {
             continue;

@@ -1,0 +1,8 @@
+//! Tests of the whole intake, from an HTTP request to the journal's entries.
+
+mod bytes;
+mod http;
+mod items;
+mod once;
+mod rating;
+mod support;
