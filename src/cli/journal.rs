@@ -45,11 +45,8 @@ pub fn journal_dir(data_dir: &Path) -> PathBuf {
 /// [`JournalCommandError`], also where the damage is such that the journal could not be opened.
 pub fn print_verify(data_dir: &Path, json: bool, out: &mut dyn Write) -> Result<bool, JournalCommandError> {
     let report = verify(&journal_dir(data_dir), &SystemDisk)?;
-    if json {
-        verify_json(&report, out)?
-    } else {
-        verify_text(&report, out)?
-    }
+    let print = if json { verify_json } else { verify_text };
+    print(&report, out)?;
     Ok(report.damaged.is_empty())
 }
 
