@@ -88,11 +88,8 @@ pub enum JournalCommandError {
 /// [`JournalCommandError`], also where the damage is such that the journal could not be opened.
 pub fn print_verify(journal_dir: &Path, json: bool, out: &mut dyn Write) -> Result<bool, JournalCommandError> {
     let report = verify(journal_dir, &SystemDisk)?;
-    if json {
-        verify_json(&report, out)?
-    } else {
-        verify_text(&report, out)?
-    }
+    let print = if json { verify_json } else { verify_text };
+    print(&report, out)?;
     Ok(report.damaged.is_empty())
 }
 
@@ -212,7 +209,7 @@ mod tests {
         let (max_age, max_bytes) = (Duration::from_secs(60), u64::MAX);
         let settings = JournalSettings { segment_bytes: 16 * 1024, max_age, max_bytes };
         let (clock, disk) = (Arc::new(SystemClock), Arc::new(SystemDisk));
-        let journal = FileJournal::open(&journal_dir(dir.path()), &settings, clock, disk).unwrap();
+        let journal = FileJournal::open(dir.path(), &settings, clock, disk).unwrap();
         journal.record(contract::group(1..=3));
         journal.record(contract::group([0xab]));
         drop(journal);

@@ -90,9 +90,6 @@ pub struct SystemDisk;
 /// The name of the lock file in the journal's directory.
 const LOCK_FILE: &str = "lock";
 
-/// Zeros are written in pieces, each synced by itself, so that a commit that happens meanwhile waits for little.
-const ZERO_PIECE_BYTES: usize = 1024 * 1024;
-
 impl Disk for SystemDisk {
     fn lock(&self, dir: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
         std::fs::create_dir_all(dir)?;
@@ -106,14 +103,14 @@ impl Disk for SystemDisk {
 
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        // The blocks are not filled with zeros. On ext4 that would make a commit cheaper (42 against 64 µs of CPU), but
+        // it doubles what is written, and commits beside it took 5 to 10 ms where now hardly one takes 2.
         let allocated = match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
-            // Not every file system can; there writing the zeros allocates.
-            Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+            // Not every file system can. Where it cannot, a full disk shows at the write.
+            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(bytes),
             other => other.map_err(io::Error::from),
         };
-        // Zeros are written although the file reads as zeros already: a first write into an allocated but unwritten
-        // extent changes metadata, which made each commit 1.5 times as expensive (170 against 108 µs on ext4).
-        if let Err(error) = allocated.and_then(|()| write_zeros(&file, bytes)) {
+        if let Err(error) = allocated {
             std::fs::remove_file(path)?;
             return Err(error);
         }
@@ -135,18 +132,6 @@ impl Disk for SystemDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
     }
-}
-
-fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
-    let zeros = vec![0; ZERO_PIECE_BYTES.min(bytes as usize)];
-    let mut offset = 0;
-    while offset < bytes {
-        let piece = (bytes - offset).min(zeros.len() as u64);
-        file.write_all_at(&zeros[..piece as usize], offset)?;
-        file.sync_data()?;
-        offset += piece;
-    }
-    Ok(())
 }
 
 /// A file of the system.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const RETENTION_PAUSE: Duration = Duration::from_secs(10);
 
 /// Pause after a segment's file was made but could not be begun.
-const BEGIN_RETRY_PAUSE: Duration = Duration::from_secs(1);
+const BEGIN_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Pauses between tries to make a segment's file: from the first to the last, doubling.
 const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];

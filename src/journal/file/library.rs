@@ -13,7 +13,7 @@ use crate::model::{Position, UnixMs};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// A durable group.
@@ -179,7 +179,7 @@ impl Library {
                 return Ok(opened);
             }
         }
-        let opened = match open_sealed(&*self.disk, segment::path(&self.dir, id), id) {
+        let opened = match open_sealed(&*self.disk, &segment::path(&self.dir, id), id) {
             // Retention was faster.
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(ReadError::Gone { wanted, oldest: self.oldest() });
@@ -266,8 +266,8 @@ fn read_tail(tail: &VecDeque<Entered>, from: Position, budget: usize) -> Chunk {
     Chunk::new(groups, from, next)
 }
 
-fn open_sealed(disk: &dyn Disk, path: PathBuf, id: u64) -> Result<Opened, ReadError> {
-    let file = disk.open(&path, false)?;
+fn open_sealed(disk: &dyn Disk, path: &Path, id: u64) -> Result<Opened, ReadError> {
+    let file = disk.open(path, false)?;
     let damaged = |offset: u64, what: &str| damaged(id, offset, what);
     let header = Header::read(&*file, id)?.ok_or_else(|| damaged(0, "the header does not match its checksum"))?;
     let contents = segment::read_footer(&*file, header.seed())?;

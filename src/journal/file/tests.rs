@@ -208,8 +208,7 @@ fn survives(failure: Option<Failure>, from: u64, count: u64, seed: u64) {
 fn every_failing_call_loses_nothing_and_lies_to_nobody() {
     for failure in [Failure::Full, Failure::Io, Failure::Short] {
         for from in 1..40 {
-            survives(Some(failure), from, 1, from);
-            survives(Some(failure), from, 3, from);
+            survives(Some(failure), from, 1 + from % 3, from);
         }
     }
 }
