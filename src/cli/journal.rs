@@ -236,7 +236,7 @@ mod tests {
         let mut out = Vec::new();
         assert!(print_verify(dir.path(), false, &mut out).unwrap());
         assert!(String::from_utf8(out).unwrap().contains("4 entries  1 to 4"));
-        let file = journal_dir(dir.path()).join("0000000000000001.seg");
+        let file = dir.path().join("0000000000000001.seg");
         let mut bytes = std::fs::read(&file).unwrap();
         bytes[4096 + 45] ^= 1;
         std::fs::write(&file, bytes).unwrap();

@@ -12,7 +12,6 @@ use crate::record::view::{
 use crate::store::projection::Projection;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What the store knows of who was seen.
 pub(super) struct SeenInStore(pub(super) Arc<Projection>);
@@ -60,8 +59,8 @@ impl Tester for OneRequest {
     fn send(&self, destination: Arc<Destination>, message: Message) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         let client = Arc::clone(&self.0);
         Box::pin(async move {
-            // Nobody waits for a sign of life: the test's own timeout is short.
-            let quiet = Quiet { after: Duration::MAX, call: &mut || {} };
+            // Nobody waits for a sign of life: with the deadline's own time the quiet time never ends first.
+            let quiet = Quiet { after: destination.timeout, call: &mut || {} };
             client.attempt(&mut Line::new(), &destination, &message, quiet).await
         })
     }

@@ -2,7 +2,6 @@
 //! the node, the receivers and the events.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
-#![expect(clippy::needless_pass_by_value, reason = "`json!` literals read better without a reference")]
 #![expect(clippy::print_stderr, reason = "a failed test shows the end of the node's log")]
 
 mod support;
@@ -16,3 +15,4 @@ mod identity;
 mod intake;
 mod stop;
 mod switch;
+mod tidy;

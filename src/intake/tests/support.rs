@@ -275,6 +275,7 @@ impl Rig {
             public_origin: String::from("https://fanfare.test"),
             trusted_proxies: Vec::new(),
             restored,
+            metrics: Arc::new(crate::observe::Metrics::new()),
         });
         let service = TowerToHyperService::new(router(intake.clone()));
         Self { intake, journal, store, clock, service }
