@@ -1,0 +1,222 @@
+//! Deliveries: in lists, and one with everything known of it.
+
+use super::lookup::LookUp;
+use super::view::{AttemptView, DeliveryDetail, DeliveryQuery, DeliverySummary, Page};
+use super::{RecordError, Records, cursor, place};
+use crate::model::{
+    DeliveryId, DeliveryState, Entry, EventEntry, EventId, EventKind, OutcomeEntry, Position, Reason, SubscriptionId,
+    UniqueId, UnixMs,
+};
+use crate::store::projection::{DeliveryRow, Listed, RowFilter, Success};
+use bytes::Bytes;
+use std::collections::{BTreeSet, HashMap};
+
+/// What a delivery shows of its event.
+struct EventFacts {
+    subscription: SubscriptionId,
+    kind: EventKind,
+    unique_id: UniqueId,
+    accepted_at: UnixMs,
+}
+
+/// What a delivery shows of its last attempt.
+struct LastAttempt {
+    attempt: u8,
+    started_at: UnixMs,
+    status: u16,
+    reason: Reason,
+    total_us: u32,
+}
+
+impl Records {
+    /// A page of a webhook's deliveries, newest first by the end of their first attempt. A delivery whose first
+    /// attempt has not ended is not among them; ranges that were never attempted are in [`Records::ranges`].
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError> {
+        let page = self.projection.list(&RowFilter {
+            webhook: query.webhook,
+            state: query.status,
+            kind: query.event,
+            from: query.from,
+            to: query.to,
+            before: place(query.cursor.as_deref())?,
+            limit: query.limit,
+        })?;
+        let facts = self.facts(&page.lines)?;
+        let mut data = Vec::with_capacity(page.lines.len());
+        for line in &page.lines {
+            match line {
+                Listed::Row(row) if row.subscription == Some(query.subscription) => data.extend(of_row(row)),
+                Listed::Row(_) => {}
+                Listed::Success(success) => {
+                    let Some(event) = facts.events.get(&success.event) else { continue };
+                    let inside = query.from.is_none_or(|from| event.accepted_at >= from)
+                        && query.to.is_none_or(|to| event.accepted_at < to);
+                    if let Some(last) = facts.outcomes.get(&success.outcome)
+                        && event.subscription == query.subscription
+                        && inside
+                    {
+                        let id = DeliveryId { webhook: query.webhook, origin: success.event };
+                        data.push(of_success(id, *success, event, last));
+                    }
+                }
+            }
+        }
+        Ok(Page { data, next: page.next.map(cursor) })
+    }
+
+    /// A delivery with all attempts; `None` when there is none with this id in this subscription, or when its first
+    /// attempt has not ended.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn delivery(
+        &self,
+        subscription: SubscriptionId,
+        id: DeliveryId,
+    ) -> Result<Option<DeliveryDetail>, RecordError> {
+        // What has a row is not in the index of successes, and the other way round.
+        match self.projection.delivery_row(id)? {
+            Some(row) if row.subscription == Some(subscription) => self.detail_of_row(&row),
+            Some(_) => Ok(None),
+            None => self.detail_of_success(subscription, id),
+        }
+    }
+
+    fn detail_of_row(&self, row: &DeliveryRow) -> Result<Option<DeliveryDetail>, RecordError> {
+        let Some(summary) = of_row(row) else { return Ok(None) };
+        let mut attempts = Vec::new();
+        for bytes in self.projection.attempts(row.listed)? {
+            let outcome: OutcomeEntry<'_> = postcard::from_bytes(&bytes).map_err(|_| RecordError::Damaged)?;
+            attempts.push(attempt(&outcome));
+        }
+        let body = |event: &EventEntry<'_>| Bytes::copy_from_slice(event.body);
+        let request_body = LookUp::new(&*self.journal).event(row.event, body)?;
+        Ok(Some(DeliveryDetail { summary, request_body, attempts }))
+    }
+
+    fn detail_of_success(
+        &self,
+        subscription: SubscriptionId,
+        id: DeliveryId,
+    ) -> Result<Option<DeliveryDetail>, RecordError> {
+        let Some(success) = self.projection.success(id)? else { return Ok(None) };
+        let mut look_up = LookUp::new(&*self.journal);
+        let event = look_up.event(success.event, |event| (facts_of(event), Bytes::copy_from_slice(event.body)))?;
+        let outcome = look_up.outcome(success.outcome, |outcome| (last_attempt(outcome), attempt(outcome)))?;
+        let Some((last, attempt)) = outcome else { return Ok(None) };
+        let Some((event, body)) = event else { return Ok(None) };
+        if event.subscription != subscription {
+            return Ok(None);
+        }
+        let summary = of_success(id, success, &event, &last);
+        Ok(Some(DeliveryDetail { summary, request_body: Some(body), attempts: vec![attempt] }))
+    }
+
+    /// What the journal tells of the successes of a page, read in the journal's order.
+    fn facts(&self, lines: &[Listed]) -> Result<Facts, RecordError> {
+        let successes = || {
+            lines.iter().filter_map(|line| match line {
+                Listed::Success(success) => Some(success),
+                Listed::Row(_) => None,
+            })
+        };
+        let wanted: BTreeSet<Position> = successes().flat_map(|success| [success.event, success.outcome]).collect();
+        let mut facts = Facts::default();
+        let mut look_up = LookUp::new(&*self.journal);
+        for position in wanted {
+            look_up.entry(position, |entry| {
+                match entry {
+                    Entry::Event(event) => {
+                        facts.events.insert(position, facts_of(&event));
+                    }
+                    Entry::Outcome(outcome) => {
+                        facts.outcomes.insert(position, last_attempt(&outcome));
+                    }
+                    _ => {}
+                }
+                Some(())
+            })?;
+        }
+        Ok(facts)
+    }
+}
+
+#[derive(Default)]
+struct Facts {
+    events: HashMap<Position, EventFacts>,
+    outcomes: HashMap<Position, LastAttempt>,
+}
+
+fn facts_of(event: &EventEntry<'_>) -> EventFacts {
+    EventFacts {
+        subscription: event.subscription,
+        kind: event.kind,
+        unique_id: event.unique_id,
+        accepted_at: event.accepted_at,
+    }
+}
+
+fn last_attempt(outcome: &OutcomeEntry<'_>) -> LastAttempt {
+    LastAttempt {
+        attempt: outcome.attempt,
+        started_at: outcome.started_at,
+        status: outcome.status,
+        reason: outcome.reason,
+        total_us: outcome.timings.total_us,
+    }
+}
+
+fn of_success(id: DeliveryId, success: Success, event: &EventFacts, last: &LastAttempt) -> DeliverySummary {
+    DeliverySummary {
+        id,
+        event: EventId(success.event),
+        kind: event.kind,
+        unique_id: event.unique_id,
+        status: DeliveryState::Delivered,
+        attempts: u32::from(last.attempt),
+        created_at: event.accepted_at,
+        last_attempt_at: Some(last.started_at),
+        next_attempt_at: None,
+        response_status: Some(last.status),
+        reason: Some(last.reason),
+        total_us: Some(last.total_us),
+        redelivery: false,
+    }
+}
+
+/// `None` when the event had left the journal before the delivery was recorded: nothing says whose it was.
+fn of_row(row: &DeliveryRow) -> Option<DeliverySummary> {
+    Some(DeliverySummary {
+        id: row.id,
+        event: EventId(row.event),
+        kind: row.kind?,
+        unique_id: row.unique_id?,
+        status: row.state,
+        attempts: row.attempts,
+        created_at: row.created_at,
+        last_attempt_at: row.last_attempt_at,
+        next_attempt_at: row.next_attempt_at,
+        response_status: row.status,
+        reason: row.reason,
+        total_us: row.total_us,
+        redelivery: row.id.origin != row.event,
+    })
+}
+
+fn attempt(outcome: &OutcomeEntry<'_>) -> AttemptView {
+    AttemptView {
+        attempt: u32::from(outcome.attempt),
+        started_at: outcome.started_at,
+        status: outcome.status,
+        reason: outcome.reason,
+        detail: outcome.detail.to_owned(),
+        timings: outcome.timings,
+        request_headers: outcome.request_headers.to_owned(),
+        response_headers: outcome.response_headers.to_owned(),
+        response_body: Bytes::copy_from_slice(outcome.response_body),
+        response_cut: outcome.response_cut,
+    }
+}

@@ -1,0 +1,500 @@
+//! What each entry does to the tables.
+
+use super::codec::{Success, pack_positions, push_item};
+use super::successes::SuccessIndex;
+use super::{Meta, add_meta, int, set_meta};
+use crate::journal::Journal;
+use crate::model::{
+    CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryState, Entry, EventEntry, EventKind, HeldEntry, OutcomeEntry,
+    Position, Redelivery, SubscriptionId, Switch, UniqueId, UnixMs, Verdict, WebhookId,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
+
+/// Milliseconds of a minute.
+pub(super) const MINUTE_MS: i64 = 60_000;
+
+/// Applies entries within a transaction that the caller holds. What can be added up in memory is, until
+/// [`Applier::flush`] writes it together with the position.
+#[derive(Debug, Default)]
+pub(super) struct Applier {
+    successes: SuccessIndex,
+    tallies: HashMap<WebhookId, Tally>,
+    items: Items,
+    marked_minute: Option<i64>,
+    position: Position,
+    applied: u64,
+    written_bytes: u64,
+}
+
+/// Items of a row that is still added to.
+const ROW_ITEMS: i64 = 512;
+
+/// About what a row takes, with its places in the indexes.
+const ROW_BYTES: u64 = 200;
+
+/// What is added up for one webhook.
+#[derive(Debug, Default)]
+struct Tally {
+    minutes: Vec<(i64, Counts)>,
+    last_success_at: Option<UnixMs>,
+    last_error_at: Option<UnixMs>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    delivered: i64,
+    failed: i64,
+    attempts: i64,
+    failed_attempts: i64,
+    total_us: i64,
+    last_position: Position,
+}
+
+/// The row of item ids that is still added to.
+#[derive(Debug, Default)]
+struct Items {
+    blob: Vec<u8>,
+    count: i64,
+    written: i64,
+    first: Position,
+    last: Position,
+    last_at: UnixMs,
+}
+
+impl Applier {
+    /// Entries applied since the last flush.
+    pub(super) fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// About how many bytes were written since this was asked last.
+    pub(super) fn take_written_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.written_bytes)
+    }
+
+    /// Applies one entry.
+    pub(super) fn apply(
+        &mut self,
+        db: &Connection,
+        journal: &dyn Journal,
+        position: Position,
+        entry: &Entry<'_>,
+    ) -> rusqlite::Result<()> {
+        self.position = position;
+        self.applied += 1;
+        match entry {
+            Entry::Event(event) => self.event(db, position, event),
+            Entry::Outcome(outcome) => self.outcome(db, journal, position, outcome),
+            Entry::Switch(switch) => insert_switch(db, position, switch),
+            Entry::Checkpoint(checkpoint) => write_checkpoint(db, position, checkpoint),
+            Entry::Held(held) => self.held(db, position, held),
+            Entry::Closed(closed) => close(db, position, closed),
+            Entry::Redelivery(redelivery) => insert_redelivery(db, journal, position, redelivery),
+        }
+    }
+
+    /// Writes what was added up, and the position. The caller commits.
+    pub(super) fn flush(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        self.successes.flush(db)?;
+        for (webhook, tally) in self.tallies.drain() {
+            write_tally(db, webhook, &tally)?;
+        }
+        self.items.flush(db)?;
+        self.written_bytes += self.applied * 16;
+        if self.applied > 0 {
+            set_meta(db, Meta::Position, int(self.position.0))?;
+        }
+        self.applied = 0;
+        Ok(())
+    }
+
+    /// Forgets everything in memory: what it stands for was rolled back.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Forgets which rows are still added to: retention may have deleted one.
+    pub(super) fn forget_rows(&mut self) {
+        self.successes.forget();
+        self.items = Items::default();
+    }
+
+    fn event(&mut self, db: &Connection, position: Position, event: &EventEntry<'_>) -> rusqlite::Result<()> {
+        self.mark(db, position, event.accepted_at)?;
+        if let Some(fingerprint) = event.item {
+            self.items.push(position, fingerprint, event.accepted_at);
+        }
+        if let Some(held) = event.closes {
+            db.prepare_cached("DELETE FROM held WHERE position = $1")?.execute([int(held.0)])?;
+        }
+        // What a visitor does while excluded does not use up 'first seen' (docs/intake.md).
+        match event.kind {
+            EventKind::VisitorCreated if event.withheld.is_none() => {
+                let sql = "INSERT INTO seen_visitors (subscription, visitor_id, position, at) VALUES ($1, $2, $3, $4)
+                           ON CONFLICT (subscription, visitor_id) DO NOTHING";
+                insert_seen(db, sql, event, event.visitor_id, position)
+            }
+            EventKind::AccountCreated if event.withheld.is_none() => {
+                let sql = "INSERT INTO seen_accounts (subscription, account_id, position, at) VALUES ($1, $2, $3, $4)
+                           ON CONFLICT (subscription, account_id) DO NOTHING";
+                insert_seen(db, sql, event, event.account_id, position)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn held(&mut self, db: &Connection, position: Position, held: &HeldEntry<'_>) -> rusqlite::Result<()> {
+        if let Some(fingerprint) = held.item {
+            self.items.push(position, fingerprint, held.due);
+        }
+        db.prepare_cached(
+            "INSERT INTO held (position, subscription, due, draft) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (position) DO NOTHING",
+        )?
+        .execute(params![int(position.0), int(held.subscription.0), held.due.0, held.draft])?;
+        Ok(())
+    }
+
+    fn outcome(
+        &mut self,
+        db: &Connection,
+        journal: &dyn Journal,
+        position: Position,
+        outcome: &OutcomeEntry<'_>,
+    ) -> rusqlite::Result<()> {
+        let ended_at = UnixMs(outcome.started_at.0 + i64::from(outcome.timings.total_us) / 1000);
+        self.mark(db, position, ended_at)?;
+        let redelivery = outcome.delivery.origin != outcome.event;
+        // A delivery that a person asked for is neither for nor against the webhook (docs/delivery.md).
+        if !redelivery {
+            self.tallies.entry(outcome.delivery.webhook).or_default().add(position, outcome, ended_at);
+        }
+        if outcome.attempt == 1 && outcome.verdict == Verdict::Delivered && !redelivery {
+            let success = Success { outcome: position, event: outcome.event, kind: outcome.kind };
+            return self.successes.add(db, outcome.delivery.webhook, success, ended_at);
+        }
+        self.written_bytes += 2 * ROW_BYTES + write_attempt(db, journal, position, outcome, ended_at)?;
+        Ok(())
+    }
+
+    /// Keeps where each minute begins, so that a look-up by time starts at the right place. A clock that is set back
+    /// makes no mark until it has caught up.
+    fn mark(&mut self, db: &Connection, position: Position, at: UnixMs) -> rusqlite::Result<()> {
+        let minute = at.0.div_euclid(MINUTE_MS);
+        if self.marked_minute.is_some_and(|marked| minute <= marked) {
+            return Ok(());
+        }
+        db.prepare_cached(
+            "INSERT INTO marks (minute, position)
+             SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM marks WHERE minute >= $1)",
+        )?
+        .execute([minute, int(position.0)])?;
+        self.marked_minute = Some(minute);
+        Ok(())
+    }
+}
+
+impl Items {
+    fn push(&mut self, position: Position, fingerprint: u64, at: UnixMs) {
+        if self.count == 0 {
+            self.first = position;
+            self.last_at = UnixMs(0);
+        }
+        push_item(&mut self.blob, self.last_at, fingerprint, at);
+        self.count += 1;
+        self.last = position;
+        self.last_at = at;
+    }
+
+    fn flush(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let added = self.count - self.written;
+        if added == 0 {
+            return Ok(());
+        }
+        db.prepare_cached(
+            "INSERT INTO items (first_position, last_position, last_at, count, items)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (first_position) DO UPDATE SET last_position = excluded.last_position,
+                 last_at = excluded.last_at, count = excluded.count, items = excluded.items",
+        )?
+        .execute(params![int(self.first.0), int(self.last.0), self.last_at.0, self.count, self.blob])?;
+        add_meta(db, Meta::Items, added)?;
+        self.written = self.count;
+        if self.count >= ROW_ITEMS {
+            *self = Self { blob: std::mem::take(&mut self.blob), ..Self::default() };
+            self.blob.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Tally {
+    fn add(&mut self, position: Position, outcome: &OutcomeEntry<'_>, ended_at: UnixMs) {
+        let minute = ended_at.0.div_euclid(MINUTE_MS);
+        let at = match self.minutes.iter().rposition(|(at, _)| *at == minute) {
+            Some(at) => at,
+            None => {
+                self.minutes.push((minute, Counts::default()));
+                self.minutes.len() - 1
+            }
+        };
+        let counts = &mut self.minutes[at].1;
+        let delivered = outcome.verdict == Verdict::Delivered;
+        counts.delivered += i64::from(delivered);
+        counts.failed += i64::from(outcome.verdict == Verdict::Failed);
+        counts.attempts += 1;
+        counts.failed_attempts += i64::from(!delivered);
+        counts.total_us += i64::from(outcome.timings.total_us);
+        counts.last_position = position;
+        let last = if delivered { &mut self.last_success_at } else { &mut self.last_error_at };
+        *last = (*last).max(Some(ended_at));
+    }
+}
+
+fn write_tally(db: &Connection, webhook: WebhookId, tally: &Tally) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(
+        "INSERT INTO minutes (webhook, minute, delivered, failed, attempts, failed_attempts, total_us, last_position)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (webhook, minute) DO UPDATE SET delivered = minutes.delivered + excluded.delivered,
+             failed = minutes.failed + excluded.failed, attempts = minutes.attempts + excluded.attempts,
+             failed_attempts = minutes.failed_attempts + excluded.failed_attempts,
+             total_us = minutes.total_us + excluded.total_us, last_position = excluded.last_position",
+    )?;
+    for (minute, counts) in &tally.minutes {
+        statement.execute(params![
+            int(webhook.0),
+            minute,
+            counts.delivered,
+            counts.failed,
+            counts.attempts,
+            counts.failed_attempts,
+            counts.total_us,
+            int(counts.last_position.0),
+        ])?;
+    }
+    let time = |at: Option<UnixMs>| at.map_or(i64::MIN, |at| at.0);
+    db.prepare_cached(
+        "INSERT INTO webhooks (webhook, last_success_at, last_error_at)
+         VALUES ($1, NULLIF($2, $4), NULLIF($3, $4))
+         ON CONFLICT (webhook) DO UPDATE SET
+             last_success_at = CASE WHEN $2 > COALESCE(webhooks.last_success_at, $4) THEN $2
+                 ELSE webhooks.last_success_at END,
+             last_error_at = CASE WHEN $3 > COALESCE(webhooks.last_error_at, $4) THEN $3
+                 ELSE webhooks.last_error_at END",
+    )?
+    .execute([int(webhook.0), time(tally.last_success_at), time(tally.last_error_at), i64::MIN])?;
+    Ok(())
+}
+
+fn insert_seen(
+    db: &Connection,
+    sql: &str,
+    event: &EventEntry<'_>,
+    id: &str,
+    position: Position,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.execute(params![int(event.subscription.0), id, int(position.0), event.accepted_at.0])?;
+    Ok(())
+}
+
+fn write_attempt(
+    db: &Connection,
+    journal: &dyn Journal,
+    position: Position,
+    outcome: &OutcomeEntry<'_>,
+    ended_at: UnixMs,
+) -> rusqlite::Result<u64> {
+    let (state, due) = match outcome.verdict {
+        Verdict::Delivered => (DeliveryState::Delivered, None),
+        Verdict::Retry { due } => (DeliveryState::Retrying, Some(due.0)),
+        Verdict::Failed => (DeliveryState::Failed, None),
+        Verdict::Cancelled => (DeliveryState::Cancelled, None),
+    };
+    let delivery: Option<i64> = db
+        .prepare_cached(
+            "UPDATE deliveries SET kind = $3, state = $4, attempts = $5, status = $6, reason = $7, total_us = $8,
+                 last_attempt_at = $9, updated_at = $10, next_attempt_at = $11
+             WHERE webhook = $1 AND origin = $2 RETURNING listed",
+        )?
+        .query_row(
+            params![
+                int(outcome.delivery.webhook.0),
+                int(outcome.delivery.origin.0),
+                outcome.kind as u8,
+                state.name(),
+                outcome.attempt,
+                outcome.status,
+                outcome.reason as u8,
+                outcome.timings.total_us,
+                outcome.started_at.0,
+                ended_at.0,
+                due,
+            ],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let delivery = match delivery {
+        Some(delivery) => delivery,
+        None => insert_delivery(db, journal, position, outcome, (state, due, ended_at))?,
+    };
+    // Kept whole here, because the record outlives the journal's own limit of bytes.
+    let bytes = postcard::to_stdvec(outcome).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    db.prepare_cached(
+        "INSERT INTO attempts (position, delivery, outcome) VALUES ($1, $2, $3) ON CONFLICT (position) DO NOTHING",
+    )?
+    .execute(params![int(position.0), delivery, bytes])?;
+    Ok(bytes.len() as u64)
+}
+
+fn insert_delivery(
+    db: &Connection,
+    journal: &dyn Journal,
+    position: Position,
+    outcome: &OutcomeEntry<'_>,
+    (state, due, ended_at): (DeliveryState, Option<i64>, UnixMs),
+) -> rusqlite::Result<i64> {
+    let facts = facts_of(journal, outcome.event);
+    db.prepare_cached(
+        "INSERT INTO deliveries (listed, webhook, origin, event, subscription, kind, unique_id, state, attempts,
+             status, reason, total_us, created_at, last_attempt_at, updated_at, next_attempt_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+    )?
+    .execute(params![
+        int(position.0),
+        int(outcome.delivery.webhook.0),
+        int(outcome.delivery.origin.0),
+        int(outcome.event.0),
+        facts.as_ref().map(|facts| int(facts.subscription.0)),
+        outcome.kind as u8,
+        facts.as_ref().map(|facts| facts.unique_id.0),
+        state.name(),
+        outcome.attempt,
+        outcome.status,
+        outcome.reason as u8,
+        outcome.timings.total_us,
+        facts.map_or(outcome.started_at, |facts| facts.accepted_at).0,
+        outcome.started_at.0,
+        ended_at.0,
+        due,
+    ])?;
+    Ok(int(position.0))
+}
+
+/// A redelivery waits like a retry that is due at once, so that it survives a restart.
+fn insert_redelivery(
+    db: &Connection,
+    journal: &dyn Journal,
+    position: Position,
+    redelivery: &Redelivery,
+) -> rusqlite::Result<()> {
+    let facts = facts_of(journal, redelivery.event);
+    db.prepare_cached(
+        "INSERT INTO deliveries (listed, webhook, origin, event, subscription, kind, unique_id, state, attempts,
+             created_at, updated_at, next_attempt_at)
+         VALUES ($1, $2, $1, $3, $4, $5, $6, $7, 0, $8, $8, $8) ON CONFLICT (listed) DO NOTHING",
+    )?
+    .execute(params![
+        int(position.0),
+        int(redelivery.webhook.0),
+        int(redelivery.event.0),
+        facts.as_ref().map(|facts| int(facts.subscription.0)),
+        facts.as_ref().map(|facts| facts.kind as u8),
+        facts.as_ref().map(|facts| facts.unique_id.0),
+        DeliveryState::Retrying.name(),
+        redelivery.at.0,
+    ])?;
+    Ok(())
+}
+
+/// What a delivery's row repeats of its event, because the row outlives the journal's own limit of bytes.
+struct Facts {
+    subscription: SubscriptionId,
+    kind: EventKind,
+    unique_id: UniqueId,
+    accepted_at: UnixMs,
+}
+
+/// The facts of the event at `at`, as far as the journal still has it.
+fn facts_of(journal: &dyn Journal, at: Position) -> Option<Facts> {
+    let chunk = journal.read(at, 1).ok()?;
+    match chunk.entries().next()?.ok()? {
+        (found, Entry::Event(event)) if found == at => Some(Facts {
+            subscription: event.subscription,
+            kind: event.kind,
+            unique_id: event.unique_id,
+            accepted_at: event.accepted_at,
+        }),
+        _ => None,
+    }
+}
+
+fn insert_switch(db: &Connection, position: Position, switch: &Switch) -> rusqlite::Result<()> {
+    let categories = match switch.categories {
+        CategorySet::All => None,
+        CategorySet::Some(bits) => Some(bits),
+    };
+    db.prepare_cached(
+        "INSERT INTO switches (position, webhook, subscription, is_on, categories, at)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (position) DO NOTHING",
+    )?
+    .execute(params![
+        int(position.0),
+        int(switch.webhook.0),
+        int(switch.subscription.0),
+        switch.on,
+        categories,
+        switch.at.0,
+    ])?;
+    Ok(())
+}
+
+fn write_checkpoint(db: &Connection, position: Position, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(
+        "INSERT INTO lanes (webhook, next, open) VALUES ($1, $2, $3)
+         ON CONFLICT (webhook) DO UPDATE SET next = excluded.next, open = excluded.open",
+    )?;
+    for lane in &checkpoint.lanes {
+        let next = lane.next.map(|next| int(next.0));
+        statement.execute(params![int(lane.webhook.0), next, pack_positions(&lane.open)])?;
+    }
+    set_meta(db, Meta::Head, int(checkpoint.head.0))?;
+    set_meta(db, Meta::Checkpoint, int(position.0))
+}
+
+fn close(db: &Connection, position: Position, closed: &Closed) -> rusqlite::Result<()> {
+    let state = match closed.why {
+        ClosedWhy::Cancelled => DeliveryState::Cancelled,
+        ClosedWhy::Expired => DeliveryState::Expired,
+    };
+    let retries = if closed.retries {
+        db.prepare_cached(
+            "UPDATE deliveries SET state = $1, next_attempt_at = NULL, updated_at = $2
+             WHERE webhook = $3 AND next_attempt_at IS NOT NULL",
+        )?
+        .execute(params![state.name(), closed.at.0, int(closed.webhook.0)])?
+    } else {
+        0
+    };
+    let retries = int(retries as u64);
+    db.prepare_cached(
+        "INSERT INTO ranges (position, webhook, why, first_position, last_position, events, retries, at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (position) DO NOTHING",
+    )?
+    .execute(params![
+        int(position.0),
+        int(closed.webhook.0),
+        state.name(),
+        int(closed.from.0),
+        int(closed.to.0),
+        closed.events.map(int),
+        retries,
+        closed.at.0,
+    ])?;
+    Ok(())
+}
+
+/// Where the projection stands, as its own database says.
+pub(super) fn stored_position(db: &Connection) -> rusqlite::Result<Position> {
+    Ok(super::position(super::get_meta(db, Meta::Position)?))
+}

@@ -1,0 +1,105 @@
+//! A journal in memory, for tests.
+
+use crate::journal::{AppendError, Chunk, Group, Journal, ReadError};
+use crate::model::{Entry, Position};
+use bytes::Bytes;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard};
+use tokio::sync::watch;
+
+/// Groups in memory; durable at once.
+#[derive(Debug)]
+pub(crate) struct MemoryJournal {
+    groups: Mutex<Vec<(Position, Bytes, u32)>>,
+    oldest: Mutex<Position>,
+    released: Mutex<Position>,
+    durable: watch::Sender<Position>,
+}
+
+impl MemoryJournal {
+    pub(crate) fn new() -> Self {
+        Self {
+            groups: Mutex::new(Vec::new()),
+            oldest: Mutex::new(Position(1)),
+            released: Mutex::new(Position::ZERO),
+            durable: watch::channel(Position::ZERO).0,
+        }
+    }
+
+    /// Appends one entry; where it stands.
+    pub(crate) fn add(&self, entry: &Entry<'_>) -> Position {
+        self.add_group(&Group::of(entry))
+    }
+
+    /// Appends a group; where its first entry stands.
+    pub(crate) fn add_group(&self, group: &Group) -> Position {
+        let mut groups = self.groups();
+        let first = groups.last().map_or(Position(1), |(first, _, count)| first.plus(u64::from(*count)));
+        groups.push((first, Bytes::copy_from_slice(group.bytes()), group.count()));
+        drop(groups);
+        self.durable.send_replace(Position(first.0 + u64::from(group.count()) - 1));
+        first
+    }
+
+    /// Forgets everything before `oldest`, as retention does.
+    pub(crate) fn forget_before(&self, oldest: Position) {
+        *self.oldest.lock().unwrap() = oldest;
+        self.groups().retain(|(first, _, count)| first.plus(u64::from(*count)) > oldest);
+    }
+
+    /// What was released.
+    pub(crate) fn released(&self) -> Position {
+        *self.released.lock().unwrap()
+    }
+
+    fn groups(&self) -> MutexGuard<'_, Vec<(Position, Bytes, u32)>> {
+        self.groups.lock().unwrap()
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn append(&self, group: Group) -> Pin<Box<dyn Future<Output = Result<Position, AppendError>> + Send>> {
+        let position = self.add_group(&group);
+        Box::pin(async move { Ok(position) })
+    }
+
+    fn record(&self, group: Group) {
+        self.add_group(&group);
+    }
+
+    fn read(&self, from: Position, budget: usize) -> Result<Chunk, ReadError> {
+        let oldest = self.oldest();
+        if from < oldest {
+            return Err(ReadError::Gone { wanted: from, oldest });
+        }
+        let groups = self.groups();
+        let start = groups.partition_point(|(first, _, count)| first.plus(u64::from(*count)) <= from);
+        let (mut found, mut bytes, mut next) = (Vec::new(), 0, from);
+        for (first, group, count) in groups.iter().skip(start) {
+            if !found.is_empty() && bytes + group.len() > budget {
+                break;
+            }
+            bytes += group.len();
+            next = first.plus(u64::from(*count));
+            found.push((*first, group.clone()));
+        }
+        Ok(Chunk::new(found, from, next))
+    }
+
+    fn durable(&self) -> watch::Receiver<Position> {
+        self.durable.subscribe()
+    }
+
+    fn oldest(&self) -> Position {
+        *self.oldest.lock().unwrap()
+    }
+
+    fn accepting(&self) -> Result<(), AppendError> {
+        Ok(())
+    }
+
+    fn release(&self, position: Position) {
+        *self.released.lock().unwrap() = position;
+    }
+}

@@ -1,0 +1,333 @@
+//! What is known, derived from the journal: who was seen, which deliveries failed or wait, how lanes stand, how many
+//! were delivered. One thread follows the journal and writes `records.db` in large transactions, each of which also
+//! carries the position up to which it has applied the journal. So a crash, or a power cut that takes the database
+//! back to an older state, costs nothing: the next start reads on from the position that it finds.
+//!
+//! A success at the first attempt, which is nearly all that happens, has no row: it is one of some hundred in a row of
+//! the sparse index, and read back from the journal.
+
+mod apply;
+mod codec;
+mod follow;
+mod list;
+#[cfg(test)]
+pub(crate) mod memory;
+mod read;
+mod rebuild;
+mod retention;
+mod schema;
+mod successes;
+
+pub use codec::Success;
+pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};
+
+use crate::clock::Clock;
+use crate::config::{IntakeSettings, RecordSettings};
+use crate::journal::{Journal, ReadError};
+use crate::model::Position;
+use crate::store::sqlite::{self, StoreError};
+use follow::Follower;
+use read::Readers;
+use retention::Sweeper;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// The database's file name in the data directory.
+pub const FILE_NAME: &str = "records.db";
+
+/// Why the projection could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// SQLite says no.
+    #[error("the records' database fails")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file cannot be opened or brought up to date.
+    #[error("the records' database cannot be opened")]
+    Store(#[from] StoreError),
+    /// The journal cannot be read.
+    #[error("the journal cannot be read")]
+    Journal(#[from] ReadError),
+    /// A row holds what this version does not understand.
+    #[error("a row of the table {table} is damaged")]
+    Damaged {
+        /// Which table.
+        table: &'static str,
+    },
+    /// The journal ends before the position that was projected: it is another journal, or has lost its end.
+    #[error(
+        "the records go up to position {projected}, but the journal ends at {durable}; `fanfare store rebuild` adopts the journal as it is"
+    )]
+    AheadOfJournal {
+        /// What the database says.
+        projected: Position,
+        /// What the journal says.
+        durable: Position,
+    },
+    /// The thread could not be started, or the file not be prepared.
+    #[error("the records cannot be opened")]
+    Io(#[from] std::io::Error),
+    /// The projection makes no progress.
+    #[error("the records cannot catch up with the journal: {0}")]
+    Stuck(String),
+}
+
+/// What the projection has done and how it stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Entries of the journal that are not yet projected.
+    pub lag: u64,
+    /// Deliveries and rows of successes that retention has deleted since the start.
+    pub dropped: u64,
+    /// Entries that the journal had deleted before they could be projected, since the start.
+    pub missed: u64,
+    /// Whether the last thing that was tried failed.
+    pub failing: bool,
+}
+
+/// The projection: one thread that writes, some connections that read.
+pub struct Projection {
+    shared: Arc<Shared>,
+    journal: Arc<dyn Journal>,
+    readers: Readers,
+    stop: watch::Sender<bool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread tells everyone.
+#[derive(Debug)]
+struct Shared {
+    projected: watch::Sender<Position>,
+    dropped: AtomicU64,
+    missed: AtomicU64,
+    problem: Mutex<Option<String>>,
+}
+
+impl Projection {
+    /// Opens or creates `records.db` in `data_dir` and starts to follow `journal`.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Error::AheadOfJournal`] when database and journal do not belong together.
+    pub fn open(
+        data_dir: &Path,
+        journal: Arc<dyn Journal>,
+        records: &RecordSettings,
+        intake: &IntakeSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let path = data_dir.join(FILE_NAME);
+        let db = open_writer(&path)?;
+        let position = apply::stored_position(&db)?;
+        let durable = *journal.durable().borrow();
+        if position > durable {
+            return Err(Error::AheadOfJournal { projected: position, durable });
+        }
+        let readers = Readers::open(&path)?;
+        let shared = Arc::new(Shared::at(position));
+        let (stop, stopped) = watch::channel(false);
+        let follower = Follower {
+            db,
+            journal: Arc::clone(&journal),
+            shared: Arc::clone(&shared),
+            clock,
+            sweeper: Sweeper::new(records, intake),
+            stop: stopped,
+            applier: apply::Applier::default(),
+            position,
+            committed_at: None,
+            unsynced_bytes: 0,
+            synced_at: None,
+            swept_at: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let thread = std::thread::Builder::new().name(String::from("records")).spawn(move || follower.run(&runtime))?;
+        Ok(Self { shared, journal, readers, stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Blocks until everything that is durable now is projected, and tells how it goes.
+    ///
+    /// # Errors
+    /// [`Error::Stuck`] when nothing has been projected for ten seconds and there is a reason.
+    pub fn catch_up(&self) -> Result<(), Error> {
+        let target = *self.journal.durable().borrow();
+        let mut seen = self.projected();
+        let (mut moved_at, mut told_at) = (Instant::now(), Instant::now());
+        while seen < target {
+            std::thread::sleep(Duration::from_millis(2));
+            let projected = self.projected();
+            if projected > seen {
+                (seen, moved_at) = (projected, Instant::now());
+            }
+            if let Some(problem) = self.problem().filter(|_| moved_at.elapsed() > Duration::from_secs(10)) {
+                return Err(Error::Stuck(problem));
+            }
+            if told_at.elapsed() > Duration::from_secs(2) {
+                tracing::info!(position = %seen, %target, "the records catch up with the journal");
+                told_at = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything up to here is projected and can be read.
+    pub fn projected(&self) -> Position {
+        *self.shared.projected.borrow()
+    }
+
+    /// Tells of each new [`Projection::projected`].
+    pub fn projected_changes(&self) -> watch::Receiver<Position> {
+        self.shared.projected.subscribe()
+    }
+
+    /// How it stands.
+    pub fn stats(&self) -> Stats {
+        let durable = self.journal.durable().borrow().0;
+        Stats {
+            lag: durable.saturating_sub(self.projected().0),
+            dropped: self.shared.dropped.load(Ordering::Relaxed),
+            missed: self.shared.missed.load(Ordering::Relaxed),
+            failing: self.problem().is_some(),
+        }
+    }
+
+    /// Why nothing is projected at the moment, if so.
+    pub fn problem(&self) -> Option<String> {
+        self.shared.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops following after the transaction under way, with a last synced checkpoint. Blocks until it is done.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A panic of the thread was reported by the panic hook, and by `problem` since.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Projection {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl std::fmt::Debug for Projection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Projection").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn at(position: Position) -> Self {
+        Self {
+            projected: watch::channel(position).0,
+            dropped: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            problem: Mutex::new(None),
+        }
+    }
+
+    fn publish(&self, position: Position) {
+        self.projected.send_if_modified(|projected| std::mem::replace(projected, position) != position);
+    }
+
+    fn dropped(&self, rows: u64) {
+        self.dropped.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    fn missed(&self, entries: u64) {
+        self.missed.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    /// Keeps the problem; whether it is a new one, so that it is logged once.
+    fn fail(&self, problem: String) -> bool {
+        let mut kept = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.replace(problem) != *kept
+    }
+
+    fn solve(&self) {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// The single numbers that the database keeps.
+#[derive(Debug, Clone, Copy)]
+enum Meta {
+    /// Everything up to here is applied.
+    Position,
+    /// The newest checkpoint's `head`.
+    Head,
+    /// Where the newest checkpoint entry stands.
+    Checkpoint,
+    /// How many item ids are kept.
+    Items,
+    /// How many rows retention has deleted.
+    Dropped,
+}
+
+impl Meta {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Position => "position",
+            Self::Head => "head",
+            Self::Checkpoint => "checkpoint",
+            Self::Items => "items",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+fn set_meta(db: &Connection, meta: Meta, value: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?
+    .execute(params![meta.name(), value])?;
+    Ok(())
+}
+
+fn add_meta(db: &Connection, meta: Meta, value: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO meta (name, value) VALUES ($1, $2)
+         ON CONFLICT (name) DO UPDATE SET value = meta.value + excluded.value",
+    )?
+    .execute(params![meta.name(), value])?;
+    Ok(())
+}
+
+fn get_meta(db: &Connection, meta: Meta) -> rusqlite::Result<i64> {
+    let value = db
+        .prepare_cached("SELECT value FROM meta WHERE name = $1")?
+        .query_row([meta.name()], |row| row.get(0))
+        .optional()?;
+    Ok(value.unwrap_or(0))
+}
+
+/// The writing connection. A transaction is not synced when it commits: that is what the position is for. A checkpoint
+/// is, in the right order, so that the file is whole after a power cut.
+fn open_writer(path: &Path) -> Result<Connection, Error> {
+    let mut db = sqlite::open(path, sqlite::Sync::Normal)?;
+    let vacuum: i64 = db.query_row("PRAGMA auto_vacuum", [], |row| row.get(0))?;
+    if vacuum != AUTO_VACUUM_INCREMENTAL {
+        // Only a file without tables takes this at once; VACUUM makes any other take it.
+        db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;")?;
+    }
+    db.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;")?;
+    sqlite::migrate(&mut db, schema::MIGRATIONS)?;
+    Ok(db)
+}
+
+/// How SQLite numbers `auto_vacuum = INCREMENTAL`.
+const AUTO_VACUUM_INCREMENTAL: i64 = 2;
+
+/// Positions and ids lie below 2^63, so that every store can keep them in a signed column.
+fn int(number: u64) -> i64 {
+    number as i64
+}
+
+fn position(number: i64) -> Position {
+    Position(number as u64)
+}

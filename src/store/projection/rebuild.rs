@@ -1,0 +1,67 @@
+//! Deriving again what the retained journal can derive.
+
+use super::{Error, FILE_NAME, Meta, Projection, add_meta, int, open_writer, set_meta};
+use crate::clock::Clock;
+use crate::config::{IntakeSettings, RecordSettings};
+use crate::journal::Journal;
+use crate::model::Position;
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::Arc;
+
+impl Projection {
+    /// Deletes what the journal still tells, then tells it again; returns when that is done. Who was seen, and rows of
+    /// what is older than the journal, stay: nothing else remembers them. The minute at which the journal begins loses
+    /// the counts of its older part.
+    ///
+    /// Nothing else may have the database open for writing. When it is interrupted, the next start goes on with it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn rebuild(
+        data_dir: &Path,
+        journal: Arc<dyn Journal>,
+        records: &RecordSettings,
+        intake: &IntakeSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let db = open_writer(&data_dir.join(FILE_NAME))?;
+        let durable = *journal.durable().borrow();
+        clear(&db, journal.oldest(), durable)?;
+        drop(db);
+        let projection = Self::open(data_dir, journal, records, intake, clock)?;
+        projection.catch_up()?;
+        Ok(projection)
+    }
+}
+
+/// Takes the tables back to where the journal begins, position included, in one transaction.
+fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Result<()> {
+    let transaction = db.unchecked_transaction()?;
+    let from = int(oldest.0);
+    let items: i64 =
+        db.query_row("SELECT COALESCE(SUM(count), 0) FROM items WHERE first_position >= $1", [from], |row| row.get(0))?;
+    add_meta(db, Meta::Items, -items)?;
+    for sql in [
+        "DELETE FROM items WHERE first_position >= $1",
+        "DELETE FROM held WHERE position >= $1",
+        "DELETE FROM attempts WHERE position >= $1",
+        "DELETE FROM attempts WHERE delivery >= $1",
+        "DELETE FROM deliveries WHERE listed >= $1",
+        "DELETE FROM successes WHERE last_outcome >= $1",
+        "DELETE FROM minutes WHERE last_position >= $1",
+        "DELETE FROM marks WHERE position >= $1",
+        "DELETE FROM switches WHERE position >= $1",
+        "DELETE FROM ranges WHERE position >= $1",
+    ] {
+        db.execute(sql, [from])?;
+    }
+    if oldest <= Position(1) {
+        // The journal is whole, so it tells of every lane and every webhook.
+        db.execute_batch("DELETE FROM lanes; DELETE FROM webhooks;")?;
+    }
+    // A journal that has lost its end is adopted as it is.
+    let position = Position(oldest.0.saturating_sub(1)).min(durable);
+    set_meta(db, Meta::Position, int(position.0))?;
+    transaction.commit()
+}

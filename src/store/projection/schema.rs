@@ -1,0 +1,68 @@
+//! The tables of `records.db`.
+
+use crate::store::sqlite::Migration;
+
+/// The steps of the schema.
+///
+/// Keys that are positions are declared `INTEGER PRIMARY KEY`, which makes them SQLite's own row number: rows lie in
+/// the order of the journal, so that appending is cheap and the oldest are found without an index of their own.
+pub(super) const MIGRATIONS: &[Migration] = &[Migration { name: "records 1", sql: FIRST }];
+
+const FIRST: &str = "
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE marks (minute INTEGER PRIMARY KEY, position BIGINT NOT NULL);
+    CREATE TABLE seen_visitors (
+        subscription BIGINT NOT NULL, visitor_id TEXT NOT NULL, position BIGINT NOT NULL, at BIGINT NOT NULL,
+        PRIMARY KEY (subscription, visitor_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE seen_accounts (
+        subscription BIGINT NOT NULL, account_id TEXT NOT NULL, position BIGINT NOT NULL, at BIGINT NOT NULL,
+        PRIMARY KEY (subscription, account_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE items (
+        first_position INTEGER PRIMARY KEY, last_position BIGINT NOT NULL, last_at BIGINT NOT NULL,
+        count BIGINT NOT NULL, items BLOB NOT NULL
+    );
+    CREATE TABLE held (
+        position INTEGER PRIMARY KEY, subscription BIGINT NOT NULL, due BIGINT NOT NULL, draft BLOB NOT NULL
+    );
+    CREATE TABLE deliveries (
+        listed INTEGER PRIMARY KEY, webhook BIGINT NOT NULL, origin BIGINT NOT NULL, event BIGINT NOT NULL,
+        subscription BIGINT, kind SMALLINT, unique_id BLOB, state TEXT NOT NULL, attempts SMALLINT NOT NULL,
+        status SMALLINT, reason SMALLINT, total_us BIGINT, created_at BIGINT NOT NULL, last_attempt_at BIGINT,
+        updated_at BIGINT NOT NULL, next_attempt_at BIGINT
+    );
+    CREATE UNIQUE INDEX deliveries_by_id ON deliveries (webhook, origin);
+    CREATE INDEX deliveries_by_webhook ON deliveries (webhook, listed);
+    CREATE INDEX deliveries_waiting ON deliveries (webhook, event) WHERE next_attempt_at IS NOT NULL;
+    CREATE TABLE attempts (position INTEGER PRIMARY KEY, delivery BIGINT NOT NULL, outcome BLOB NOT NULL);
+    CREATE INDEX attempts_by_delivery ON attempts (delivery, position);
+    CREATE TABLE successes (
+        first_outcome INTEGER PRIMARY KEY, last_outcome BIGINT NOT NULL, webhook BIGINT NOT NULL,
+        min_event BIGINT NOT NULL, max_event BIGINT NOT NULL, first_at BIGINT NOT NULL, last_at BIGINT NOT NULL,
+        count SMALLINT NOT NULL, successes BLOB NOT NULL
+    );
+    CREATE INDEX successes_by_webhook ON successes (webhook, first_outcome);
+    CREATE INDEX successes_by_event ON successes (webhook, max_event, min_event);
+    CREATE TABLE minutes (
+        webhook BIGINT NOT NULL, minute BIGINT NOT NULL, delivered BIGINT NOT NULL, failed BIGINT NOT NULL,
+        attempts BIGINT NOT NULL, failed_attempts BIGINT NOT NULL, total_us BIGINT NOT NULL,
+        last_position BIGINT NOT NULL,
+        PRIMARY KEY (webhook, minute)
+    ) WITHOUT ROWID;
+    CREATE INDEX minutes_by_minute ON minutes (minute);
+    CREATE TABLE webhooks (
+        webhook INTEGER PRIMARY KEY, last_success_at BIGINT, last_error_at BIGINT
+    );
+    CREATE TABLE lanes (webhook INTEGER PRIMARY KEY, next BIGINT, open BLOB NOT NULL);
+    CREATE TABLE switches (
+        position INTEGER PRIMARY KEY, webhook BIGINT NOT NULL, subscription BIGINT NOT NULL, is_on BOOLEAN NOT NULL,
+        categories BIGINT, at BIGINT NOT NULL
+    );
+    CREATE INDEX switches_by_webhook ON switches (webhook, position);
+    CREATE TABLE ranges (
+        position INTEGER PRIMARY KEY, webhook BIGINT NOT NULL, why TEXT NOT NULL, first_position BIGINT NOT NULL,
+        last_position BIGINT NOT NULL, events BIGINT, retries BIGINT NOT NULL, at BIGINT NOT NULL
+    );
+    CREATE INDEX ranges_by_webhook ON ranges (webhook, position);
+";
