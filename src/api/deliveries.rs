@@ -3,13 +3,14 @@
 use super::answer::{DeliveryDetailJson, DeliveryJson, List};
 use super::auth::{Admin, Caller};
 use super::list::{self, Asked};
-use super::problem::{ApiError, Problem};
+use super::paths::Id;
+use super::problem::ApiError;
 use super::{Api, paths, webhooks};
 use crate::journal::Group;
 use crate::model::{DeliveryId, Entry, Redelivery};
 use crate::record::view::{DeliveryDetail, DeliveryQuery};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -43,12 +44,17 @@ pub struct Redelivered {
 }
 
 /// Lists a webhook's deliveries, newest first.
-#[utoipa::path(get, path = paths::WEBHOOK_DELIVERIES, params(("id" = String, Path), DeliveryListQuery), tag = "deliveries",
-    responses((status = 200, body = List<DeliveryJson>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(
+    get,
+    path = paths::WEBHOOK_DELIVERIES,
+    params(("id" = String, Path), DeliveryListQuery),
+    tag = "deliveries",
+    responses((status = 200, body = List<DeliveryJson>), ApiError)
+)]
 pub async fn list(
     caller: Caller,
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Asked(asked): Asked<DeliveryListQuery>,
 ) -> Result<Json<List<DeliveryJson>>, ApiError> {
     let query = DeliveryQuery {
@@ -66,25 +72,31 @@ pub async fn list(
 }
 
 /// Reads one delivery with all its attempts.
-#[utoipa::path(get, path = paths::DELIVERY, params(("id" = String, Path)), tag = "deliveries",
-    responses((status = 200, body = DeliveryDetailJson), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(
+    get,
+    path = paths::DELIVERY,
+    params(("id" = String, Path)),
+    tag = "deliveries",
+    responses((status = 200, body = DeliveryDetailJson), ApiError)
+)]
 pub async fn read(
     caller: Caller,
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Json<DeliveryDetailJson>, ApiError> {
     Ok(Json(DeliveryDetailJson::of(&find(&api, &caller, &id).await?)))
 }
 
 /// Sends a delivery's event to its webhook once more, as a new delivery: retried as usual, counted neither for nor
 /// against the webhook, which must be on.
-#[utoipa::path(post, path = paths::REDELIVER, params(("id" = String, Path)), tag = "deliveries",
-    responses((status = 202, body = Redelivered), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn redeliver(
-    Admin(caller): Admin,
-    State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-) -> Result<Response, ApiError> {
+#[utoipa::path(
+    post,
+    path = paths::REDELIVER,
+    params(("id" = String, Path)),
+    tag = "deliveries",
+    responses((status = 202, body = Redelivered), ApiError)
+)]
+pub async fn redeliver(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): Id) -> Result<Response, ApiError> {
     let old = find(&api, &caller, &id).await?.summary;
     let webhook = old.id.webhook;
     let current = api.parts.catalog.current();

@@ -3,12 +3,13 @@
 use super::answer::{EventDetailJson, EventJson, List};
 use super::auth::Caller;
 use super::list::{self, Asked};
-use super::problem::{ApiError, Problem};
+use super::paths::Id;
+use super::problem::ApiError;
 use super::{Api, paths};
 use crate::model::EventId;
 use crate::record::view::EventQuery;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -31,8 +32,13 @@ pub struct EventListQuery {
 }
 
 /// Lists accepted events, newest first.
-#[utoipa::path(get, path = paths::EVENTS, params(EventListQuery), tag = "events",
-    responses((status = 200, body = List<EventJson>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(
+    get,
+    path = paths::EVENTS,
+    params(EventListQuery),
+    tag = "events",
+    responses((status = 200, body = List<EventJson>), ApiError)
+)]
 pub async fn list(
     caller: Caller,
     State(api): State<Arc<Api>>,
@@ -51,13 +57,14 @@ pub async fn list(
 }
 
 /// Reads one event with its body.
-#[utoipa::path(get, path = paths::EVENT, params(("id" = String, Path)), tag = "events",
-    responses((status = 200, body = EventDetailJson), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn read(
-    caller: Caller,
-    State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-) -> Result<Json<EventDetailJson>, ApiError> {
+#[utoipa::path(
+    get,
+    path = paths::EVENT,
+    params(("id" = String, Path)),
+    tag = "events",
+    responses((status = 200, body = EventDetailJson), ApiError)
+)]
+pub async fn read(caller: Caller, State(api): State<Arc<Api>>, Id(id): Id) -> Result<Json<EventDetailJson>, ApiError> {
     let id: EventId = id.parse().map_err(|_| ApiError::NotFound("event"))?;
     let subscription = caller.subscription.id;
     let found = api.records(move |records| records.event(subscription, id)).await?;

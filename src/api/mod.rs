@@ -7,14 +7,18 @@ mod answer;
 mod auth;
 mod body;
 pub mod console;
+#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
 mod deliveries;
+#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
 mod events;
 mod list;
 pub mod paths;
 mod problem;
+#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
 mod test;
 mod throttle;
 mod webhook_input;
+#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
 mod webhooks;
 
 use crate::catalog::{Catalog, Subscription};
@@ -24,10 +28,10 @@ use crate::deliver::{Destination, Message, Outcome};
 use crate::journal::Journal;
 use crate::limits;
 use crate::model::{DeliveryId, EventId, EventKind, SubscriptionId, UniqueId, WebhookId};
-use crate::record::RecordError;
 use crate::record::view::{
     DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, WebhookStats,
 };
+use crate::record::{RecordError, Records};
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
@@ -76,6 +80,28 @@ pub trait RecordReader: Send + Sync + 'static {
     /// # Errors
     /// [`RecordError`].
     fn webhook_stats(&self, webhook: WebhookId) -> Result<WebhookStats, RecordError>;
+}
+
+impl RecordReader for Records {
+    fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError> {
+        Self::deliveries(self, query)
+    }
+
+    fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError> {
+        Self::delivery(self, subscription, id)
+    }
+
+    fn events(&self, query: &EventQuery) -> Result<Page<EventSummary>, RecordError> {
+        Self::events(self, query)
+    }
+
+    fn event(&self, subscription: SubscriptionId, id: EventId) -> Result<Option<EventDetail>, RecordError> {
+        Self::event(self, subscription, id)
+    }
+
+    fn webhook_stats(&self, webhook: WebhookId) -> Result<WebhookStats, RecordError> {
+        Self::webhook_stats(self, webhook)
+    }
 }
 
 /// Makes the one request of a test.

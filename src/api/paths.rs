@@ -1,4 +1,8 @@
-//! Every path of the management API, in one place.
+//! Every path of the management API, in one place, and how an id is taken out of one.
+
+use super::problem::ApiError;
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
 
 /// Webhooks: create, list.
 pub const WEBHOOKS: &str = "/api/v1/webhooks";
@@ -22,3 +26,17 @@ pub const EVENT: &str = "/api/v1/events/{id}";
 pub const OPENAPI: &str = "/api/openapi.json";
 /// Everything else below `/api`.
 pub const ELSEWHERE: &str = "/api/{*rest}";
+
+/// The path's `{id}`, not yet parsed.
+#[derive(Debug)]
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        // What cannot even be decoded is the id of nothing.
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Self(id)).map_err(|_| ApiError::NoRoute)
+    }
+}

@@ -7,8 +7,10 @@ use crate::record::RecordError;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
-use utoipa::ToSchema;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Documented, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -173,6 +175,19 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+/// In the OpenAPI document: what every call may answer instead.
+impl IntoResponses for ApiError {
+    fn responses() -> BTreeMap<String, RefOr<Documented>> {
+        let described = |what: &str| {
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+            ResponseBuilder::new().description(what).content("application/problem+json", content).build()
+        };
+        let caller = ("4XX", "The call is wrong; `code` and `detail` say how.");
+        let server = ("5XX", "Fanfare cannot do it now; try again.");
+        [caller, server].into_iter().map(|(status, what)| (status.to_owned(), RefOr::T(described(what)))).collect()
     }
 }
 

@@ -4,7 +4,8 @@ use super::answer::{HeaderJson, ResponseJson, TimingsJson, headers, text_or_base
 use super::auth::{Admin, Caller};
 use super::body::Fields;
 use super::list::{self, Asked};
-use super::problem::{ApiError, Problem};
+use super::paths::Id;
+use super::problem::ApiError;
 use super::webhook_input::{self, WebhookInput};
 use super::{Api, paths, webhooks};
 use crate::catalog::WebhookValues;
@@ -12,7 +13,7 @@ use crate::deliver::{Message, Outcome};
 use crate::limits;
 use crate::model::{EventKind, Reason, SigningKey};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -62,8 +63,14 @@ pub struct TestRequest {
 
 /// Sends a test with the body's values, of which none is saved. `webhook-signature` is made with a key of its own,
 /// since the webhook has none yet.
-#[utoipa::path(post, path = paths::WEBHOOKS_TEST, params(TestQuery), request_body = WebhookInput, tag = "webhooks",
-    responses((status = 200, body = TestResult), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(
+    post,
+    path = paths::WEBHOOKS_TEST,
+    params(TestQuery),
+    request_body = WebhookInput,
+    tag = "webhooks",
+    responses((status = 200, body = TestResult), ApiError)
+)]
 pub async fn unsaved(
     Admin(caller): Admin,
     State(api): State<Arc<Api>>,
@@ -77,13 +84,18 @@ pub async fn unsaved(
 }
 
 /// Sends a test to a stored webhook, also while it is off. Values in the body, unsaved ones, go before the stored.
-#[utoipa::path(post, path = paths::WEBHOOK_TEST, params(("id" = String, Path), TestQuery),
-    request_body(content = Option<WebhookInput>), tag = "webhooks",
-    responses((status = 200, body = TestResult), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(
+    post,
+    path = paths::WEBHOOK_TEST,
+    params(("id" = String, Path), TestQuery),
+    request_body(content = Option<WebhookInput>),
+    tag = "webhooks",
+    responses((status = 200, body = TestResult), ApiError)
+)]
 pub async fn stored(
     Admin(caller): Admin,
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Asked(query): Asked<TestQuery>,
     fields: Fields,
 ) -> Result<Json<TestResult>, ApiError> {

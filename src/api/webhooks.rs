@@ -4,13 +4,15 @@ use super::answer::{List, WebhookJson};
 use super::auth::{Admin, Caller};
 use super::body::Fields;
 use super::list::{self, Asked};
-use super::problem::{ApiError, Problem};
+use super::paths::Id;
+use super::problem::ApiError;
 use super::webhook_input::{self, WebhookInput};
 use super::{Api, paths};
 use crate::catalog::{Created, Webhook};
 use crate::model::{SigningKey, SubscriptionId, UnixMs, WebhookId};
+use crate::record::view::WebhookStats;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -32,20 +34,30 @@ pub struct WebhookListQuery {
 
 /// Creates a webhook. It is created off; turn it on with PATCH. The answer holds `signing_key`, which no later answer
 /// shows again.
-#[utoipa::path(post, path = paths::WEBHOOKS, request_body = WebhookInput, tag = "webhooks",
-    responses((status = 201, body = WebhookJson), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(
+    post,
+    path = paths::WEBHOOKS,
+    request_body = WebhookInput,
+    tag = "webhooks",
+    responses((status = 201, body = WebhookJson), ApiError)
+)]
 pub async fn create(Admin(caller): Admin, State(api): State<Arc<Api>>, fields: Fields) -> Result<Response, ApiError> {
     let values = webhook_input::new_values(fields, api.parts.defaults)?;
     let created = api.parts.catalog.create(caller.subscription.id, caller.key.made_by.clone(), values).await;
     let created = created.map_err(|error| ApiError::from_change(WebhookId(0), error))?;
     let location = format!("{}/{}", paths::WEBHOOKS, created.webhook.id);
-    let shown = changed(&api, created).await?;
+    let shown = changed(&api, &created, &WebhookStats::default());
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(shown)).into_response())
 }
 
 /// Lists the subscription's webhooks, oldest first.
-#[utoipa::path(get, path = paths::WEBHOOKS, params(WebhookListQuery), tag = "webhooks",
-    responses((status = 200, body = List<WebhookJson>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(
+    get,
+    path = paths::WEBHOOKS,
+    params(WebhookListQuery),
+    tag = "webhooks",
+    responses((status = 200, body = List<WebhookJson>), ApiError)
+)]
 pub async fn list(
     caller: Caller,
     State(api): State<Arc<Api>>,
@@ -58,42 +70,52 @@ pub async fn list(
 }
 
 /// Reads one webhook.
-#[utoipa::path(get, path = paths::WEBHOOK, params(("id" = String, Path)), tag = "webhooks",
-    responses((status = 200, body = WebhookJson), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn read(
-    caller: Caller,
-    State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-) -> Result<Json<WebhookJson>, ApiError> {
+#[utoipa::path(
+    get,
+    path = paths::WEBHOOK,
+    params(("id" = String, Path)),
+    tag = "webhooks",
+    responses((status = 200, body = WebhookJson), ApiError)
+)]
+pub async fn read(caller: Caller, State(api): State<Arc<Api>>, Id(id): Id) -> Result<Json<WebhookJson>, ApiError> {
     let webhook = find(&api, &caller, &id)?;
     Ok(Json(one(&api, webhook).await?))
 }
 
 /// Edits a webhook; what the body leaves out stays. `{"enabled":true}` and `{"enabled":false}` are the toggle.
-#[utoipa::path(patch, path = paths::WEBHOOK, params(("id" = String, Path)), request_body = WebhookInput, tag = "webhooks",
-    responses((status = 200, body = WebhookJson), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(
+    patch,
+    path = paths::WEBHOOK,
+    params(("id" = String, Path)),
+    request_body = WebhookInput,
+    tag = "webhooks",
+    responses((status = 200, body = WebhookJson), ApiError)
+)]
 pub async fn patch(
     Admin(caller): Admin,
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     fields: Fields,
 ) -> Result<Json<WebhookJson>, ApiError> {
     let id = find(&api, &caller, &id)?.id;
     let patch = webhook_input::patch(fields)?;
     let of = (caller.subscription.id, id);
+    // Asked for before the change: once it is made nothing may keep its answer back, and with it a signing key.
+    let stats = api.records(move |records| records.webhook_stats(id)).await?;
     let patched = api.parts.catalog.patch(Arc::clone(&api.parts.journal), of, patch).await;
     let patched = patched.map_err(|error| ApiError::from_change(id, error))?;
-    Ok(Json(changed(&api, patched).await?))
+    Ok(Json(changed(&api, &patched, &stats)))
 }
 
 /// Deletes a webhook. What waits for it is cancelled; what was delivered stays in the records.
-#[utoipa::path(delete, path = paths::WEBHOOK, params(("id" = String, Path)), tag = "webhooks",
-    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn delete(
-    Admin(caller): Admin,
-    State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-) -> Result<StatusCode, ApiError> {
+#[utoipa::path(
+    delete,
+    path = paths::WEBHOOK,
+    params(("id" = String, Path)),
+    tag = "webhooks",
+    responses((status = 204), ApiError)
+)]
+pub async fn delete(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): Id) -> Result<StatusCode, ApiError> {
     let id = find(&api, &caller, &id)?.id;
     let deleted = api.parts.catalog.delete(Arc::clone(&api.parts.journal), (caller.subscription.id, id)).await;
     deleted.map_err(|error| ApiError::from_change(id, error))?;
@@ -109,9 +131,9 @@ pub(super) fn find(api: &Api, caller: &Caller, id: &str) -> Result<Arc<Webhook>,
 }
 
 /// A webhook that was just changed, with its signing key if the change made one.
-async fn changed(api: &Api, change: Created) -> Result<WebhookJson, ApiError> {
-    let shown = one(api, change.webhook).await?;
-    Ok(WebhookJson { signing_key: change.signing_key.as_ref().map(whsec), ..shown })
+fn changed(api: &Api, change: &Created, stats: &WebhookStats) -> WebhookJson {
+    let shown = WebhookJson::of(&change.webhook, &api.parts.catalog.current(), stats);
+    WebhookJson { signing_key: change.signing_key.as_ref().map(whsec), ..shown }
 }
 
 async fn one(api: &Api, webhook: Arc<Webhook>) -> Result<WebhookJson, ApiError> {

@@ -272,4 +272,4 @@ fn open_webhook(row: WebhookRow, key: &MasterKey) -> Result<(Webhook, Option<Sig
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
