@@ -93,3 +93,6 @@ fn place(cursor: Option<&str>) -> Result<Position, RecordError> {
     let place = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).filter(|p| *p <= i64::MAX as u64);
     place.map(Position).ok_or(RecordError::Cursor)
 }
+
+#[cfg(test)]
+mod tests;
