@@ -15,7 +15,7 @@ use std::time::Duration;
 use view::WebhookStats;
 
 /// How far back a webhook's counts go.
-const STATS_SPAN: Duration = Duration::from_hours(24);
+const STATS_SPAN: Duration = Duration::from_secs(24 * 3600);
 
 /// Ranges of a webhook that are shown at most.
 const RANGES: usize = 100;

@@ -64,6 +64,9 @@ fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Resu
     }
     // A journal that has lost its end is adopted as it is.
     let position = Position(oldest.0.saturating_sub(1)).min(durable);
-    set_meta(db, Meta::Position, int(position.0))?;
+    db.execute("DELETE FROM meta WHERE name = $1", [Meta::Position.name()])?;
+    if position > Position::ZERO {
+        set_meta(db, Meta::Position, int(position.0))?;
+    }
     transaction.commit()
 }

@@ -426,3 +426,47 @@ fn a_restart_finds_lanes_switches_and_held_ratings() {
     let drafts: Vec<_> = running.held().unwrap().into_iter().map(|held| held.draft).collect();
     assert_eq!(drafts, vec![b"two".to_vec()]);
 }
+
+#[test]
+fn a_page_that_may_look_at_little_says_where_to_go_on() {
+    use super::list::ScanBounds;
+    use super::read::{Listed, RowFilter};
+    let journal = Arc::new(MemoryJournal::new());
+    for index in 0..1500 {
+        let kind = if index % 90 == 0 { EventKind::GuideDisplayed } else { EventKind::TrackEventReceived };
+        let at = journal.add(&Entry::Event(event(kind, START)));
+        let verdict = if index % 50 == 0 { Verdict::Failed } else { Verdict::Delivered };
+        journal.add(&Entry::Outcome(OutcomeEntry { kind, ..outcome(1, at, 1, verdict, START) }));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let running = projection(dir.path(), &journal);
+    for (state, kind) in [
+        (None, None),
+        (None, Some(EventKind::GuideDisplayed)),
+        (Some(crate::model::DeliveryState::Failed), None),
+        (Some(crate::model::DeliveryState::Delivered), Some(EventKind::GuideDisplayed)),
+    ] {
+        let all = RowFilter {
+            webhook: WebhookId(1),
+            state,
+            kind,
+            from: None,
+            to: None,
+            before: Position(u64::MAX >> 1),
+            limit: 5000,
+        };
+        let whole = running.list(&all).unwrap();
+        assert!(whole.next.is_none() && whole.lines.len() > 10);
+        for (rows, index_rows, limit) in [(1, 1, 3), (3, 2, 5000), (7, 1, 1), (100, 1, 40)] {
+            let (mut found, mut before): (Vec<Listed>, _) = (Vec::new(), Some(all.before));
+            while let Some(place) = before {
+                let filter = RowFilter { before: place, limit, ..all };
+                let page = running.list_within(&filter, ScanBounds { rows, index_rows }).unwrap();
+                assert!(page.lines.len() <= limit && page.next.is_none_or(|next| next < place));
+                found.extend(page.lines);
+                before = page.next;
+            }
+            assert_eq!(found, whole.lines);
+        }
+    }
+}
