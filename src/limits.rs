@@ -56,3 +56,33 @@ pub const LANE_QUEUES_BYTES: usize = 256 * 1024 * 1024;
 pub const PAGE_DEFAULT: usize = 50;
 /// See [`PAGE_DEFAULT`].
 pub const PAGE_MAX: usize = 500;
+
+/// Longest name of a webhook, in characters.
+pub const WEBHOOK_NAME_CHARS: usize = 255;
+
+/// Longest secret of a webhook, in bytes.
+pub const WEBHOOK_SECRET_BYTES: usize = 4096;
+
+/// A webhook's total deadline, in seconds (docs/delivery.md).
+pub const WEBHOOK_TIMEOUT_S: std::ops::RangeInclusive<u32> = 1..=300;
+
+/// A webhook's requests in flight.
+pub const WEBHOOK_CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=1000;
+
+/// Webhooks of one subscription.
+pub const WEBHOOKS: usize = 100_000;
+
+/// Addresses (networks, for IPv6) whose wrong keys are counted one by one; those beyond share one count.
+pub const WRONG_KEY_ADDRESSES: usize = 10_000;
+
+/// Longest key that is looked at, in bytes; ours are far below it.
+pub const KEY_BYTES: usize = 256;
+
+/// Test requests that wait for their receivers at a time (docs/api.md).
+pub const TESTS_IN_FLIGHT: usize = 64;
+
+/// How long a test waits for its receiver, in seconds (docs/api.md).
+pub const TEST_TIMEOUT_S: u64 = 30;
+
+/// Valid keys whose calls are counted one by one; those beyond share one count.
+pub const CALLERS_COUNTED: usize = 10_000;

@@ -1,1 +1,213 @@
-//! The management API.
+//! The management API: everything that the console and scripts may do (docs/api.md).
+//!
+//! A handler takes everything out of the request with extractors, makes one call, and turns the result into one
+//! answer. Every way to fail is in one table, [`problem::ApiError`].
+
+mod answer;
+mod auth;
+mod body;
+#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
+mod deliveries;
+#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
+mod events;
+mod list;
+pub mod paths;
+mod problem;
+#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
+mod test;
+mod throttle;
+mod webhook_input;
+#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
+mod webhooks;
+
+use crate::catalog::{Catalog, Subscription};
+use crate::clock::Clock;
+use crate::config::ApiSettings;
+use crate::deliver::{Destination, Message, Outcome};
+use crate::journal::Journal;
+use crate::limits;
+use crate::model::{DeliveryId, EventId, EventKind, SubscriptionId, UniqueId, WebhookId};
+use crate::record::view::{
+    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, RecordError,
+    WebhookStats,
+};
+use axum::Router;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
+use ipnet::IpNet;
+use problem::ApiError;
+use std::pin::Pin;
+use std::sync::Arc;
+use throttle::Throttle;
+use tokio::sync::Semaphore;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the API needs of the records. Every method blocks.
+pub trait RecordReader: Send + Sync + 'static {
+    /// A webhook's deliveries, newest first.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError>;
+
+    /// One delivery, if the subscription has it.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError>;
+
+    /// A subscription's events, newest first.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn events(&self, query: &EventQuery) -> Result<Page<EventSummary>, RecordError>;
+
+    /// One event, if the subscription has it.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn event(&self, subscription: SubscriptionId, id: EventId) -> Result<Option<EventDetail>, RecordError>;
+
+    /// How a webhook is doing.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn webhook_stats(&self, webhook: WebhookId) -> Result<WebhookStats, RecordError>;
+}
+
+/// Makes the one request of a test.
+pub trait Tester: Send + Sync + 'static {
+    /// Sends `message` once. Ends at the destination's timeout at the latest.
+    fn send(&self, destination: Arc<Destination>, message: Message) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+}
+
+/// Makes a test's body: the ping, or an event's sample.
+pub type Sampler = Arc<dyn Fn(&Subscription, Option<EventKind>) -> (UniqueId, Bytes) + Send + Sync>;
+
+/// What a webhook gets where its creator names no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebhookDefaults {
+    /// The total deadline in seconds.
+    pub timeout_s: u32,
+    /// Requests in flight at most.
+    pub concurrency: u32,
+}
+
+/// Everything that the API works with.
+#[derive(Clone)]
+pub struct ApiParts {
+    /// What is configured.
+    pub catalog: Arc<Catalog>,
+    /// Where switches and redeliveries go.
+    pub journal: Arc<dyn Journal>,
+    /// Deliveries and events.
+    pub records: Arc<dyn RecordReader>,
+    /// For tests.
+    pub tester: Arc<dyn Tester>,
+    /// For tests.
+    pub sampler: Sampler,
+    /// Rates and the body's bound.
+    pub settings: ApiSettings,
+    /// For new webhooks.
+    pub defaults: WebhookDefaults,
+    /// Peers whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What every handler holds.
+struct Api {
+    parts: ApiParts,
+    throttle: Throttle,
+    tests: Arc<Semaphore>,
+}
+
+impl Api {
+    /// Asks the records, off the async runtime.
+    async fn records<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn RecordReader) -> Result<T, RecordError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let records = Arc::clone(&self.parts.records);
+        let asked = tokio::task::spawn_blocking(move || ask(&*records)).await;
+        asked.map_err(|error| ApiError::internal(&error))?.map_err(ApiError::from)
+    }
+}
+
+/// The document's head; paths and schemas come from the handlers.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Fanfare", description = "The management API of Fanfare. Errors are application/problem+json."),
+    security(("bearer" = []), ("integration_key" = [])),
+    components(schemas(problem::Problem))
+)]
+struct Document;
+
+/// The API's routes. They expect the peer's address as `ConnectInfo<SocketAddr>` among the request's extensions; the
+/// router has no fallback of its own, and can be merged into another one.
+pub fn router(parts: ApiParts) -> Router {
+    let throttle = Throttle::new(&parts.settings, Arc::clone(&parts.clock));
+    let tests = Arc::new(Semaphore::new(limits::TESTS_IN_FLIGHT));
+    let (routes, document) = routes();
+    let document = Bytes::from(document);
+    let openapi = move || {
+        let document = document.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
+    };
+    let nowhere = any(|| async { ApiError::NoRoute });
+    routes
+        .route(paths::OPENAPI, get(openapi))
+        .route("/api", nowhere.clone())
+        .route("/api/", nowhere.clone())
+        .route(paths::ELSEWHERE, nowhere)
+        .method_not_allowed_fallback(|| async { ApiError::Method })
+        .layer(map_response(secured))
+        .with_state(Arc::new(Api { parts, throttle, tests }))
+}
+
+/// The OpenAPI document, as it is served.
+pub fn openapi_json() -> String {
+    routes().1
+}
+
+fn routes() -> (Router<Arc<Api>>, String) {
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::read, webhooks::patch, webhooks::delete))
+        .routes(routes!(test::unsaved))
+        .routes(routes!(test::stored))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::read))
+        .routes(routes!(deliveries::redeliver))
+        .routes(routes!(events::list))
+        .routes(routes!(events::read))
+        .split_for_parts();
+    let key = ApiKey::Header(ApiKeyValue::new("x-pendo-integration-key"));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    components.add_security_scheme("integration_key", SecurityScheme::ApiKey(key));
+    (router, document.to_json().unwrap_or_default())
+}
+
+/// What every answer says to browsers: guess no type, load nothing, keep nothing.
+async fn secured(mut response: Response) -> Response {
+    const HEADERS: [(HeaderName, HeaderValue); 4] = [
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    response.headers_mut().extend(HEADERS);
+    response.into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,25 @@
 //! What is configured and changes slowly: subscriptions, apps, keys, webhooks. Kept in the store, read from memory.
+//!
+//! Every change goes through [`Catalog`], one at a time: validated, in the store, then in the [`Snapshot`] that
+//! everybody reads. Secrets are sealed with the [`MasterKey`] before they reach the store.
+
+mod change;
+mod error;
+mod init;
+mod seal;
+mod values;
+
+pub use change::{Catalog, Created, Patched};
+pub use error::{CatalogError, ChangeError, InvalidValue, MasterKeyError};
+pub use init::{InitOptions, Initialised, init, is_initialised};
+pub use seal::MasterKey;
+pub use values::{WebhookPatch, WebhookValues};
 
 use crate::deliver::Destination;
-use crate::model::{AppId, CategorySet, Platform, Position, SubscriptionId, UnixMs, WebhookId, WebhookState};
+use crate::model::{
+    AppId, CategorySet, Platform, Position, SigningKey, SubscriptionId, UnixMs, WebhookId, WebhookState,
+};
+use crate::store::configured::{self, Configured, WebhookRow};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,6 +36,66 @@ pub struct Snapshot {
     pub track_secrets: HashMap<[u8; 32], Arc<App>>,
     /// All webhooks.
     pub webhooks: HashMap<WebhookId, Arc<Webhook>>,
+    /// Each webhook's signing key, also while its three headers are off.
+    pub signing_keys: HashMap<WebhookId, SigningKey>,
+    /// Who created each webhook, where that is known.
+    pub owners: HashMap<WebhookId, Arc<User>>,
+    /// Integration keys by the SHA-256 of the key.
+    pub keys: HashMap<[u8; 32], Arc<ApiKey>>,
+}
+
+/// What somebody may do (docs/api.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Reads.
+    Member,
+    /// Sees and changes everything of the subscription.
+    Admin,
+}
+
+impl Role {
+    /// Its name in the API and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The role with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Member, Self::Admin].into_iter().find(|role| role.name() == name)
+    }
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Unique in the installation.
+    pub id: u64,
+    /// A member of what.
+    pub subscription: SubscriptionId,
+    /// Unique within the subscription.
+    pub email: String,
+    /// For people.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// An integration key, without the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Unique in the installation.
+    pub id: u64,
+    /// Whose.
+    pub subscription: SubscriptionId,
+    /// For people.
+    pub name: String,
+    /// What its holder may do.
+    pub role: Role,
+    /// The user who made it: the owner of what is created with it.
+    pub made_by: Option<Arc<User>>,
 }
 
 /// A customer of this installation.
@@ -76,3 +154,122 @@ pub struct Webhook {
     /// Changed when.
     pub updated_at: UnixMs,
 }
+
+impl Webhook {
+    /// Whether events accepted from now on are sent.
+    pub fn is_on(&self) -> bool {
+        self.state == WebhookState::On
+    }
+}
+
+impl Snapshot {
+    /// The webhook, if this subscription has it.
+    pub fn webhook(&self, subscription: SubscriptionId, id: WebhookId) -> Option<&Arc<Webhook>> {
+        self.webhooks.get(&id).filter(|webhook| webhook.subscription == subscription)
+    }
+
+    /// The integration key that this text is, if it is one.
+    pub fn key(&self, text: &str) -> Option<&Arc<ApiKey>> {
+        self.keys.get(&init::hash(text))
+    }
+
+    /// The app that has this track secret, if one has.
+    pub fn app_of_track_secret(&self, text: &str) -> Option<&Arc<App>> {
+        self.track_secrets.get(&init::hash(text))
+    }
+
+    /// Puts the picture together from rows, opening what is sealed.
+    fn of(rows: Configured, key: &MasterKey) -> Result<Self, CatalogError> {
+        let mut snapshot = Self::default();
+        for row in rows.subscriptions {
+            snapshot.subscriptions.insert(row.id, Arc::new(Subscription { id: row.id, name: row.name }));
+        }
+        for row in rows.apps {
+            snapshot.insert_app(row)?;
+        }
+        let mut users = HashMap::new();
+        for row in rows.users {
+            let role = Role::from_name(&row.role).ok_or(CatalogError::Unreadable("users.role"))?;
+            let (id, subscription) = (row.id, row.subscription);
+            users.insert(id, Arc::new(User { id, subscription, email: row.email, name: row.name, role }));
+        }
+        for row in rows.keys {
+            let role = Role::from_name(&row.role).ok_or(CatalogError::Unreadable("integration_keys.role"))?;
+            let made_by = row.made_by.and_then(|id| users.get(&id).cloned());
+            let made = ApiKey { id: row.id, subscription: row.subscription, name: row.name, role, made_by };
+            snapshot.keys.insert(row.hash, Arc::new(made));
+        }
+        for row in rows.webhooks {
+            let owner = row.owner.and_then(|id| users.get(&id).cloned());
+            let (webhook, signing_key) = open_webhook(row, key)?;
+            snapshot.insert_webhook(webhook, signing_key, owner);
+        }
+        Ok(snapshot)
+    }
+
+    fn insert_app(&mut self, row: configured::AppRow) -> Result<(), CatalogError> {
+        let subscription = self.subscriptions.get(&row.subscription).cloned();
+        let app = Arc::new(App {
+            subscription: subscription.ok_or(CatalogError::Unreadable("apps.subscription_id"))?,
+            id: row.id,
+            name: row.name,
+            platform: row.platform,
+            origins: row.origins,
+            agent_key: row.agent_key.clone(),
+        });
+        self.apps.insert((row.subscription, row.id), Arc::clone(&app));
+        self.agent_keys.insert(row.agent_key, Arc::clone(&app));
+        self.track_secrets.insert(row.track_secret_hash, app);
+        Ok(())
+    }
+
+    fn insert_webhook(&mut self, webhook: Webhook, signing_key: Option<SigningKey>, owner: Option<Arc<User>>) {
+        let id = webhook.id;
+        if let Some(signing_key) = signing_key {
+            self.signing_keys.insert(id, signing_key);
+        }
+        if let Some(owner) = owner {
+            self.owners.insert(id, owner);
+        }
+        self.webhooks.insert(id, Arc::new(webhook));
+    }
+}
+
+/// A webhook from its row. Its URL was checked when it was saved: one that no longer parses is a damaged row.
+fn open_webhook(row: WebhookRow, key: &MasterKey) -> Result<(Webhook, Option<SigningKey>), CatalogError> {
+    let open = |sealed: &Option<String>, column| match sealed {
+        Some(sealed) => key.open(&seal::place(row.id, column), sealed).map(Some),
+        None => Ok(None),
+    };
+    let secret = open(&row.secret_sealed, "secret")?;
+    let signing_key = open(&row.signing_key_sealed, "signing_key")?.map(SigningKey);
+    let values = WebhookValues {
+        name: row.name,
+        url: row.url,
+        secret,
+        categories: row.categories,
+        timeout_s: row.timeout_s,
+        concurrency: row.concurrency,
+        standard_webhooks: row.standard_webhooks,
+    };
+    let destination = values.destination(signing_key.as_ref()).map_err(|_| CatalogError::Unreadable("webhooks.url"))?;
+    let webhook = Webhook {
+        id: row.id,
+        subscription: row.subscription,
+        name: values.name,
+        url: values.url,
+        state: row.state,
+        categories: row.categories,
+        since: row.since,
+        timeout_s: row.timeout_s,
+        concurrency: row.concurrency,
+        standard_webhooks: row.standard_webhooks,
+        destination: Arc::new(destination),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    };
+    Ok((webhook, signing_key))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

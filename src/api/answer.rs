@@ -1,0 +1,489 @@
+//! What the API answers: our types as JSON. Times are RFC 3339, ids are text, bodies are text or base64.
+
+use crate::catalog::{Snapshot, Webhook};
+use crate::model::{CategorySet, DeliveryState, Timings, UnixMs, WebhookState, Withheld};
+use crate::record::view::{
+    AttemptView, DeliveryDetail, DeliverySummary, EventDetail, EventSummary, Page, WebhookStats,
+};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct List<T> {
+    /// The rows. Fewer than asked for does not mean the end: only `next` says that.
+    pub data: Vec<T>,
+    /// The next page's `cursor`; null at the end.
+    pub next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A page's rows, each as it is shown.
+    pub fn of<R>(page: Page<R>, show: impl Fn(R) -> T) -> Self {
+        Self { data: page.data.into_iter().map(show).collect(), next: page.next }
+    }
+}
+
+/// A webhook.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Webhook)]
+pub struct WebhookJson {
+    /// `wh_` and 16 hex digits.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// "url".
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Exactly as entered.
+    pub url: String,
+    /// "all", or a list of guides, polls, nps, track_events, visitors, accounts.
+    #[schema(value_type = Object)]
+    pub categories: Value,
+    /// Whether events accepted from now on are sent.
+    pub enabled: bool,
+    /// on, off, or turned_off (by Fanfare, after repeated failures).
+    pub state: &'static str,
+    /// The user who created it; null while none is known.
+    pub owner: Option<OwnerJson>,
+    /// The total deadline of an attempt, in seconds.
+    pub timeout_s: u32,
+    /// Always false in this release.
+    pub audit: bool,
+    /// Always null in this release.
+    #[schema(value_type = Option<String>)]
+    pub filter: Option<()>,
+    /// Always null in this release.
+    #[schema(value_type = Option<String>)]
+    pub format: Option<()>,
+    /// Always empty in this release.
+    #[schema(value_type = Object)]
+    pub headers: Map<String, Value>,
+    /// Always null in this release.
+    #[schema(value_type = Option<String>)]
+    pub auth: Option<()>,
+    /// Always false in this release.
+    pub ordered: bool,
+    /// Always null in this release.
+    pub rate_limit_per_s: Option<u32>,
+    /// Requests in flight at most.
+    pub concurrency: u32,
+    /// Whether the three Standard Webhooks headers are sent.
+    pub standard_webhooks: bool,
+    /// The key of `webhook-signature`, `whsec_` and base64. Only in the answer to the call that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_key: Option<String>,
+    /// Whether it has a secret. The secret itself is never shown.
+    pub secret_set: bool,
+    /// The secret's last four characters; "" when it is shorter than eight, null when there is none.
+    pub secret_last4: Option<String>,
+    /// How it is doing.
+    pub health: HealthJson,
+    /// When an attempt last failed.
+    pub last_error_at: Option<String>,
+    /// Created when.
+    pub created_at: String,
+    /// Changed when.
+    pub updated_at: String,
+}
+
+/// Who created a webhook.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Owner)]
+pub struct OwnerJson {
+    /// The user's id.
+    pub id: String,
+    /// Their name.
+    pub name: String,
+    /// Their e-mail address.
+    pub email: String,
+}
+
+/// How a webhook is doing.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
+pub struct HealthJson {
+    /// When the receiver last answered 2xx.
+    pub last_success_at: Option<String>,
+    /// Deliveries of the last 24 hours that succeeded.
+    pub delivered_24h: u64,
+    /// Deliveries of the last 24 hours that failed for good.
+    pub failed_24h: u64,
+    /// Deliveries that wait for their next attempt.
+    pub waiting_retries: u64,
+}
+
+impl WebhookJson {
+    /// A webhook as it is shown.
+    pub fn of(webhook: &Webhook, snapshot: &Snapshot, stats: &WebhookStats) -> Self {
+        let owner = snapshot.owners.get(&webhook.id);
+        let secret = webhook.destination.secret.as_ref();
+        Self {
+            id: webhook.id.to_string(),
+            name: webhook.name.clone(),
+            kind: "url",
+            url: webhook.url.clone(),
+            categories: categories(webhook.categories),
+            enabled: webhook.is_on(),
+            state: state(webhook.state),
+            owner: owner.map(|user| OwnerJson {
+                id: format!("usr_{:016x}", user.id),
+                name: user.name.clone(),
+                email: user.email.clone(),
+            }),
+            timeout_s: webhook.timeout_s,
+            audit: false,
+            filter: None,
+            format: None,
+            headers: Map::new(),
+            auth: None,
+            ordered: false,
+            rate_limit_per_s: None,
+            concurrency: webhook.concurrency,
+            standard_webhooks: webhook.standard_webhooks,
+            signing_key: None,
+            secret_set: secret.is_some(),
+            secret_last4: secret.map(crate::model::Secret::last4),
+            health: HealthJson {
+                last_success_at: stats.last_success_at.map(rfc3339),
+                delivered_24h: stats.delivered_24h,
+                failed_24h: stats.failed_24h,
+                waiting_retries: stats.waiting_retries,
+            },
+            last_error_at: stats.last_error_at.map(rfc3339),
+            created_at: rfc3339(webhook.created_at),
+            updated_at: rfc3339(webhook.updated_at),
+        }
+    }
+}
+
+/// A delivery in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub struct DeliveryJson {
+    /// `dlv_…`
+    pub id: String,
+    /// The webhook that it goes to.
+    pub webhook_id: String,
+    /// The event that it carries.
+    pub event_id: String,
+    /// The event's name.
+    pub event: &'static str,
+    /// `uniqueId`, the same in every delivery of the event.
+    pub unique_id: String,
+    /// delivered, retrying, failed, cancelled or expired.
+    pub status: &'static str,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When the event was accepted or the redelivery asked for.
+    pub created_at: String,
+    /// When the last attempt began.
+    pub last_attempt_at: Option<String>,
+    /// When the next attempt is due, while it is retrying.
+    pub next_attempt_at: Option<String>,
+    /// The last status received; 408 for a timeout of our own; null when there was none.
+    pub response_status: Option<u16>,
+    /// Why the last attempt ended as it did, for programs.
+    pub reason: Option<&'static str>,
+    /// The same, for people.
+    pub sentence: Option<&'static str>,
+    /// How long the last attempt took.
+    pub total_ms: Option<f64>,
+    /// Whether a person asked for it.
+    pub redelivery: bool,
+}
+
+impl DeliveryJson {
+    /// A delivery as it is shown.
+    pub fn of(row: &DeliverySummary) -> Self {
+        Self {
+            id: row.id.to_string(),
+            webhook_id: row.id.webhook.to_string(),
+            event_id: row.event.to_string(),
+            event: row.kind.name(),
+            unique_id: row.unique_id.to_string(),
+            status: row.status.name(),
+            attempts: row.attempts,
+            created_at: rfc3339(row.created_at),
+            last_attempt_at: row.last_attempt_at.map(rfc3339),
+            next_attempt_at: row.next_attempt_at.filter(|_| row.status == DeliveryState::Retrying).map(rfc3339),
+            response_status: row.response_status.filter(|status| *status != 0),
+            reason: row.reason.map(crate::model::Reason::code),
+            sentence: row.reason.map(crate::model::Reason::sentence),
+            total_ms: row.total_us.map(milliseconds),
+            redelivery: row.redelivery,
+        }
+    }
+}
+
+/// A delivery with everything known of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeliveryDetail)]
+pub struct DeliveryDetailJson {
+    /// What the list shows of it.
+    #[serde(flatten)]
+    pub delivery: DeliveryJson,
+    /// The bytes that each attempt sent; null when the event is no longer kept.
+    pub request_body: Option<String>,
+    /// "base64" when `request_body` is not text.
+    pub request_body_encoding: Option<&'static str>,
+    /// Its attempts, first to last.
+    pub attempt_log: Vec<AttemptJson>,
+}
+
+impl DeliveryDetailJson {
+    /// A delivery as it is shown.
+    pub fn of(detail: &DeliveryDetail) -> Self {
+        let body = detail.request_body.as_deref().map(text_or_base64);
+        let (request_body, request_body_encoding) =
+            body.map_or((None, None), |(text, encoding)| (Some(text), encoding));
+        Self {
+            delivery: DeliveryJson::of(&detail.summary),
+            request_body,
+            request_body_encoding,
+            attempt_log: detail.attempts.iter().map(AttemptJson::of).collect(),
+        }
+    }
+}
+
+/// One attempt.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Attempt)]
+pub struct AttemptJson {
+    /// 1 for the first.
+    pub attempt: u32,
+    /// When it began.
+    pub started_at: String,
+    /// The status received; 408 for a timeout of our own; null when there was none.
+    pub status: Option<u16>,
+    /// Why it ended as it did, for programs.
+    pub reason: &'static str,
+    /// The same, for people.
+    pub sentence: &'static str,
+    /// More about the reason; "" when there is nothing to add.
+    pub detail: String,
+    /// As sent.
+    pub request_headers: Vec<HeaderJson>,
+    /// What came back.
+    pub response: ResponseJson,
+    /// How long its parts took.
+    pub timings: TimingsJson,
+}
+
+impl AttemptJson {
+    fn of(attempt: &AttemptView) -> Self {
+        Self {
+            attempt: attempt.attempt,
+            started_at: rfc3339(attempt.started_at),
+            status: Some(attempt.status).filter(|status| *status != 0),
+            reason: attempt.reason.code(),
+            sentence: attempt.reason.sentence(),
+            detail: attempt.detail.clone(),
+            request_headers: headers(&attempt.request_headers),
+            response: ResponseJson::of(&attempt.response_headers, &attempt.response_body, attempt.response_cut),
+            timings: TimingsJson::of(attempt.timings),
+        }
+    }
+}
+
+/// One header line.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Header)]
+pub struct HeaderJson {
+    /// As on the wire.
+    pub name: String,
+    /// Its value; secret ones masked.
+    pub value: String,
+}
+
+/// What came back.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Response)]
+pub struct ResponseJson {
+    /// As received; empty when there were none.
+    pub headers: Vec<HeaderJson>,
+    /// The kept part of the body.
+    pub body: String,
+    /// "base64" when `body` is not text.
+    pub body_encoding: Option<&'static str>,
+    /// Whether the body was longer than what is kept.
+    pub body_cut: bool,
+}
+
+impl ResponseJson {
+    /// A response as it is shown. A cut in the middle of a character does not make text binary.
+    pub fn of(header_lines: &str, body: &[u8], body_cut: bool) -> Self {
+        let (body, body_encoding) = match std::str::from_utf8(body) {
+            Err(error) if body_cut && error.error_len().is_none() => text_or_base64(&body[..error.valid_up_to()]),
+            _ => text_or_base64(body),
+        };
+        Self { headers: headers(header_lines), body, body_encoding, body_cut }
+    }
+}
+
+/// Milliseconds from the start of an attempt to the end of each part; null for a part that did not happen.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Timings)]
+pub struct TimingsJson {
+    /// Resolving the name.
+    pub dns_ms: Option<f64>,
+    /// The TCP connection.
+    pub connect_ms: Option<f64>,
+    /// The TLS handshake.
+    pub tls_ms: Option<f64>,
+    /// The response's first byte.
+    pub first_byte_ms: Option<f64>,
+    /// Everything.
+    pub total_ms: f64,
+}
+
+impl TimingsJson {
+    /// Timings as they are shown.
+    pub fn of(timings: Timings) -> Self {
+        Self {
+            dns_ms: timings.dns_us.map(milliseconds),
+            connect_ms: timings.connect_us.map(milliseconds),
+            tls_ms: timings.tls_us.map(milliseconds),
+            first_byte_ms: timings.first_byte_us.map(milliseconds),
+            total_ms: milliseconds(timings.total_us),
+        }
+    }
+}
+
+/// An event in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub struct EventJson {
+    /// `evt_…`
+    pub id: String,
+    /// Of which app.
+    pub app_id: i64,
+    /// Its name.
+    pub event: &'static str,
+    /// `uniqueId`.
+    pub unique_id: String,
+    /// Who did it.
+    pub visitor_id: String,
+    /// For which account; "" for none.
+    pub account_id: String,
+    /// When it happened.
+    pub occurred_at: String,
+    /// When it was accepted.
+    pub accepted_at: String,
+    /// excluded or agent_too_old: why it is kept but pushed to nobody; null when it is pushed.
+    pub withheld: Option<&'static str>,
+    /// The exclusion rule that matched.
+    pub excluded_by: Option<String>,
+}
+
+impl EventJson {
+    /// An event as it is shown.
+    pub fn of(row: &EventSummary) -> Self {
+        let (withheld, excluded_by) = match row.withheld {
+            None => (None, None),
+            Some(Withheld::Excluded { rule }) => (Some("excluded"), Some(format!("exc_{rule:016x}"))),
+            Some(Withheld::AgentTooOld) => (Some("agent_too_old"), None),
+        };
+        Self {
+            id: row.id.to_string(),
+            app_id: row.app.0,
+            event: row.kind.name(),
+            unique_id: row.unique_id.to_string(),
+            visitor_id: row.visitor_id.clone(),
+            account_id: row.account_id.clone(),
+            occurred_at: rfc3339(row.occurred_at),
+            accepted_at: rfc3339(row.accepted_at),
+            withheld,
+            excluded_by,
+        }
+    }
+}
+
+/// An event with its body.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventDetail)]
+pub struct EventDetailJson {
+    /// What the list shows of it.
+    #[serde(flatten)]
+    pub event: EventJson,
+    /// The body exactly as it is sent and signed.
+    pub body: String,
+}
+
+impl EventDetailJson {
+    /// An event as it is shown. Intake writes bodies as JSON, so they are text.
+    pub fn of(detail: &EventDetail) -> Self {
+        Self { event: EventJson::of(&detail.summary), body: String::from_utf8_lossy(&detail.body).into_owned() }
+    }
+}
+
+/// RFC 3339 in UTC. A time that no calendar has is shown as the epoch.
+pub fn rfc3339(time: UnixMs) -> String {
+    jiff::Timestamp::from_millisecond(time.0).unwrap_or_default().to_string()
+}
+
+/// "all" or the chosen ones.
+fn categories(set: CategorySet) -> Value {
+    match set {
+        CategorySet::All => json!("all"),
+        CategorySet::Some(_) => set.iter().map(|category| json!(category.name())).collect(),
+    }
+}
+
+fn state(state: WebhookState) -> &'static str {
+    match state {
+        WebhookState::On => "on",
+        WebhookState::Off => "off",
+        WebhookState::TurnedOff => "turned_off",
+    }
+}
+
+fn milliseconds(us: u32) -> f64 {
+    f64::from(us) / 1000.0
+}
+
+/// Header lines joined by "\r\n", taken apart.
+pub fn headers(lines: &str) -> Vec<HeaderJson> {
+    let line = |line: &str| {
+        let (name, value) = line.split_once(": ").or_else(|| line.split_once(':'))?;
+        Some(HeaderJson { name: name.to_owned(), value: value.to_owned() })
+    };
+    lines.split("\r\n").filter_map(line).collect()
+}
+
+/// Text when it is UTF-8, else base64.
+pub fn text_or_base64(bytes: &[u8]) -> (String, Option<&'static str>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text.to_owned(), None),
+        Err(_) => (BASE64_STANDARD.encode(bytes), Some("base64")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_text_or_base64_and_a_cut_character_stays_text() {
+        let show = |body: &[u8], cut| {
+            let shown = ResponseJson::of("A: 1\r\nB:2\r\nnonsense", body, cut);
+            (shown.body, shown.body_encoding)
+        };
+        assert_eq!(show("grün".as_bytes(), false), (String::from("grün"), None));
+        assert_eq!(show(b"\xff\x00", false), (String::from("/wA="), Some("base64")));
+        assert_eq!(show(&"grün".as_bytes()[..3], true), (String::from("gr"), None));
+        assert_eq!(show(&"grün".as_bytes()[..3], false).1, Some("base64"));
+        let names: Vec<String> =
+            headers("A: 1\r\nB:2\r\nnonsense").into_iter().map(|h| h.name + "=" + &h.value).collect();
+        assert_eq!(names, ["A=1", "B=2"]);
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(rfc3339(UnixMs(1_626_803_875_123)), "2021-07-20T17:57:55.123Z");
+        assert_eq!(rfc3339(UnixMs(i64::MAX)), "1970-01-01T00:00:00Z");
+    }
+}

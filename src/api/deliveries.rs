@@ -1,0 +1,122 @@
+//! `/deliveries`: list a webhook's, read one with its attempts, send one once more.
+
+use super::answer::{DeliveryDetailJson, DeliveryJson, List};
+use super::auth::{Admin, Caller};
+use super::list::{self, Asked};
+use super::paths::Id;
+use super::problem::ApiError;
+use super::{Api, paths, webhooks};
+use crate::journal::Group;
+use crate::model::{DeliveryId, Entry, Redelivery};
+use crate::record::view::{DeliveryDetail, DeliveryQuery};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// Which deliveries to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeliveryListQuery {
+    /// delivered, retrying, failed, cancelled or expired.
+    status: Option<String>,
+    /// An event's name.
+    event: Option<String>,
+    /// Not before this time (RFC 3339).
+    from: Option<String>,
+    /// Before this time (RFC 3339).
+    to: Option<String>,
+    /// Rows at most: 1 to 500, 50 by default.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// The new delivery.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Redelivered {
+    /// Its id.
+    pub id: String,
+}
+
+/// Lists a webhook's deliveries, newest first.
+#[utoipa::path(
+    get,
+    path = paths::WEBHOOK_DELIVERIES,
+    params(("id" = String, Path), DeliveryListQuery),
+    tag = "deliveries",
+    responses((status = 200, body = List<DeliveryJson>), ApiError)
+)]
+pub async fn list(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Id(id): Id,
+    Asked(asked): Asked<DeliveryListQuery>,
+) -> Result<Json<List<DeliveryJson>>, ApiError> {
+    let query = DeliveryQuery {
+        subscription: caller.subscription.id,
+        webhook: webhooks::find(&api, &caller, &id)?.id,
+        status: list::status(asked.status.as_deref())?,
+        event: list::event(asked.event.as_deref())?,
+        from: list::time("from", asked.from.as_deref())?,
+        to: list::time("to", asked.to.as_deref())?,
+        limit: list::limit(asked.limit)?,
+        cursor: asked.cursor,
+    };
+    let page = api.records(move |records| records.deliveries(&query)).await?;
+    Ok(Json(List::of(page, |row| DeliveryJson::of(&row))))
+}
+
+/// Reads one delivery with all its attempts.
+#[utoipa::path(
+    get,
+    path = paths::DELIVERY,
+    params(("id" = String, Path)),
+    tag = "deliveries",
+    responses((status = 200, body = DeliveryDetailJson), ApiError)
+)]
+pub async fn read(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Id(id): Id,
+) -> Result<Json<DeliveryDetailJson>, ApiError> {
+    Ok(Json(DeliveryDetailJson::of(&find(&api, &caller, &id).await?)))
+}
+
+/// Sends a delivery's event to its webhook once more, as a new delivery: retried as usual, counted neither for nor
+/// against the webhook, which must be on.
+#[utoipa::path(
+    post,
+    path = paths::REDELIVER,
+    params(("id" = String, Path)),
+    tag = "deliveries",
+    responses((status = 202, body = Redelivered), ApiError)
+)]
+pub async fn redeliver(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): Id) -> Result<Response, ApiError> {
+    let old = find(&api, &caller, &id).await?.summary;
+    let webhook = old.id.webhook;
+    let current = api.parts.catalog.current();
+    let stored = current.webhook(caller.subscription.id, webhook).ok_or(ApiError::WebhookGone)?;
+    if !stored.is_on() {
+        return Err(ApiError::WebhookOff);
+    }
+    let (subscription, event) = (caller.subscription.id, old.event);
+    let kept = api.records(move |records| records.event(subscription, event)).await?;
+    kept.ok_or(ApiError::EventGone)?;
+    let entry = Entry::Redelivery(Redelivery { webhook, event: event.0, at: api.parts.clock.now() });
+    let origin = api.parts.journal.append(Group::of(&entry)).await.map_err(ApiError::Journal)?;
+    let id = DeliveryId { webhook, origin }.to_string();
+    let location = paths::DELIVERY.replace("{id}", &id);
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(Redelivered { id })).into_response())
+}
+
+async fn find(api: &Api, caller: &Caller, id: &str) -> Result<DeliveryDetail, ApiError> {
+    let id: DeliveryId = id.parse().map_err(|_| ApiError::NotFound("delivery"))?;
+    let subscription = caller.subscription.id;
+    let found = api.records(move |records| records.delivery(subscription, id)).await?;
+    found.ok_or(ApiError::NotFound("delivery"))
+}

@@ -1,0 +1,42 @@
+//! Every path of the management API, in one place, and how an id is taken out of one.
+
+use super::problem::ApiError;
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
+
+/// Webhooks: create, list.
+pub const WEBHOOKS: &str = "/api/v1/webhooks";
+/// Test values that are not saved.
+pub const WEBHOOKS_TEST: &str = "/api/v1/webhooks/test";
+/// One webhook: read, edit, delete.
+pub const WEBHOOK: &str = "/api/v1/webhooks/{id}";
+/// Test a stored webhook.
+pub const WEBHOOK_TEST: &str = "/api/v1/webhooks/{id}/test";
+/// A webhook's deliveries.
+pub const WEBHOOK_DELIVERIES: &str = "/api/v1/webhooks/{id}/deliveries";
+/// One delivery with its attempts.
+pub const DELIVERY: &str = "/api/v1/deliveries/{id}";
+/// Send a delivery's event once more.
+pub const REDELIVER: &str = "/api/v1/deliveries/{id}/redeliver";
+/// Accepted events.
+pub const EVENTS: &str = "/api/v1/events";
+/// One event.
+pub const EVENT: &str = "/api/v1/events/{id}";
+/// The OpenAPI document. Public: it holds nothing that the source does not.
+pub const OPENAPI: &str = "/api/openapi.json";
+/// Everything else below `/api`.
+pub const ELSEWHERE: &str = "/api/{*rest}";
+
+/// The path's `{id}`, not yet parsed.
+#[derive(Debug)]
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        // What cannot even be decoded is the id of nothing.
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Self(id)).map_err(|_| ApiError::NoRoute)
+    }
+}

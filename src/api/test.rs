@@ -1,0 +1,141 @@
+//! Testing a webhook: one request, at once, with values that need not be saved, counted for nothing.
+
+use super::answer::{HeaderJson, ResponseJson, TimingsJson, headers, text_or_base64};
+use super::auth::{Admin, Caller};
+use super::body::Fields;
+use super::list::{self, Asked};
+use super::paths::Id;
+use super::problem::ApiError;
+use super::webhook_input::{self, WebhookInput};
+use super::{Api, paths, webhooks};
+use crate::catalog::WebhookValues;
+use crate::deliver::{Message, Outcome};
+use crate::limits;
+use crate::model::{EventKind, Reason, SigningKey};
+use axum::Json;
+use axum::extract::State;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::{IntoParams, ToSchema};
+
+/// What to send.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TestQuery {
+    /// The event whose sample is sent; the ping by default.
+    event: Option<String>,
+}
+
+/// What came of a test.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TestResult {
+    /// Whether the receiver accepted it.
+    pub delivered: bool,
+    /// The status received; 408 for a timeout of our own; null when there was none.
+    pub status: Option<u16>,
+    /// Why it ended as it did, for programs.
+    pub reason: &'static str,
+    /// The same, for people, and what to do about it.
+    pub sentence: &'static str,
+    /// More about the reason; "" when there is nothing to add.
+    pub detail: String,
+    /// What was sent.
+    pub request: TestRequest,
+    /// What came back.
+    pub response: ResponseJson,
+    /// How long its parts took.
+    pub timings: TimingsJson,
+}
+
+/// What was sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TestRequest {
+    /// As sent.
+    pub headers: Vec<HeaderJson>,
+    /// As sent and signed.
+    pub body: String,
+    /// "base64" when `body` is not text.
+    pub body_encoding: Option<&'static str>,
+}
+
+/// Sends a test with the body's values, of which none is saved. `webhook-signature` is made with a key of its own,
+/// since the webhook has none yet.
+#[utoipa::path(
+    post,
+    path = paths::WEBHOOKS_TEST,
+    params(TestQuery),
+    request_body = WebhookInput,
+    tag = "webhooks",
+    responses((status = 200, body = TestResult), ApiError)
+)]
+pub async fn unsaved(
+    Admin(caller): Admin,
+    State(api): State<Arc<Api>>,
+    Asked(query): Asked<TestQuery>,
+    fields: Fields,
+) -> Result<Json<TestResult>, ApiError> {
+    let event = list::event(query.event.as_deref())?;
+    let values = webhook_input::unsaved_values(webhook_input::patch(fields)?, api.parts.defaults)?;
+    let key = api.parts.catalog.new_signing_key();
+    run(&api, &caller, (values, key), event).await
+}
+
+/// Sends a test to a stored webhook, also while it is off. Values in the body, unsaved ones, go before the stored.
+#[utoipa::path(
+    post,
+    path = paths::WEBHOOK_TEST,
+    params(("id" = String, Path), TestQuery),
+    request_body(content = Option<WebhookInput>),
+    tag = "webhooks",
+    responses((status = 200, body = TestResult), ApiError)
+)]
+pub async fn stored(
+    Admin(caller): Admin,
+    State(api): State<Arc<Api>>,
+    Id(id): Id,
+    Asked(query): Asked<TestQuery>,
+    fields: Fields,
+) -> Result<Json<TestResult>, ApiError> {
+    let event = list::event(query.event.as_deref())?;
+    let webhook = webhooks::find(&api, &caller, &id)?;
+    let mut values = WebhookValues::of(&webhook);
+    values.apply(webhook_input::patch(fields)?);
+    let key = api.parts.catalog.current().signing_keys.get(&webhook.id).cloned();
+    let key = key.unwrap_or_else(|| api.parts.catalog.new_signing_key());
+    run(&api, &caller, (values, key), event).await
+}
+
+async fn run(
+    api: &Api,
+    caller: &Caller,
+    (values, key): (WebhookValues, SigningKey),
+    event: Option<EventKind>,
+) -> Result<Json<TestResult>, ApiError> {
+    values.check()?;
+    let mut destination = values.destination(Some(&key))?;
+    destination.timeout = destination.timeout.min(Duration::from_secs(limits::TEST_TIMEOUT_S));
+    let _one_of_few = api.tests.try_acquire().map_err(|_| ApiError::TooManyTests)?;
+    let (unique_id, body) = (api.parts.sampler)(&caller.subscription, event);
+    let message = Message { unique_id: unique_id.to_string(), body: body.clone() };
+    let outcome = api.parts.tester.send(Arc::new(destination), message).await;
+    Ok(Json(TestResult::of(outcome, &body)))
+}
+
+impl TestResult {
+    fn of(outcome: Outcome, sent: &Bytes) -> Self {
+        let (body, body_encoding) = text_or_base64(sent);
+        Self {
+            delivered: outcome.reason == Reason::Accepted,
+            status: Some(outcome.status).filter(|status| *status != 0),
+            reason: outcome.reason.code(),
+            sentence: outcome.reason.sentence(),
+            request: TestRequest { headers: headers(&outcome.request_headers), body, body_encoding },
+            response: ResponseJson::of(&outcome.response_headers, &outcome.response_body, outcome.response_cut),
+            timings: TimingsJson::of(outcome.timings),
+            detail: outcome.detail,
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! The catalog: opens the configuration, holds it in memory, and makes each change durable before anybody sees it.
+
+use super::values::toggled;
+use super::{CatalogError, ChangeError, MasterKey, Snapshot, User, Webhook, WebhookPatch, WebhookValues, seal};
+use crate::clock::{Clock, Random};
+use crate::journal::{Group, Journal};
+use crate::limits;
+use crate::model::{
+    CategorySet, Entry, Position, Secret, SigningKey, SubscriptionId, Switch, UnixMs, WebhookId, WebhookState,
+};
+use crate::store::configured::{self, MIGRATIONS, WebhookRow};
+use crate::store::sqlite::{self, Shared, StoreError, Sync};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::{Mutex, watch};
+
+/// Bytes of a generated signing key: what Standard Webhooks recommends at least 24 of.
+const SIGNING_KEY_BYTES: usize = 32;
+
+/// Everything configured, and the only way to change it.
+#[derive(Debug)]
+pub struct Catalog {
+    store: Shared,
+    key: MasterKey,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Held through a whole change, so that journal, store and snapshot see all changes in one order.
+    changes: Mutex<()>,
+}
+
+/// A webhook that was just created.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// The webhook.
+    pub webhook: Arc<Webhook>,
+    /// Its signing key, if it has one: this is the only time that it can be read.
+    pub signing_key: Option<SigningKey>,
+}
+
+/// A webhook that was just changed. `signing_key` is set when this change made one.
+pub type Patched = Created;
+
+impl Catalog {
+    /// Opens `fanfare.db`, brings its schema up to date, and reads it. Blocking.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotInitialised`] when there is nothing yet, [`CatalogError::MasterKey`] when `key` is not the
+    /// key that its secrets were sealed with.
+    pub fn open(
+        path: &Path,
+        key: MasterKey,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Arc<Self>, CatalogError> {
+        if !path.exists() {
+            return Err(CatalogError::NotInitialised(path.to_owned()));
+        }
+        let mut connection = sqlite::open(path, Sync::Full)?;
+        sqlite::migrate(&mut connection, MIGRATIONS)?;
+        if !configured::initialised(&connection)? {
+            return Err(CatalogError::NotInitialised(path.to_owned()));
+        }
+        key.check(configured::meta(&connection, seal::CHECK)?.as_deref())?;
+        let snapshot = Snapshot::of(configured::load(&mut connection)?, &key)?;
+        Ok(Arc::new(Self {
+            store: Shared::new(connection),
+            key,
+            clock,
+            random,
+            snapshot: watch::Sender::new(Arc::new(snapshot)),
+            changes: Mutex::new(()),
+        }))
+    }
+
+    /// Everything as it is now.
+    pub fn current(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    /// Tells of each change.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.subscribe()
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.store.call(|connection| configured::initialised(connection).map(|_| ())).await
+    }
+
+    /// Creates a webhook. It is off: nothing is sent to it before somebody says so.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn create(
+        self: &Arc<Self>,
+        subscription: SubscriptionId,
+        owner: Option<Arc<User>>,
+        values: WebhookValues,
+    ) -> Result<Created, ChangeError> {
+        let catalog = Arc::clone(self);
+        to_its_end(async move { catalog.create_now(subscription, owner, values).await }).await
+    }
+
+    /// Changes a webhook's values, on and off included. What decides about events goes through the journal first, and
+    /// holds from its place there.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn patch(
+        self: &Arc<Self>,
+        journal: Arc<dyn Journal>,
+        (subscription, id): (SubscriptionId, WebhookId),
+        patch: WebhookPatch,
+    ) -> Result<Patched, ChangeError> {
+        let catalog = Arc::clone(self);
+        to_its_end(async move { catalog.patch_now(&*journal, (subscription, id), patch).await }).await
+    }
+
+    /// Turns a webhook off, which cancels what waits for it, and deletes it.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn delete(
+        self: &Arc<Self>,
+        journal: Arc<dyn Journal>,
+        (subscription, id): (SubscriptionId, WebhookId),
+    ) -> Result<(), ChangeError> {
+        let catalog = Arc::clone(self);
+        to_its_end(async move { catalog.delete_now(&*journal, (subscription, id)).await }).await
+    }
+
+    /// Brings the store up to the journal after a crash between the two: each switch that is newer than its webhook's
+    /// row is written to it. Switches of webhooks that are gone are ignored. Answers how many rows were behind.
+    ///
+    /// `latest` holds the newest switch of each webhook that the journal knows, in any order. Call it before anything
+    /// is dispatched.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the rows written before it stay written.
+    pub async fn reconcile(self: &Arc<Self>, latest: Vec<(Position, Switch)>) -> Result<usize, StoreError> {
+        let _changing = self.changes.lock().await;
+        let current = self.current();
+        let behind: Vec<(Position, Switch)> = latest
+            .into_iter()
+            .filter(|(position, switch)| {
+                current.webhook(switch.subscription, switch.webhook).is_some_and(|webhook| webhook.since < *position)
+            })
+            .collect();
+        for (position, switch) in &behind {
+            self.switch_row(*position, *switch).await?;
+            self.switch_snapshot(*position, switch);
+        }
+        Ok(behind.len())
+    }
+
+    /// A signing key that no other place has.
+    pub fn new_signing_key(&self) -> SigningKey {
+        let mut bytes = [0; SIGNING_KEY_BYTES];
+        self.random.fill(&mut bytes);
+        SigningKey(Secret::new(bytes))
+    }
+
+    async fn create_now(
+        &self,
+        subscription: SubscriptionId,
+        owner: Option<Arc<User>>,
+        values: WebhookValues,
+    ) -> Result<Created, ChangeError> {
+        values.check()?;
+        let _changing = self.changes.lock().await;
+        let current = self.current();
+        let has = current.webhooks.values().filter(|webhook| webhook.subscription == subscription).count();
+        if has >= limits::WEBHOOKS {
+            return Err(ChangeError::TooMany(has));
+        }
+        let signing_key = values.standard_webhooks.then(|| self.new_signing_key());
+        let now = self.clock.now();
+        let switched = Switched { state: WebhookState::Off, since: Position::ZERO };
+        let id = WebhookId(self.random.id());
+        let webhook = webhook((id, subscription), values, signing_key.as_ref(), switched, (now, now))?;
+        let row = self.row(&webhook, signing_key.as_ref(), owner.as_ref().map(|user| user.id));
+        self.store.call(move |connection| row.insert(connection)).await?;
+        self.replace(|snapshot| snapshot.insert_webhook(webhook.clone(), signing_key.clone(), owner));
+        Ok(Created { webhook: Arc::new(webhook), signing_key })
+    }
+
+    async fn patch_now(
+        &self,
+        journal: &dyn Journal,
+        (subscription, id): (SubscriptionId, WebhookId),
+        patch: WebhookPatch,
+    ) -> Result<Patched, ChangeError> {
+        let _changing = self.changes.lock().await;
+        let snapshot = self.current();
+        let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
+        let state = toggled(current.state, patch.enabled)?;
+        let mut values = WebhookValues::of(current);
+        values.apply(patch);
+        values.check()?;
+        let old_key = snapshot.signing_keys.get(&id).cloned();
+        let made = (values.standard_webhooks && old_key.is_none()).then(|| self.new_signing_key());
+        let key = made.clone().or(old_key);
+
+        let now = self.clock.now();
+        let mut switched = Switched { state, since: current.since };
+        let switch = (state == WebhookState::On, values.categories) != (current.is_on(), current.categories);
+        let switch = switch.then(|| switch_to(current, state, values.categories, now));
+        if let Some(switch) = switch {
+            switched.since = journal.append(Group::of(&Entry::Switch(switch))).await?;
+        }
+        let since = switched.since;
+        let changed = webhook((id, subscription), values, key.as_ref(), switched, (current.created_at, now))?;
+        let row = self.row(&changed, key.as_ref(), None);
+        if let Err(error) = self.store.call(move |connection| row.update(connection)).await {
+            // The journal has taken the switch, so dispatch follows it, and the next start will write it to the row:
+            // memory must say the same until then.
+            if let Some(switch) = switch {
+                self.switch_snapshot(since, &switch);
+            }
+            return Err(error.into());
+        }
+        let owner = snapshot.owners.get(&id).cloned();
+        self.replace(|snapshot| snapshot.insert_webhook(changed.clone(), key, owner));
+        Ok(Patched { webhook: Arc::new(changed), signing_key: made })
+    }
+
+    async fn delete_now(
+        &self,
+        journal: &dyn Journal,
+        (subscription, id): (SubscriptionId, WebhookId),
+    ) -> Result<(), ChangeError> {
+        let _changing = self.changes.lock().await;
+        let snapshot = self.current();
+        let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
+        let switch = switch_to(current, WebhookState::Off, current.categories, self.clock.now());
+        let position = journal.append(Group::of(&Entry::Switch(switch))).await?;
+        if let Err(error) = self.store.call(move |connection| WebhookRow::delete(connection, id)).await {
+            self.switch_snapshot(position, &switch);
+            return Err(error.into());
+        }
+        self.replace(|snapshot| {
+            snapshot.webhooks.remove(&id);
+            snapshot.signing_keys.remove(&id);
+            snapshot.owners.remove(&id);
+        });
+        Ok(())
+    }
+
+    async fn switch_row(&self, since: Position, switch: Switch) -> Result<(), StoreError> {
+        let current = self.current();
+        let Some(webhook) = current.webhooks.get(&switch.webhook) else { return Ok(()) };
+        let (id, matching) = (switch.webhook, (state_after(webhook.state, switch.on), switch.categories));
+        self.store.call(move |connection| WebhookRow::switch(connection, id, matching, (since, switch.at))).await
+    }
+
+    fn switch_snapshot(&self, since: Position, switch: &Switch) {
+        self.replace(|snapshot| {
+            if let Some(webhook) = snapshot.webhooks.get_mut(&switch.webhook) {
+                let webhook = Arc::make_mut(webhook);
+                webhook.state = state_after(webhook.state, switch.on);
+                (webhook.categories, webhook.since, webhook.updated_at) = (switch.categories, since, switch.at);
+            }
+        });
+    }
+
+    /// Replaces the snapshot by a changed copy; whoever holds the old one keeps a consistent picture.
+    fn replace(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut next = Snapshot::clone(&self.snapshot.borrow());
+        change(&mut next);
+        self.snapshot.send_replace(Arc::new(next));
+    }
+
+    fn row(&self, webhook: &Webhook, signing_key: Option<&SigningKey>, owner: Option<u64>) -> WebhookRow {
+        let sealed = |secret: Option<&Secret>, column| {
+            secret.map(|secret| self.key.seal(&seal::place(webhook.id, column), secret.expose(), &*self.random))
+        };
+        WebhookRow {
+            id: webhook.id,
+            subscription: webhook.subscription,
+            name: webhook.name.clone(),
+            url: webhook.url.clone(),
+            state: webhook.state,
+            categories: webhook.categories,
+            since: webhook.since,
+            timeout_s: webhook.timeout_s,
+            concurrency: webhook.concurrency,
+            standard_webhooks: webhook.standard_webhooks,
+            secret_sealed: sealed(webhook.destination.secret.as_ref(), "secret"),
+            signing_key_sealed: sealed(signing_key.map(|key| &key.0), "signing_key"),
+            owner,
+            created_at: webhook.created_at,
+            updated_at: webhook.updated_at,
+        }
+    }
+}
+
+/// State, and the position from which it holds.
+#[derive(Debug, Clone, Copy)]
+struct Switched {
+    state: WebhookState,
+    since: Position,
+}
+
+/// Runs a change to its end, also when whoever asked for it goes away: a change that stops between the journal and the
+/// store would leave memory saying what is no longer so.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, ChangeError>> + Send + 'static,
+) -> Result<T, ChangeError> {
+    tokio::spawn(change).await.unwrap_or(Err(ChangeError::Store(StoreError::Interrupted)))
+}
+
+fn webhook(
+    (id, subscription): (WebhookId, SubscriptionId),
+    values: WebhookValues,
+    signing_key: Option<&SigningKey>,
+    switched: Switched,
+    (created_at, updated_at): (UnixMs, UnixMs),
+) -> Result<Webhook, ChangeError> {
+    let destination = Arc::new(values.destination(signing_key)?);
+    Ok(Webhook {
+        id,
+        subscription,
+        name: values.name,
+        url: values.url,
+        state: switched.state,
+        categories: values.categories,
+        since: switched.since,
+        timeout_s: values.timeout_s,
+        concurrency: values.concurrency,
+        standard_webhooks: values.standard_webhooks,
+        destination,
+        created_at,
+        updated_at,
+    })
+}
+
+fn switch_to(webhook: &Webhook, state: WebhookState, categories: CategorySet, at: UnixMs) -> Switch {
+    Switch { webhook: webhook.id, subscription: webhook.subscription, on: state == WebhookState::On, categories, at }
+}
+
+/// A switch knows only on and off: a webhook that Fanfare has turned off stays turned off by an "off".
+fn state_after(state: WebhookState, on: bool) -> WebhookState {
+    match (state, on) {
+        (_, true) => WebhookState::On,
+        (WebhookState::TurnedOff, false) => WebhookState::TurnedOff,
+        (_, false) => WebhookState::Off,
+    }
+}

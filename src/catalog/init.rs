@@ -1,0 +1,161 @@
+//! Preparing an empty data directory.
+
+use super::{CatalogError, MasterKey, Role, seal};
+use crate::clock::{Clock, Random};
+use crate::model::{AppId, Platform, SubscriptionId};
+use crate::store::configured::{self, AppRow, KeyRow, MIGRATIONS, SubscriptionRow};
+use crate::store::sqlite::{self, StoreError, Sync};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use rusqlite::{Connection, TransactionBehavior};
+use serde::Serialize;
+use std::fmt;
+use std::path::Path;
+
+/// The file, in the data directory.
+pub(super) const FILE: &str = "fanfare.db";
+
+/// Under this name the store keeps the hash of the token in the set-up link.
+const SETUP_TOKEN: &str = "setup_token_hash";
+
+/// Subscription ids have 16 decimal digits and are below 2^53: every JSON reader keeps them exact.
+const SUBSCRIPTION_IDS: std::ops::Range<u64> = 1_000_000_000_000_000..(1 << 53);
+
+/// What `init` may be told.
+#[derive(Debug, Clone)]
+pub struct InitOptions {
+    /// The first subscription's name, shown in every body.
+    pub subscription_name: String,
+    /// The first app's name, shown in every body.
+    pub app_name: String,
+    /// What the set-up link starts with.
+    pub public_url: String,
+}
+
+/// What `init` made, as `fanfare init --json` prints it. The secrets are kept hashed: this is the only time that they
+/// can be read.
+#[derive(Clone, Serialize)]
+pub struct Initialised {
+    /// The first subscription.
+    pub subscription_id: u64,
+    /// Its first app.
+    pub app_id: i64,
+    /// The app's agent key, which is public.
+    pub agent_key: String,
+    /// The app's key for the Track API.
+    pub track_secret: String,
+    /// A key of role admin for the management API.
+    pub integration_key: String,
+    /// Where the first admin sets up the console.
+    pub setup_url: String,
+}
+
+impl fmt::Debug for Initialised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Initialised").field("subscription_id", &self.subscription_id).finish_non_exhaustive()
+    }
+}
+
+/// Whether the data directory holds a subscription already. Creates nothing.
+///
+/// # Errors
+/// [`CatalogError::Store`].
+pub fn is_initialised(data_dir: &Path) -> Result<bool, CatalogError> {
+    let path = data_dir.join(FILE);
+    if !path.exists() {
+        return Ok(false);
+    }
+    let mut connection = sqlite::open(&path, Sync::Full)?;
+    sqlite::migrate(&mut connection, MIGRATIONS)?;
+    Ok(configured::initialised(&connection)?)
+}
+
+/// Prepares an empty data directory: store, master key (where `variable` gives none), first subscription, app and key.
+///
+/// The store's write lock is the lock: of two processes that do this at once, one prepares and the other is told that
+/// it is done. Interrupted before its end it has done nothing, except perhaps for a master key, which the next run
+/// uses.
+///
+/// # Errors
+/// [`CatalogError::AlreadyInitialised`], with nothing changed; [`CatalogError`] otherwise.
+pub fn init(
+    data_dir: &Path,
+    variable: Option<&str>,
+    options: &InitOptions,
+    (clock, random): (&dyn Clock, &dyn Random),
+) -> Result<Initialised, CatalogError> {
+    std::fs::create_dir_all(data_dir)
+        .map_err(|source| CatalogError::Directory { path: data_dir.to_owned(), source })?;
+    let path = data_dir.join(FILE);
+    let mut connection = sqlite::open(&path, Sync::Full)?;
+    sqlite::migrate(&mut connection, MIGRATIONS)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+    if configured::initialised(&transaction)? {
+        return Err(CatalogError::AlreadyInitialised(path));
+    }
+    let key = MasterKey::find_or_make(variable, data_dir, random)?;
+    configured::set_meta(&transaction, seal::CHECK, &key.seal_check(random))?;
+    let made = fill(&transaction, options, clock, random)?;
+    transaction.commit().map_err(StoreError::from)?;
+    Ok(made)
+}
+
+fn fill(
+    store: &Connection,
+    options: &InitOptions,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<Initialised, CatalogError> {
+    let created_at = clock.now();
+    let span = SUBSCRIPTION_IDS.end - SUBSCRIPTION_IDS.start;
+    let subscription = SubscriptionId(SUBSCRIPTION_IDS.start + random.id() % span);
+    SubscriptionRow { id: subscription, name: options.subscription_name.clone(), created_at }.insert(store)?;
+    let (agent_key, track_secret) = (token("ff_agent_", random), token("ff_track_", random));
+    let app = AppRow {
+        subscription,
+        id: AppId::FIRST,
+        name: options.app_name.clone(),
+        platform: Platform::Web,
+        origins: Vec::new(),
+        agent_key: agent_key.clone(),
+        track_secret_hash: hash(&track_secret),
+        created_at,
+    };
+    app.insert(store)?;
+    let integration_key = token("ff_key_", random);
+    let key = KeyRow {
+        id: random.id(),
+        subscription,
+        name: String::from("init"),
+        role: Role::Admin.name().to_owned(),
+        hash: hash(&integration_key),
+        made_by: None,
+        created_at,
+    };
+    key.insert(store)?;
+    let setup = token("", random);
+    configured::set_meta(store, SETUP_TOKEN, &hex::encode(hash(&setup)))?;
+    Ok(Initialised {
+        subscription_id: subscription.0,
+        app_id: AppId::FIRST.0,
+        agent_key,
+        track_secret,
+        integration_key,
+        setup_url: format!("{}/setup?token={setup}", options.public_url.trim_end_matches('/')),
+    })
+}
+
+/// 256 random bits after a prefix by which people, and scanners for leaked secrets, know what it is.
+fn token(prefix: &str, random: &dyn Random) -> String {
+    let mut bytes = [0; 32];
+    random.fill(&mut bytes);
+    format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// How keys are kept and looked up. They are 256 random bits, so a plain hash is as good as a slow one.
+pub(super) fn hash(key: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+    bytes
+}

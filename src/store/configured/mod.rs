@@ -1,0 +1,125 @@
+//! `fanfare.db`: what is configured, as rows. What the rows mean, and what of them is sealed, is
+//! [`crate::catalog`]'s to know.
+//!
+//! Every statement is text that PostgreSQL would take too. SQLite numbers `$1`, `$2` … by where they first stand, so
+//! each statement names them in ascending order.
+
+mod rows;
+mod webhooks;
+
+pub use rows::{AppRow, KeyRow, SubscriptionRow, UserRow};
+pub use webhooks::WebhookRow;
+
+use super::sqlite::{Migration, StoreError};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// The schema's steps.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { name: "1_first.sql", sql: include_str!("../migrations/configured/1_first.sql") }];
+
+/// Everything there is, in one consistent picture.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Configured {
+    /// All subscriptions.
+    pub subscriptions: Vec<SubscriptionRow>,
+    /// All apps.
+    pub apps: Vec<AppRow>,
+    /// All users.
+    pub users: Vec<UserRow>,
+    /// All integration keys.
+    pub keys: Vec<KeyRow>,
+    /// All webhooks.
+    pub webhooks: Vec<WebhookRow>,
+}
+
+/// Reads everything.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn load(connection: &mut Connection) -> Result<Configured, StoreError> {
+    let transaction = connection.transaction()?;
+    Ok(Configured {
+        subscriptions: rows::subscriptions(&transaction)?,
+        apps: rows::apps(&transaction)?,
+        users: rows::users(&transaction)?,
+        keys: rows::keys(&transaction)?,
+        webhooks: webhooks::all(&transaction)?,
+    })
+}
+
+/// Whether `init` has been here.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn initialised(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(connection.query_row("SELECT count(*) FROM subscriptions", [], |row| row.get::<_, i64>(0))? > 0)
+}
+
+/// A single named value.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn meta(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
+    Ok(connection.query_row("SELECT value FROM meta WHERE name = $1", [name], |row| row.get(0)).optional()?)
+}
+
+/// Sets a named value.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn set_meta(connection: &Connection, name: &str, value: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    connection.execute(sql, params![name, value])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::{Sync, migrate, open};
+
+    /// A store as the first release's schema has it, with a row in every table.
+    const FIRST: &str = include_str!("../migrations/configured/fixture_1.sql");
+
+    fn scratch() -> (tempfile::TempDir, Connection) {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = open(&dir.path().join("fanfare.db"), Sync::Full).unwrap();
+        (dir, connection)
+    }
+
+    #[test]
+    fn an_empty_file_gets_the_whole_schema() {
+        let (_dir, mut connection) = scratch();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        assert_eq!(load(&mut connection).unwrap(), Configured::default());
+        assert!(!initialised(&connection).unwrap());
+        set_meta(&connection, "a", "1").unwrap();
+        set_meta(&connection, "a", "2").unwrap();
+        assert_eq!(meta(&connection, "a").unwrap().as_deref(), Some("2"));
+        assert_eq!(meta(&connection, "b").unwrap(), None);
+    }
+
+    #[test]
+    fn the_first_releases_file_is_read_as_it_was_written() {
+        let (_dir, mut connection) = scratch();
+        connection.execute_batch(FIRST).unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        assert!(initialised(&connection).unwrap());
+        let found = load(&mut connection).unwrap();
+        let sizes = [found.apps.len(), found.users.len(), found.keys.len(), found.webhooks.len()];
+        assert_eq!((found.subscriptions.len(), sizes), (1, [1, 1, 1, 2]));
+        let webhook = &found.webhooks[0];
+        assert_eq!((webhook.name.as_str(), webhook.since.0, webhook.standard_webhooks), ("CRM", 77, true));
+        assert_eq!(found.apps[0].origins, ["https://example.com"]);
+    }
+
+    #[test]
+    fn a_value_that_no_release_writes_is_an_error_and_no_guess() {
+        for (column, value) in [("categories", "guides,weather"), ("categories", ""), ("since", "-1")] {
+            let (_dir, mut connection) = scratch();
+            connection.execute_batch(FIRST).unwrap();
+            connection.execute(&format!("UPDATE webhooks SET {column} = $1"), [value]).unwrap();
+            assert!(matches!(load(&mut connection), Err(StoreError::Unreadable(_))), "{column} = {value}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Subscriptions, apps, users and keys.
+
+use crate::model::{AppId, Platform, SubscriptionId, UnixMs};
+use crate::store::sqlite::StoreError;
+use rusqlite::{Connection, Row, params};
+
+/// A customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionRow {
+    /// Its id.
+    pub id: SubscriptionId,
+    /// Its name.
+    pub name: String,
+    /// Made when.
+    pub created_at: UnixMs,
+}
+
+/// A product of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppRow {
+    /// Whose.
+    pub subscription: SubscriptionId,
+    /// Unique within the subscription.
+    pub id: AppId,
+    /// Its name.
+    pub name: String,
+    /// What kind of product.
+    pub platform: Platform,
+    /// Origins from which its agent may send.
+    pub origins: Vec<String>,
+    /// Public.
+    pub agent_key: String,
+    /// SHA-256.
+    pub track_secret_hash: [u8; 32],
+    /// Made when.
+    pub created_at: UnixMs,
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// Unique in the installation.
+    pub id: u64,
+    /// A member of what.
+    pub subscription: SubscriptionId,
+    /// Unique within the subscription.
+    pub email: String,
+    /// For people.
+    pub name: String,
+    /// "admin" or "member".
+    pub role: String,
+    /// Made when.
+    pub created_at: UnixMs,
+}
+
+/// An integration key, without the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Unique in the installation.
+    pub id: u64,
+    /// Whose.
+    pub subscription: SubscriptionId,
+    /// For people.
+    pub name: String,
+    /// "admin" or "member".
+    pub role: String,
+    /// SHA-256 of the key.
+    pub hash: [u8; 32],
+    /// The user who made it.
+    pub made_by: Option<u64>,
+    /// Made when.
+    pub created_at: UnixMs,
+}
+
+impl SubscriptionRow {
+    /// Writes a new one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = "INSERT INTO subscriptions (id, name, created_at) VALUES ($1, $2, $3)";
+        connection.execute(sql, params![self.id.0 as i64, self.name, self.created_at.0])?;
+        Ok(())
+    }
+}
+
+impl AppRow {
+    /// Writes a new one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = "INSERT INTO apps (subscription_id, id, name, platform, origins, agent_key, track_secret_hash, \
+                   created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let origins = serde_json::Value::from(self.origins.clone()).to_string();
+        let hash = hex::encode(self.track_secret_hash);
+        let (subscription, platform) = (self.subscription.0 as i64, self.platform.name());
+        let at = self.created_at.0;
+        connection
+            .execute(sql, params![subscription, self.id.0, self.name, platform, origins, self.agent_key, hash, at])?;
+        Ok(())
+    }
+}
+
+impl UserRow {
+    /// Writes a new one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = "INSERT INTO users (id, subscription_id, email, name, role, created_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6)";
+        let (id, subscription) = (self.id as i64, self.subscription.0 as i64);
+        connection.execute(sql, params![id, subscription, self.email, self.name, self.role, self.created_at.0])?;
+        Ok(())
+    }
+}
+
+impl KeyRow {
+    /// Writes a new one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = "INSERT INTO integration_keys (id, subscription_id, name, role, hash, made_by, created_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let (id, subscription) = (self.id as i64, self.subscription.0 as i64);
+        let (hash, made_by) = (hex::encode(self.hash), self.made_by.map(|id| id as i64));
+        connection.execute(sql, params![id, subscription, self.name, self.role, hash, made_by, self.created_at.0])?;
+        Ok(())
+    }
+}
+
+pub(super) fn subscriptions(connection: &Connection) -> Result<Vec<SubscriptionRow>, StoreError> {
+    read(connection, "SELECT id, name, created_at FROM subscriptions ORDER BY id", |row| {
+        Ok(SubscriptionRow { id: SubscriptionId(number(row, 0)?), name: row.get(1)?, created_at: UnixMs(row.get(2)?) })
+    })
+}
+
+pub(super) fn apps(connection: &Connection) -> Result<Vec<AppRow>, StoreError> {
+    let sql = "SELECT subscription_id, id, name, platform, origins, agent_key, track_secret_hash, created_at \
+               FROM apps ORDER BY subscription_id, id";
+    read(connection, sql, |row| {
+        Ok(AppRow {
+            subscription: SubscriptionId(number(row, 0)?),
+            id: AppId(row.get(1)?),
+            name: row.get(2)?,
+            platform: platform(&row.get::<_, String>(3)?)?,
+            origins: serde_json::from_str(&row.get::<_, String>(4)?)
+                .map_err(|_| StoreError::Unreadable("apps.origins"))?,
+            agent_key: row.get(5)?,
+            track_secret_hash: hash(&row.get::<_, String>(6)?)?,
+            created_at: UnixMs(row.get(7)?),
+        })
+    })
+}
+
+pub(super) fn users(connection: &Connection) -> Result<Vec<UserRow>, StoreError> {
+    let sql = "SELECT id, subscription_id, email, name, role, created_at FROM users ORDER BY id";
+    read(connection, sql, |row| {
+        Ok(UserRow {
+            id: number(row, 0)?,
+            subscription: SubscriptionId(number(row, 1)?),
+            email: row.get(2)?,
+            name: row.get(3)?,
+            role: row.get(4)?,
+            created_at: UnixMs(row.get(5)?),
+        })
+    })
+}
+
+pub(super) fn keys(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
+    let sql = "SELECT id, subscription_id, name, role, hash, made_by, created_at FROM integration_keys ORDER BY id";
+    read(connection, sql, |row| {
+        Ok(KeyRow {
+            id: number(row, 0)?,
+            subscription: SubscriptionId(number(row, 1)?),
+            name: row.get(2)?,
+            role: row.get(3)?,
+            hash: hash(&row.get::<_, String>(4)?)?,
+            made_by: optional_number(row, 5)?,
+            created_at: UnixMs(row.get(6)?),
+        })
+    })
+}
+
+/// All rows of a statement without parameters.
+pub(super) fn read<T>(
+    connection: &Connection,
+    sql: &str,
+    mut each: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(each(row)?);
+    }
+    Ok(all)
+}
+
+/// A number that is never negative.
+pub(super) fn number(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
+    u64::try_from(row.get::<_, i64>(column)?).map_err(|_| StoreError::Unreadable("a number below zero"))
+}
+
+pub(super) fn optional_number(row: &Row<'_>, column: usize) -> Result<Option<u64>, StoreError> {
+    let value: Option<i64> = row.get(column)?;
+    value.map(|n| u64::try_from(n).map_err(|_| StoreError::Unreadable("a number below zero"))).transpose()
+}
+
+fn hash(text: &str) -> Result<[u8; 32], StoreError> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| StoreError::Unreadable("a hash"))?;
+    Ok(bytes)
+}
+
+fn platform(name: &str) -> Result<Platform, StoreError> {
+    let all = [Platform::Web, Platform::Ios, Platform::Android];
+    all.into_iter().find(|platform| platform.name() == name).ok_or(StoreError::Unreadable("apps.platform"))
+}
