@@ -7,18 +7,14 @@ mod answer;
 mod auth;
 mod body;
 pub mod console;
-#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
 mod deliveries;
-#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
 mod events;
 mod list;
 pub mod paths;
 mod problem;
-#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
 mod test;
 mod throttle;
 mod webhook_input;
-#[expect(unused_qualifications, reason = "the expansion of utoipa::path names what is imported by its full path")]
 mod webhooks;
 
 use crate::catalog::{Catalog, Subscription};

@@ -9,6 +9,7 @@ mod listen;
 mod sample;
 mod serve;
 mod settings;
+mod store;
 mod version;
 
 pub use settings::{settings_arguments, settings_of};
@@ -50,6 +51,7 @@ pub fn command() -> Command {
             listen::command(),
             emit::command(),
             journal::command(),
+            store::command(),
             version::command(),
         ])
 }
@@ -61,6 +63,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("listen", matches)) => listen::run(matches),
         Some(("emit", matches)) => emit::run(matches),
         Some(("journal", matches)) => journal::run(matches),
+        Some(("store", matches)) => store::run(matches),
         Some(("version", _)) => version::run(),
         // clap lets only the commands above through.
         _ => Ok(ExitCode::from(2)),

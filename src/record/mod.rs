@@ -15,7 +15,7 @@ use std::time::Duration;
 use view::WebhookStats;
 
 /// How far back a webhook's counts go.
-const STATS_SPAN: Duration = Duration::from_hours(24);
+const STATS_SPAN: Duration = Duration::from_secs(24 * 3600);
 
 /// Ranges of a webhook that are shown at most.
 const RANGES: usize = 100;
@@ -93,3 +93,6 @@ fn place(cursor: Option<&str>) -> Result<Position, RecordError> {
     let place = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).filter(|p| *p <= i64::MAX as u64);
     place.map(Position).ok_or(RecordError::Cursor)
 }
+
+#[cfg(test)]
+mod tests;

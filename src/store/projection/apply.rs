@@ -1,4 +1,7 @@
 //! What each entry does to the tables.
+//!
+//! SQLite takes `$1` for a name and numbers names in the order in which they first appear, so every statement here
+//! names its parameters in rising order; then it means the same to PostgreSQL.
 
 use super::codec::{Success, pack_positions, push_item};
 use super::successes::SuccessIndex;
@@ -280,17 +283,16 @@ fn write_tally(db: &Connection, webhook: WebhookId, tally: &Tally) -> rusqlite::
             int(counts.last_position.0),
         ])?;
     }
-    let time = |at: Option<UnixMs>| at.map_or(i64::MIN, |at| at.0);
+    let time = |at: Option<UnixMs>| at.map(|at| at.0);
     db.prepare_cached(
-        "INSERT INTO webhooks (webhook, last_success_at, last_error_at)
-         VALUES ($1, NULLIF($2, $4), NULLIF($3, $4))
+        "INSERT INTO webhooks (webhook, last_success_at, last_error_at) VALUES ($1, $2, $3)
          ON CONFLICT (webhook) DO UPDATE SET
-             last_success_at = CASE WHEN $2 > COALESCE(webhooks.last_success_at, $4) THEN $2
-                 ELSE webhooks.last_success_at END,
-             last_error_at = CASE WHEN $3 > COALESCE(webhooks.last_error_at, $4) THEN $3
-                 ELSE webhooks.last_error_at END",
+             last_success_at = CASE WHEN webhooks.last_success_at > excluded.last_success_at
+                 OR excluded.last_success_at IS NULL THEN webhooks.last_success_at ELSE excluded.last_success_at END,
+             last_error_at = CASE WHEN webhooks.last_error_at > excluded.last_error_at
+                 OR excluded.last_error_at IS NULL THEN webhooks.last_error_at ELSE excluded.last_error_at END",
     )?
-    .execute([int(webhook.0), time(tally.last_success_at), time(tally.last_error_at), i64::MIN])?;
+    .execute(params![int(webhook.0), time(tally.last_success_at), time(tally.last_error_at)])?;
     Ok(())
 }
 
@@ -320,14 +322,12 @@ fn write_attempt(
     };
     let delivery: Option<i64> = db
         .prepare_cached(
-            "UPDATE deliveries SET kind = $3, state = $4, attempts = $5, status = $6, reason = $7, total_us = $8,
-                 last_attempt_at = $9, updated_at = $10, next_attempt_at = $11
-             WHERE webhook = $1 AND origin = $2 RETURNING listed",
+            "UPDATE deliveries SET kind = $1, state = $2, attempts = $3, status = $4, reason = $5, total_us = $6,
+                 last_attempt_at = $7, updated_at = $8, next_attempt_at = $9
+             WHERE webhook = $10 AND origin = $11 RETURNING listed",
         )?
         .query_row(
             params![
-                int(outcome.delivery.webhook.0),
-                int(outcome.delivery.origin.0),
                 outcome.kind as u8,
                 state.name(),
                 outcome.attempt,
@@ -337,6 +337,8 @@ fn write_attempt(
                 outcome.started_at.0,
                 ended_at.0,
                 due,
+                int(outcome.delivery.webhook.0),
+                int(outcome.delivery.origin.0),
             ],
             |row| row.get(0),
         )

@@ -7,11 +7,17 @@ use super::{Error, Projection, int, position};
 use crate::model::{DeliveryId, DeliveryState, Position, Reason, SubscriptionId, UniqueId, UnixMs, WebhookId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-/// Rows that one page looks at, at most.
-const SCAN_ROWS: i64 = 4000;
+/// What one page looks at, at most: some 100,000 successes.
+const SCAN: ScanBounds = ScanBounds { rows: 4000, index_rows: 400 };
 
-/// Rows of the sparse index that one page looks at, at most: some 100,000 successes.
-const SCAN_INDEX_ROWS: i64 = 400;
+/// How much one page may look at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ScanBounds {
+    /// Rows of deliveries.
+    pub(super) rows: i64,
+    /// Rows of the sparse index.
+    pub(super) index_rows: i64,
+}
 
 /// Entries of the index by event that the search for one success looks at, at most. A success comes late in the index
 /// when its receiver was slow: this many rows later, 16 million others were faster.
@@ -26,12 +32,17 @@ impl Projection {
     /// # Errors
     /// [`Error`].
     pub fn list(&self, filter: &RowFilter) -> Result<ListedPage, Error> {
+        self.list_within(filter, SCAN)
+    }
+
+    pub(super) fn list_within(&self, filter: &RowFilter, bounds: ScanBounds) -> Result<ListedPage, Error> {
         self.read(|db| {
             let snapshot = db.unchecked_transaction()?;
             let window = window(&snapshot, filter)?;
-            let rows = scan_rows(&snapshot, filter, window)?;
+            let rows = scan_rows(&snapshot, filter, window, bounds.rows)?;
             let wanted = filter.state.is_none_or(|state| state == DeliveryState::Delivered);
-            let successes = if wanted { scan_successes(&snapshot, filter, window)? } else { Scan::default() };
+            let successes =
+                if wanted { scan_successes(&snapshot, filter, window, bounds.index_rows)? } else { Scan::default() };
             Ok(merge(rows, successes, filter.limit))
         })
     }
@@ -135,9 +146,9 @@ fn positions_between(db: &Connection, from: Option<UnixMs>, to: Option<UnixMs>) 
     Ok((position(first.unwrap_or(0)), last.map_or(Position(i64::MAX as u64), position)))
 }
 
-fn scan_rows(db: &Connection, filter: &RowFilter, window: Window) -> Result<Scan, Error> {
+fn scan_rows(db: &Connection, filter: &RowFilter, window: Window, most: i64) -> Result<Scan, Error> {
     // A delivery comes after its event, so nothing below the window's first place can match.
-    let span = params![int(filter.webhook.0), int(filter.before.0), int(window.first.0), SCAN_ROWS - 1];
+    let span = params![int(filter.webhook.0), int(filter.before.0), int(window.first.0), most - 1];
     let floor: Option<i64> = db
         .prepare_cached(
             "SELECT listed FROM deliveries WHERE webhook = $1 AND listed < $2 AND listed >= $3
@@ -170,12 +181,12 @@ fn scan_rows(db: &Connection, filter: &RowFilter, window: Window) -> Result<Scan
     Ok(Scan { lines, floor })
 }
 
-fn scan_successes(db: &Connection, filter: &RowFilter, window: Window) -> Result<Scan, Error> {
+fn scan_successes(db: &Connection, filter: &RowFilter, window: Window, most: i64) -> Result<Scan, Error> {
     let mut statement = db.prepare_cached(
         "SELECT first_outcome, min_event, max_event, successes FROM successes
          WHERE webhook = $1 AND first_outcome < $2 ORDER BY first_outcome DESC LIMIT $3",
     )?;
-    let mut rows = statement.query(params![int(filter.webhook.0), int(filter.before.0), SCAN_INDEX_ROWS])?;
+    let mut rows = statement.query(params![int(filter.webhook.0), int(filter.before.0), most])?;
     let mut scan = Scan::default();
     let mut looked_at = 0;
     while let Some(row) = rows.next()? {
@@ -198,7 +209,7 @@ fn scan_successes(db: &Connection, filter: &RowFilter, window: Window) -> Result
             break;
         }
     }
-    if looked_at < SCAN_INDEX_ROWS || scan.floor < window.first {
+    if looked_at < most || scan.floor < window.first {
         scan.floor = Position::ZERO;
     }
     Ok(scan)

@@ -9,6 +9,8 @@
 mod apply;
 mod codec;
 mod follow;
+#[cfg(test)]
+pub(crate) mod history;
 mod list;
 #[cfg(test)]
 pub(crate) mod memory;
@@ -17,6 +19,8 @@ mod rebuild;
 mod retention;
 mod schema;
 mod successes;
+#[cfg(test)]
+mod tests;
 
 pub use codec::Success;
 pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};

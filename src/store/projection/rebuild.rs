@@ -41,7 +41,9 @@ fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Resu
     let from = int(oldest.0);
     let items: i64 =
         db.query_row("SELECT COALESCE(SUM(count), 0) FROM items WHERE first_position >= $1", [from], |row| row.get(0))?;
-    add_meta(db, Meta::Items, -items)?;
+    if items > 0 {
+        add_meta(db, Meta::Items, -items)?;
+    }
     for sql in [
         "DELETE FROM items WHERE first_position >= $1",
         "DELETE FROM held WHERE position >= $1",
@@ -62,6 +64,9 @@ fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Resu
     }
     // A journal that has lost its end is adopted as it is.
     let position = Position(oldest.0.saturating_sub(1)).min(durable);
-    set_meta(db, Meta::Position, int(position.0))?;
+    db.execute("DELETE FROM meta WHERE name = $1", [Meta::Position.name()])?;
+    if position > Position::ZERO {
+        set_meta(db, Meta::Position, int(position.0))?;
+    }
     transaction.commit()
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(super) const ROW_SUCCESSES: usize = 256;
 
 /// Longest time that a row spans, so that retention by age is late by at most this.
-const ROW_SPAN: Duration = Duration::from_hours(24);
+const ROW_SPAN: Duration = Duration::from_secs(24 * 3600);
 
 /// Open rows that are kept in memory after a transaction; others are read again when their webhook goes on.
 const OPEN_ROWS: usize = 4096;

@@ -1,0 +1,313 @@
+use super::view::{DeliveryQuery, DeliverySummary, EventQuery, EventSummary, Page};
+use super::{RecordError, Records};
+use crate::clock::ManualClock;
+use crate::journal::Journal;
+use crate::model::{
+    ClosedWhy, DeliveryId, DeliveryState, Entry, EventId, EventKind, Position, SubscriptionId, UnixMs, Verdict,
+    WebhookId,
+};
+use crate::store::projection::Projection;
+use crate::store::projection::history::{
+    OTHER, START, SUBSCRIPTION, Step, World, intake_settings, record_settings, steps,
+};
+use crate::store::projection::memory::MemoryJournal;
+use proptest::prelude::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+struct Rig {
+    _dir: TempDir,
+    journal: Arc<MemoryJournal>,
+    projection: Arc<Projection>,
+    records: Records,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Arc::new(MemoryJournal::new());
+        let seam: Arc<dyn Journal> = Arc::<MemoryJournal>::clone(&journal);
+        let clock = Arc::new(ManualClock::at(START));
+        let settings = (record_settings(), intake_settings());
+        let projection =
+            Arc::new(Projection::open(dir.path(), Arc::clone(&seam), &settings.0, &settings.1, clock.clone()).unwrap());
+        let records = Records::new(Arc::clone(&projection), seam, clock);
+        Self { _dir: dir, journal, projection, records }
+    }
+
+    fn play(&self, world: &mut World, steps: &[Step]) {
+        steps.iter().for_each(|step| world.play(&self.journal, step));
+        self.projection.catch_up().unwrap();
+    }
+
+    /// Every page of a list, and what happens between two of them.
+    fn pages<T>(&self, mut page: impl FnMut(Option<String>) -> Page<T>, mut between: impl FnMut(&Self)) -> Vec<T> {
+        let (mut all, mut cursor) = (Vec::new(), None);
+        for _ in 0..10_000 {
+            let Page { mut data, next } = page(cursor);
+            all.append(&mut data);
+            if next.is_none() {
+                return all;
+            }
+            cursor = next;
+            between(self);
+        }
+        panic!("the pages have no end");
+    }
+}
+
+/// What a list shows of a delivery, derived in the simplest way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    place: Position,
+    id: DeliveryId,
+    event: Position,
+    kind: EventKind,
+    state: DeliveryState,
+    attempts: u32,
+    created_at: UnixMs,
+}
+
+fn model(journal: &MemoryJournal) -> Vec<Line> {
+    let mut events = HashMap::new();
+    let mut lines: Vec<Line> = Vec::new();
+    for entry in journal.read(Position(1), usize::MAX).unwrap().entries() {
+        let (at, entry) = entry.unwrap();
+        match entry {
+            Entry::Event(event) => {
+                events.insert(at, (event.accepted_at, event.kind));
+            }
+            Entry::Redelivery(asked) => lines.push(Line {
+                place: at,
+                id: DeliveryId { webhook: asked.webhook, origin: at },
+                event: asked.event,
+                kind: events[&asked.event].1,
+                state: DeliveryState::Retrying,
+                attempts: 0,
+                created_at: asked.at,
+            }),
+            Entry::Outcome(outcome) => {
+                let state = match outcome.verdict {
+                    Verdict::Delivered => DeliveryState::Delivered,
+                    Verdict::Retry { .. } => DeliveryState::Retrying,
+                    Verdict::Failed => DeliveryState::Failed,
+                    Verdict::Cancelled => DeliveryState::Cancelled,
+                };
+                let attempts = u32::from(outcome.attempt);
+                match lines.iter_mut().find(|line| line.id == outcome.delivery) {
+                    Some(line) => (line.state, line.attempts) = (state, attempts),
+                    None => lines.push(Line {
+                        place: at,
+                        id: outcome.delivery,
+                        event: outcome.event,
+                        kind: outcome.kind,
+                        state,
+                        attempts,
+                        created_at: events[&outcome.event].0,
+                    }),
+                }
+            }
+            Entry::Closed(closed) if closed.retries => {
+                let state = match closed.why {
+                    ClosedWhy::Cancelled => DeliveryState::Cancelled,
+                    ClosedWhy::Expired => DeliveryState::Expired,
+                };
+                let waiting =
+                    |line: &&mut Line| line.id.webhook == closed.webhook && line.state == DeliveryState::Retrying;
+                lines.iter_mut().filter(waiting).for_each(|line| line.state = state);
+            }
+            _ => {}
+        }
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.place));
+    lines
+}
+
+fn line(summary: &DeliverySummary, lines: &[Line]) -> Line {
+    Line {
+        place: lines.iter().find(|line| line.id == summary.id).map_or(Position::ZERO, |line| line.place),
+        id: summary.id,
+        event: summary.event.0,
+        kind: summary.kind,
+        state: summary.status,
+        attempts: summary.attempts,
+        created_at: summary.created_at,
+    }
+}
+
+fn query(webhook: u64, limit: usize) -> DeliveryQuery {
+    DeliveryQuery {
+        subscription: SUBSCRIPTION,
+        webhook: WebhookId(webhook),
+        status: None,
+        event: None,
+        from: None,
+        to: None,
+        cursor: None,
+        limit,
+    }
+}
+
+fn event_query(limit: usize) -> EventQuery {
+    EventQuery { subscription: SUBSCRIPTION, event: None, from: None, to: None, cursor: None, limit }
+}
+
+fn times() -> impl Strategy<Value = Option<UnixMs>> {
+    prop::option::weighted(0.5, (0_i64..40_000_000).prop_map(|ms| UnixMs(START.0 + ms)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn deliveries_are_what_a_naive_list_has(
+        before in steps(400), later in steps(60), webhook in 1_u64..4, limit in 1_usize..12,
+        status in prop::option::of(0_usize..5), kind in prop::option::weighted(0.3, 0_usize..8),
+        from in times(), to in times(),
+    ) {
+        let rig = Rig::new();
+        let mut world = World::new();
+        rig.play(&mut world, &before);
+        let lines = model(&rig.journal);
+        let status = status.map(|index| DeliveryState::ALL[index]);
+        let kind = kind.map(|index| EventKind::ALL[index]);
+        let wanted = |line: &&Line| {
+            line.id.webhook == WebhookId(webhook)
+                && status.is_none_or(|status| line.state == status)
+                && kind.is_none_or(|kind| line.kind == kind)
+                && from.is_none_or(|from| line.created_at >= from)
+                && to.is_none_or(|to| line.created_at < to)
+        };
+        // What is new arrives between the pages. Only first attempts: a retry changes what an older line says.
+        let new = later.iter().filter(|step| matches!(step, Step::Event { .. } | Step::Wait { .. })).cloned();
+        let mut new = new.collect::<Vec<_>>().into_iter();
+        let found = rig.pages(
+            |cursor| rig.records.deliveries(&DeliveryQuery { status, event: kind, from, to, cursor, ..query(webhook, limit) }).unwrap(),
+            |rig| if let Some(step) = new.next() {
+                let attempt = Step::Attempt { webhook: webhook as u8 - 1, pick: usize::MAX, verdict: 0 };
+                rig.play(&mut world, &[step, attempt]);
+            },
+        );
+        let found: Vec<_> = found.iter().map(|summary| line(summary, &lines)).collect();
+        let expected: Vec<_> = lines.iter().filter(wanted).cloned().collect();
+        // A delivery that was not there at the first page stands above it, so the pages never meet it.
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn one_delivery_is_what_the_list_says_of_it(before in steps(200)) {
+        let rig = Rig::new();
+        rig.play(&mut World::new(), &before);
+        for line in model(&rig.journal) {
+            let detail = rig.records.delivery(SUBSCRIPTION, line.id).unwrap().unwrap();
+            prop_assert_eq!(detail.summary.status, line.state);
+            prop_assert_eq!(detail.attempts.len(), line.attempts as usize);
+            prop_assert!(detail.attempts.iter().zip(1_u32..).all(|(attempt, number)| attempt.attempt == number));
+            let body = detail.request_body.unwrap_or_default();
+            prop_assert!(body.starts_with(br#"{"event""#), "the body as it was accepted");
+            prop_assert_eq!(rig.records.delivery(OTHER, line.id).unwrap(), None);
+            let page = rig.records.deliveries(&DeliveryQuery { subscription: OTHER, ..query(line.id.webhook.0, 100) });
+            prop_assert!(page.unwrap().data.is_empty());
+        }
+    }
+
+    #[test]
+    fn events_are_what_a_naive_list_has(
+        before in steps(600), later in steps(40), limit in 1_usize..20, other in any::<bool>(),
+        kind in prop::option::weighted(0.3, 0_usize..8), from in times(), to in times(),
+    ) {
+        let rig = Rig::new();
+        let mut world = World::new();
+        rig.play(&mut world, &before);
+        let subscription: SubscriptionId = if other { OTHER } else { SUBSCRIPTION };
+        let kind = kind.map(|index| EventKind::ALL[index]);
+        let mut expected = Vec::new();
+        for entry in rig.journal.read(Position(1), usize::MAX).unwrap().entries() {
+            let (at, Entry::Event(event)) = entry.unwrap() else { continue };
+            let inside = from.is_none_or(|from| event.accepted_at >= from) && to.is_none_or(|to| event.accepted_at < to);
+            if event.subscription == subscription && inside && kind.is_none_or(|kind| event.kind == kind) {
+                expected.insert(0, at);
+            }
+        }
+        let mut new = later.into_iter();
+        let found = rig.pages(
+            |cursor| rig.records.events(&EventQuery { subscription, event: kind, from, to, cursor, ..event_query(limit) }).unwrap(),
+            |rig| if let Some(step) = new.next() { rig.play(&mut world, &[step]) },
+        );
+        let found: Vec<_> = found.into_iter().map(|event: EventSummary| event.id.0).collect();
+        prop_assert_eq!(found, expected);
+    }
+}
+
+fn deliver(count: usize) -> Vec<Step> {
+    let event = Step::Event { kind: 7, visitor: 1, withheld: false, item: false, other: false };
+    let attempt = |pick| Step::Attempt { webhook: 0, pick, verdict: 0 };
+    (0..count).flat_map(|index| [event.clone(), attempt(index)]).collect()
+}
+
+#[test]
+fn a_rare_state_among_many_successes_is_found_in_bounded_pages() {
+    let rig = Rig::new();
+    let mut world = World::new();
+    let event = Step::Event { kind: 7, visitor: 1, withheld: false, item: false, other: false };
+    rig.play(&mut world, &[event, Step::Attempt { webhook: 0, pick: 0, verdict: 6 }]);
+    rig.play(&mut world, &[Step::Event { kind: 0, visitor: 1, withheld: false, item: false, other: false }]);
+    rig.play(&mut world, &[Step::Attempt { webhook: 0, pick: 1, verdict: 0 }]);
+    let many: Vec<_> = deliver(2000)
+        .into_iter()
+        .map(|step| match step {
+            Step::Attempt { webhook, pick, verdict } => Step::Attempt { webhook, pick: pick + 2, verdict },
+            step => step,
+        })
+        .collect();
+    rig.play(&mut world, &many);
+    let failed = DeliveryQuery { status: Some(DeliveryState::Failed), ..query(1, 10) };
+    let found = rig.records.deliveries(&failed).unwrap();
+    assert_eq!((found.data.len(), found.next), (1, None));
+    let rare = DeliveryQuery { event: Some(EventKind::GuideDisplayed), ..query(1, 10) };
+    let found = rig.pages(|cursor| rig.records.deliveries(&DeliveryQuery { cursor, ..rare.clone() }).unwrap(), |_| {});
+    assert_eq!(found.len(), 1);
+    let all = rig.pages(|cursor| rig.records.deliveries(&DeliveryQuery { cursor, ..query(1, 500) }).unwrap(), |_| {});
+    assert_eq!(all.len(), 2002);
+}
+
+#[test]
+fn what_left_the_journal_is_said_to_be_gone() {
+    let rig = Rig::new();
+    let mut world = World::new();
+    rig.play(&mut world, &[Step::Event { kind: 7, visitor: 1, withheld: false, item: false, other: false }]);
+    rig.play(&mut world, &[Step::Attempt { webhook: 0, pick: 0, verdict: 6 }]);
+    rig.play(&mut world, &deliver(3));
+    rig.journal.forget_before(Position(3));
+    let id = DeliveryId { webhook: WebhookId(1), origin: Position(1) };
+    let detail = rig.records.delivery(SUBSCRIPTION, id).unwrap().unwrap();
+    assert_eq!((detail.request_body, detail.attempts.len()), (None, 1), "the attempt outlives the body");
+    assert_eq!(rig.records.event(SUBSCRIPTION, EventId(Position(1))).unwrap(), None);
+    let events = rig.records.events(&event_query(10)).unwrap();
+    assert_eq!((events.data.len(), events.next), (3, None));
+}
+
+#[test]
+fn a_cursor_that_no_page_gave_is_refused() {
+    let rig = Rig::new();
+    for cursor in ["", "c", "7", "c-1", "c+1", "cffffffffffffffff", "c 1"] {
+        let query = DeliveryQuery { cursor: Some(cursor.to_owned()), ..query(1, 10) };
+        assert!(matches!(rig.records.deliveries(&query), Err(RecordError::Cursor)), "{cursor}");
+    }
+}
+
+#[test]
+fn counts_leave_out_what_a_person_asked_for() {
+    let rig = Rig::new();
+    let mut world = World::new();
+    rig.play(&mut world, &deliver(2));
+    rig.play(&mut world, &[Step::Redeliver { webhook: 0, pick: 0 }]);
+    assert_eq!(rig.records.webhook_stats(WebhookId(1)).unwrap().waiting_retries, 1);
+    rig.play(&mut world, &[Step::Retry { pick: 0, verdict: 0 }]);
+    let stats = rig.records.webhook_stats(WebhookId(1)).unwrap();
+    assert_eq!((stats.delivered_24h, stats.failed_24h, stats.waiting_retries), (2, 0, 0));
+    assert!(stats.last_success_at.is_some() && stats.last_error_at.is_none());
+    let page = rig.records.deliveries(&query(1, 10)).unwrap();
+    assert_eq!(page.data.iter().filter(|delivery| delivery.redelivery).count(), 1);
+}

@@ -1,0 +1,229 @@
+//! Random histories, for tests: entries as a node could have written them.
+
+use super::memory::MemoryJournal;
+use crate::config::{IntakeSettings, RecordSettings};
+use crate::model::{
+    AppId, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, EventKind, HeldEntry, LaneMark,
+    OutcomeEntry, Position, Reason, Redelivery, SubscriptionId, Switch, Timings, UniqueId, UnixMs, Verdict, WebhookId,
+    Withheld,
+};
+use proptest::prelude::*;
+use std::time::Duration;
+
+pub(crate) const SUBSCRIPTION: SubscriptionId = SubscriptionId(1000);
+pub(crate) const OTHER: SubscriptionId = SubscriptionId(2000);
+/// 2026-01-01.
+pub(crate) const START: UnixMs = UnixMs(1_767_225_600_000);
+
+/// One thing that happens. Numbers choose among what is there at the time.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Event { kind: usize, visitor: u8, withheld: bool, item: bool, other: bool },
+    Attempt { webhook: u8, pick: usize, verdict: u8 },
+    Retry { pick: usize, verdict: u8 },
+    Close { webhook: u8, retries: bool },
+    Checkpoint { webhook: u8, open: Vec<u64> },
+    Switch { webhook: u8, on: bool },
+    Hold,
+    Release,
+    Redeliver { webhook: u8, pick: usize },
+    Wait { seconds: u32 },
+}
+
+pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => (0_usize..8, 0_u8..6, prop::bool::weighted(0.1), any::<bool>(), prop::bool::weighted(0.1)).prop_map(
+            |(kind, visitor, withheld, item, other)| Step::Event { kind, visitor, withheld, item, other }
+        ),
+        12 => (0_u8..3, any::<usize>(), 0_u8..8).prop_map(|(webhook, pick, verdict)| {
+            Step::Attempt { webhook, pick, verdict }
+        }),
+        4 => (any::<usize>(), 0_u8..8).prop_map(|(pick, verdict)| Step::Retry { pick, verdict }),
+        1 => (0_u8..3, any::<bool>()).prop_map(|(webhook, retries)| Step::Close { webhook, retries }),
+        1 => (0_u8..3, prop::collection::vec(1_u64..500, 0..4)).prop_map(|(webhook, open)| {
+            Step::Checkpoint { webhook, open }
+        }),
+        1 => (0_u8..3, any::<bool>()).prop_map(|(webhook, on)| Step::Switch { webhook, on }),
+        1 => Just(Step::Hold),
+        1 => Just(Step::Release),
+        1 => (0_u8..3, any::<usize>()).prop_map(|(webhook, pick)| Step::Redeliver { webhook, pick }),
+        2 => (1_u32..4000).prop_map(|seconds| Step::Wait { seconds }),
+    ];
+    prop::collection::vec(step, 1..most)
+}
+
+/// Plays steps into a journal, and remembers what a node would have to.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) now: UnixMs,
+    events: Vec<(Position, EventKind)>,
+    attempted: std::collections::HashSet<(u64, Position)>,
+    waiting: Vec<(DeliveryId, Position, EventKind, u8)>,
+    held: Vec<Position>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            now: START,
+            events: Vec::new(),
+            attempted: std::collections::HashSet::new(),
+            waiting: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    pub(crate) fn play(&mut self, journal: &MemoryJournal, step: &Step) {
+        self.now.0 += 7;
+        match step {
+            Step::Event { kind, visitor, withheld, item, other } => {
+                self.event(journal, EventKind::ALL[*kind], *visitor, (*withheld, *item, *other), None);
+            }
+            Step::Attempt { webhook, pick, verdict } => self.attempt(journal, u64::from(*webhook) + 1, *pick, *verdict),
+            Step::Retry { pick, verdict } => self.retry(journal, *pick, *verdict),
+            Step::Close { webhook, retries } => self.close(journal, WebhookId(u64::from(*webhook) + 1), *retries),
+            Step::Checkpoint { webhook, open } => {
+                let open = open.iter().copied().map(Position).collect();
+                let lane = LaneMark { webhook: WebhookId(u64::from(*webhook) + 1), next: None, open };
+                let head = self.events.last().map_or(Position::ZERO, |event| event.0);
+                journal.add(&Entry::Checkpoint(Checkpoint { head, lanes: vec![lane] }));
+            }
+            Step::Switch { webhook, on } => {
+                journal.add(&Entry::Switch(Switch {
+                    webhook: WebhookId(u64::from(*webhook) + 1),
+                    subscription: SUBSCRIPTION,
+                    on: *on,
+                    categories: if *on { CategorySet::All } else { CategorySet::Some(3) },
+                    at: self.now,
+                }));
+            }
+            Step::Hold => {
+                let held = HeldEntry {
+                    subscription: SUBSCRIPTION,
+                    due: self.now,
+                    item: Some(self.now.0 as u64),
+                    draft: b"draft",
+                };
+                self.held.push(journal.add(&Entry::Held(held)));
+            }
+            Step::Release => {
+                if let Some(held) = self.held.pop() {
+                    self.event(journal, EventKind::NpsSubmitted, 1, (false, false, false), Some(held));
+                }
+            }
+            Step::Redeliver { webhook, pick } => {
+                if let Some((event, kind)) = picked(&self.events, *pick) {
+                    let webhook = WebhookId(u64::from(*webhook) + 1);
+                    let origin = journal.add(&Entry::Redelivery(Redelivery { webhook, event, at: self.now }));
+                    self.waiting.push((DeliveryId { webhook, origin }, event, kind, 0));
+                }
+            }
+            Step::Wait { seconds } => self.now.0 += i64::from(*seconds) * 1000,
+        }
+    }
+
+    fn event(
+        &mut self,
+        journal: &MemoryJournal,
+        kind: EventKind,
+        visitor: u8,
+        (withheld, item, other): (bool, bool, bool),
+        closes: Option<Position>,
+    ) {
+        let subscription = if other { OTHER } else { SUBSCRIPTION };
+        let position = journal.add(&Entry::Event(EventEntry {
+            subscription,
+            app: AppId::FIRST,
+            kind,
+            unique_id: UniqueId([self.events.len() as u8; 20]),
+            visitor_id: &format!("visitor-{visitor}"),
+            account_id: &format!("account-{visitor}"),
+            occurred_at: self.now,
+            accepted_at: self.now,
+            withheld: withheld.then_some(Withheld::AgentTooOld),
+            item: item.then_some(self.now.0 as u64),
+            closes,
+            body: format!("{{\"event\":{visitor}}}").as_bytes(),
+        }));
+        if !other && !withheld {
+            self.events.push((position, kind));
+        }
+    }
+
+    fn attempt(&mut self, journal: &MemoryJournal, webhook: u64, pick: usize, verdict: u8) {
+        let Some((event, kind)) = picked(&self.events, pick) else { return };
+        if !self.attempted.insert((webhook, event)) {
+            return;
+        }
+        let delivery = DeliveryId { webhook: WebhookId(webhook), origin: event };
+        // Most first attempts succeed.
+        self.outcome(journal, (delivery, event, kind, 0), if verdict < 5 { 0 } else { verdict - 4 });
+    }
+
+    fn retry(&mut self, journal: &MemoryJournal, pick: usize, verdict: u8) {
+        if !self.waiting.is_empty() {
+            let waiting = self.waiting.remove(pick % self.waiting.len());
+            self.outcome(journal, waiting, verdict % 4);
+        }
+    }
+
+    fn outcome(
+        &mut self,
+        journal: &MemoryJournal,
+        (delivery, event, kind, attempts): (DeliveryId, Position, EventKind, u8),
+        verdict: u8,
+    ) {
+        let (verdict, status, reason) = match verdict {
+            0 => (Verdict::Delivered, 200, Reason::Accepted),
+            1 => (Verdict::Retry { due: UnixMs(self.now.0 + 1000) }, 503, Reason::ServerError),
+            2 => (Verdict::Failed, 404, Reason::Refused),
+            _ => (Verdict::Cancelled, 0, Reason::TimedOut),
+        };
+        if matches!(verdict, Verdict::Retry { .. }) {
+            self.waiting.push((delivery, event, kind, attempts + 1));
+        }
+        journal.add(&Entry::Outcome(OutcomeEntry {
+            delivery,
+            event,
+            kind,
+            attempt: attempts + 1,
+            started_at: self.now,
+            verdict,
+            status,
+            reason,
+            detail: "",
+            timings: Timings { total_us: 2500, ..Timings::default() },
+            request_headers: "webhook-id: x",
+            response_headers: "",
+            response_body: b"ok",
+            response_cut: false,
+        }));
+    }
+
+    fn close(&mut self, journal: &MemoryJournal, webhook: WebhookId, retries: bool) {
+        if retries {
+            self.waiting.retain(|waiting| waiting.0.webhook != webhook);
+        }
+        let why = if retries { ClosedWhy::Cancelled } else { ClosedWhy::Expired };
+        let (from, to) = (Position(1), Position(2));
+        journal.add(&Entry::Closed(Closed { webhook, why, from, to, events: Some(2), retries, at: self.now }));
+    }
+}
+
+fn picked<T: Copy>(all: &[T], pick: usize) -> Option<T> {
+    (!all.is_empty()).then(|| all[pick % all.len()])
+}
+
+pub(crate) fn record_settings() -> RecordSettings {
+    RecordSettings { max_age: Duration::from_hours(14 * 24), max_bytes: 1 << 40 }
+}
+
+pub(crate) fn intake_settings() -> IntakeSettings {
+    IntakeSettings {
+        item_id_ttl: Duration::from_hours(24),
+        item_id_count: 10_000_000,
+        nps_window: Duration::from_secs(2),
+        first_seen_pending: 1000,
+        connections: 10,
+    }
+}
