@@ -208,7 +208,7 @@ impl Node {
 
 fn open_journal(settings: &Settings, system: &System) -> anyhow::Result<FileJournal> {
     let dir = &settings.journal_dir;
-    let disk = Arc::new(SystemDisk::default());
+    let disk = Arc::new(SystemDisk);
     FileJournal::open(dir, &settings.journal, Arc::clone(&system.clock), disk)
         .with_context(|| format!("opening the journal in {}", dir.display()))
 }

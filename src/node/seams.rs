@@ -1,14 +1,9 @@
 //! Where one stage asks another: each seam that a stage declares, met by the stage that can.
 
-use crate::api::{RecordReader, Tester};
+use crate::api::Tester;
 use crate::deliver::{Client, Destination, Line, Message, Outcome, Quiet};
 use crate::intake::{Seen, SeenError};
-use crate::model::{DeliveryId, EventId, Position, SubscriptionId, WebhookId};
-use crate::record::RecordError;
-use crate::record::Records;
-use crate::record::view::{
-    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, WebhookStats,
-};
+use crate::model::{Position, SubscriptionId};
 use crate::store::projection::Projection;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,28 +22,6 @@ impl Seen for SeenInStore {
 
     fn projected(&self) -> Position {
         self.0.projected()
-    }
-}
-
-impl RecordReader for Records {
-    fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError> {
-        Self::deliveries(self, query)
-    }
-
-    fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError> {
-        Self::delivery(self, subscription, id)
-    }
-
-    fn events(&self, query: &EventQuery) -> Result<Page<EventSummary>, RecordError> {
-        Self::events(self, query)
-    }
-
-    fn event(&self, subscription: SubscriptionId, id: EventId) -> Result<Option<EventDetail>, RecordError> {
-        Self::event(self, subscription, id)
-    }
-
-    fn webhook_stats(&self, webhook: WebhookId) -> Result<WebhookStats, RecordError> {
-        Self::webhook_stats(self, webhook)
     }
 }
 

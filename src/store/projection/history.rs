@@ -3,9 +3,9 @@
 use super::memory::MemoryJournal;
 use crate::config::{IntakeSettings, RecordSettings};
 use crate::model::{
-    AppId, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, EventKind, HeldEntry, LaneMark,
-    OutcomeEntry, Position, Reason, Redelivery, SubscriptionId, Switch, Timings, UniqueId, UnixMs, Verdict, WebhookId,
-    Withheld,
+    AppId, Backlog, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, EventKind, HeldEntry,
+    LaneMark, OutcomeEntry, Position, Reason, Redelivery, SubscriptionId, Switch, Timings, UniqueId, UnixMs, Verdict,
+    WebhookId, Withheld,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -84,7 +84,12 @@ impl World {
             Step::Close { webhook, retries } => self.close(journal, WebhookId(u64::from(*webhook) + 1), *retries),
             Step::Checkpoint { webhook, open } => {
                 let open = open.iter().copied().map(Position).collect();
-                let lane = LaneMark { webhook: WebhookId(u64::from(*webhook) + 1), next: None, open };
+                let lane = LaneMark {
+                    webhook: WebhookId(u64::from(*webhook) + 1),
+                    next: None,
+                    open,
+                    behind: Backlog::default(),
+                };
                 let head = self.events.last().map_or(Position::ZERO, |event| event.0);
                 journal.add(&Entry::Checkpoint(Checkpoint { head, lanes: vec![lane] }));
             }
