@@ -28,9 +28,9 @@ use crate::journal::Journal;
 use crate::limits;
 use crate::model::{DeliveryId, EventId, EventKind, SubscriptionId, UniqueId, WebhookId};
 use crate::record::view::{
-    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, RecordError,
-    WebhookStats,
+    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, WebhookStats,
 };
+use crate::record::{RecordError, Records};
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
@@ -79,6 +79,28 @@ pub trait RecordReader: Send + Sync + 'static {
     /// # Errors
     /// [`RecordError`].
     fn webhook_stats(&self, webhook: WebhookId) -> Result<WebhookStats, RecordError>;
+}
+
+impl RecordReader for Records {
+    fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError> {
+        Self::deliveries(self, query)
+    }
+
+    fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError> {
+        Self::delivery(self, subscription, id)
+    }
+
+    fn events(&self, query: &EventQuery) -> Result<Page<EventSummary>, RecordError> {
+        Self::events(self, query)
+    }
+
+    fn event(&self, subscription: SubscriptionId, id: EventId) -> Result<Option<EventDetail>, RecordError> {
+        Self::event(self, subscription, id)
+    }
+
+    fn webhook_stats(&self, webhook: WebhookId) -> Result<WebhookStats, RecordError> {
+        Self::webhook_stats(self, webhook)
+    }
 }
 
 /// Makes the one request of a test.

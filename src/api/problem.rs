@@ -3,7 +3,7 @@
 use crate::catalog::{ChangeError, InvalidValue};
 use crate::journal::AppendError;
 use crate::model::WebhookId;
-use crate::record::view::RecordError;
+use crate::record::RecordError;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;

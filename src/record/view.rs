@@ -1,12 +1,10 @@
 //! What can be asked of the records and what they answer: plain data, times in Unix milliseconds. The API turns the
 //! answers into its own JSON.
 
-use crate::journal::ReadError;
 use crate::model::{
     AppId, DeliveryId, DeliveryState, EventId, EventKind, Reason, SubscriptionId, Timings, UniqueId, UnixMs, WebhookId,
     Withheld,
 };
-use crate::store::sqlite::StoreError;
 use bytes::Bytes;
 
 /// Which deliveries of a webhook to list, newest first.
@@ -168,18 +166,4 @@ pub struct WebhookStats {
     pub failed_24h: u64,
     /// Deliveries that wait for their next attempt.
     pub waiting_retries: u64,
-}
-
-/// Why the records gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The cursor is not one that a page of this list gave.
-    #[error("the cursor does not belong to this list")]
-    Cursor,
-    /// The store failed.
-    #[error("reading the records")]
-    Store(#[from] StoreError),
-    /// The journal failed.
-    #[error("reading the journal for the records")]
-    Journal(#[from] ReadError),
 }

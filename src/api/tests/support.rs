@@ -10,6 +10,7 @@ use crate::model::{
     AppId, DeliveryId, DeliveryState, EventId, EventKind, Position, Reason, SubscriptionId, Timings, UniqueId, UnixMs,
     WebhookId,
 };
+use crate::record::RecordError;
 use crate::record::view::*;
 use crate::store::sqlite::{Sync, open};
 use axum::Router;
@@ -193,7 +194,7 @@ pub(super) struct FakeRecords {
 impl FakeRecords {
     fn check(&self, cursor: Option<&str>) -> Result<(), RecordError> {
         if *self.broken.lock().unwrap() {
-            return Err(RecordError::Store(crate::store::sqlite::StoreError::Unreadable("secret detail")));
+            return Err(RecordError::Damaged);
         }
         if cursor == Some("wrong") { Err(RecordError::Cursor) } else { Ok(()) }
     }
