@@ -16,8 +16,9 @@ pub(super) const ROW_SUCCESSES: usize = 256;
 /// Longest time that a row spans, so that retention by age is late by at most this.
 const ROW_SPAN: Duration = Duration::from_secs(24 * 3600);
 
-/// Open rows that are kept in memory after a transaction; others are read again when their webhook goes on.
-const OPEN_ROWS: usize = 4096;
+/// Open rows that are kept in memory after a transaction, of at most 2 KB each; others are read again when their
+/// webhook goes on, which makes a success of such a webhook cost twice as much.
+const OPEN_ROWS: usize = 16 * 1024;
 
 /// The open rows of all webhooks.
 #[derive(Debug, Default)]
