@@ -225,7 +225,7 @@ mod tests {
         let bytes = postcard::to_stdvec(&entry).unwrap();
         assert_eq!(
             hex::encode(&bytes),
-            "00cf87b0888bfac308bfba270707070707070707070707070707070707070707017600020400010900027b7d"
+            "00cf87b0888bfac308bfba27070707070707070707070707070707070707070707017600020400010900027b7d"
         );
         assert_eq!(postcard::from_bytes::<Entry<'_>>(&bytes).unwrap(), entry);
     }
