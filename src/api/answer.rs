@@ -3,7 +3,7 @@
 use crate::catalog::{Snapshot, Webhook};
 use crate::model::{CategorySet, DeliveryState, Timings, UnixMs, WebhookState, Withheld};
 use crate::record::view::{
-    AttemptView, DeliveryDetail, DeliverySummary, EventDetail, EventSummary, Page, WebhookStats,
+    AttemptView, DeliveryDetail, DeliverySummary, EventDetail, EventSummary, Page, RangeSummary, WebhookStats,
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -177,7 +177,7 @@ pub struct DeliveryJson {
     /// delivered, retrying, failed, cancelled or expired.
     pub status: &'static str,
     /// Attempts so far.
-    pub attempts: u32,
+    pub attempt_count: u32,
     /// When the event was accepted or the redelivery asked for.
     pub created_at: String,
     /// When the last attempt began.
@@ -206,7 +206,7 @@ impl DeliveryJson {
             event: row.kind.name(),
             unique_id: row.unique_id.to_string(),
             status: row.status.name(),
-            attempts: row.attempts,
+            attempt_count: row.attempts,
             created_at: rfc3339(row.created_at),
             last_attempt_at: row.last_attempt_at.map(rfc3339),
             next_attempt_at: row.next_attempt_at.filter(|_| row.status == DeliveryState::Retrying).map(rfc3339),
@@ -215,6 +215,48 @@ impl DeliveryJson {
             sentence: row.reason.map(crate::model::Reason::sentence),
             total_ms: row.total_us.map(milliseconds),
             redelivery: row.redelivery,
+        }
+    }
+}
+
+/// A page of a webhook's deliveries.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeliveryList {
+    /// What was attempted, newest first.
+    #[serde(flatten)]
+    pub list: List<DeliveryJson>,
+    /// With the first page: the newest ranges of events that ended without an attempt, newest first.
+    pub ranges: Vec<RangeJson>,
+}
+
+/// Events that ended together without an attempt.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Range)]
+pub struct RangeJson {
+    /// cancelled or expired.
+    pub status: &'static str,
+    /// The first event of the range.
+    pub first_event_id: String,
+    /// The last event of the range.
+    pub last_event_id: String,
+    /// How many events of the range the webhook had asked for; null where that was not counted.
+    pub events: Option<u64>,
+    /// How many waiting retries ended with it.
+    pub retries: u64,
+    /// When the webhook was turned off, or the events fell out of its backlog.
+    pub at: String,
+}
+
+impl RangeJson {
+    /// A range as it is shown.
+    pub fn of(range: &RangeSummary) -> Self {
+        Self {
+            status: range.status.name(),
+            first_event_id: range.from.to_string(),
+            last_event_id: range.to.to_string(),
+            events: range.events,
+            retries: range.retries,
+            at: rfc3339(range.at),
         }
     }
 }
@@ -231,7 +273,7 @@ pub struct DeliveryDetailJson {
     /// "base64" when `request_body` is not text.
     pub request_body_encoding: Option<&'static str>,
     /// Its attempts, first to last.
-    pub attempt_log: Vec<AttemptJson>,
+    pub attempts: Vec<AttemptJson>,
 }
 
 impl DeliveryDetailJson {
@@ -244,7 +286,7 @@ impl DeliveryDetailJson {
             delivery: DeliveryJson::of(&detail.summary),
             request_body,
             request_body_encoding,
-            attempt_log: detail.attempts.iter().map(AttemptJson::of).collect(),
+            attempts: detail.attempts.iter().map(AttemptJson::of).collect(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `/deliveries`: list a webhook's, read one with its attempts, send one once more.
 
-use super::answer::{DeliveryDetailJson, DeliveryJson, List};
+use super::answer::{DeliveryDetailJson, DeliveryJson, DeliveryList, List, RangeJson};
 use super::auth::{Admin, Caller};
 use super::list::{self, Asked};
 use super::paths::Id;
@@ -8,7 +8,7 @@ use super::problem::ApiError;
 use super::{Api, paths, webhooks};
 use crate::journal::Group;
 use crate::model::{DeliveryId, Entry, Redelivery};
-use crate::record::view::{DeliveryDetail, DeliveryQuery};
+use crate::record::view::{DeliveryDetail, DeliveryQuery, RangeSummary};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -43,20 +43,20 @@ pub struct Redelivered {
     pub id: String,
 }
 
-/// Lists a webhook's deliveries, newest first.
+/// Lists a webhook's deliveries, newest first, and the ranges of its events that ended without an attempt.
 #[utoipa::path(
     get,
     path = paths::WEBHOOK_DELIVERIES,
     params(("id" = String, Path), DeliveryListQuery),
     tag = "deliveries",
-    responses((status = 200, body = List<DeliveryJson>), ApiError)
+    responses((status = 200, body = DeliveryList), ApiError)
 )]
 pub async fn list(
     caller: Caller,
     State(api): State<Arc<Api>>,
     Id(id): Id,
     Asked(asked): Asked<DeliveryListQuery>,
-) -> Result<Json<List<DeliveryJson>>, ApiError> {
+) -> Result<Json<DeliveryList>, ApiError> {
     let query = DeliveryQuery {
         subscription: caller.subscription.id,
         webhook: webhooks::find(&api, &caller, &id)?.id,
@@ -67,8 +67,21 @@ pub async fn list(
         limit: list::limit(asked.limit)?,
         cursor: asked.cursor,
     };
-    let page = api.records(move |records| records.deliveries(&query)).await?;
-    Ok(Json(List::of(page, |row| DeliveryJson::of(&row))))
+    let (page, ranges) = api
+        .records(move |records| {
+            let ranges = if query.cursor.is_none() { records.ranges(query.webhook)? } else { Vec::new() };
+            let ranges = ranges.iter().filter(|range| is_asked_for(range, &query)).map(RangeJson::of).collect();
+            Ok((records.deliveries(&query)?, ranges))
+        })
+        .await?;
+    Ok(Json(DeliveryList { list: List::of(page, |row| DeliveryJson::of(&row)), ranges }))
+}
+
+/// A range may hold events of every name, and is of the time at which it ended.
+fn is_asked_for(range: &RangeSummary, query: &DeliveryQuery) -> bool {
+    query.status.is_none_or(|status| status == range.status)
+        && query.from.is_none_or(|from| range.at >= from)
+        && query.to.is_none_or(|to| range.at < to)
 }
 
 /// Reads one delivery with all its attempts.

@@ -25,7 +25,8 @@ use crate::journal::Journal;
 use crate::limits;
 use crate::model::{DeliveryId, EventId, EventKind, SubscriptionId, UniqueId, WebhookId};
 use crate::record::view::{
-    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, WebhookStats,
+    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, RangeSummary,
+    WebhookStats,
 };
 use crate::record::{RecordError, Records};
 use axum::Router;
@@ -52,6 +53,12 @@ pub trait RecordReader: Send + Sync + 'static {
     /// # Errors
     /// [`RecordError`].
     fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError>;
+
+    /// A webhook's newest ranges of events that ended without an attempt, newest first.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn ranges(&self, webhook: WebhookId) -> Result<Vec<RangeSummary>, RecordError>;
 
     /// One delivery, if the subscription has it.
     ///
@@ -81,6 +88,10 @@ pub trait RecordReader: Send + Sync + 'static {
 impl RecordReader for Records {
     fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError> {
         Self::deliveries(self, query)
+    }
+
+    fn ranges(&self, webhook: WebhookId) -> Result<Vec<RangeSummary>, RecordError> {
+        Self::ranges(self, webhook)
     }
 
     fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError> {

@@ -8,11 +8,11 @@ pub mod view;
 
 use crate::clock::Clock;
 use crate::journal::{Journal, ReadError};
-use crate::model::{Position, WebhookId};
+use crate::model::{ClosedWhy, DeliveryState, EventId, Position, WebhookId};
 use crate::store::projection::{self, Projection, Range};
 use std::sync::Arc;
 use std::time::Duration;
-use view::WebhookStats;
+use view::{RangeSummary, WebhookStats};
 
 /// How far back a webhook's counts go.
 const STATS_SPAN: Duration = Duration::from_secs(24 * 3600);
@@ -70,8 +70,8 @@ impl Records {
     ///
     /// # Errors
     /// [`RecordError::Store`].
-    pub fn ranges(&self, webhook: WebhookId) -> Result<Vec<Range>, RecordError> {
-        Ok(self.projection.ranges(webhook, RANGES)?)
+    pub fn ranges(&self, webhook: WebhookId) -> Result<Vec<RangeSummary>, RecordError> {
+        Ok(self.projection.ranges(webhook, RANGES)?.into_iter().map(summary).collect())
     }
 }
 
@@ -79,6 +79,15 @@ impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Records").field("projection", &self.projection).finish_non_exhaustive()
     }
+}
+
+fn summary(range: Range) -> RangeSummary {
+    let status = match range.why {
+        ClosedWhy::Cancelled => DeliveryState::Cancelled,
+        ClosedWhy::Expired => DeliveryState::Expired,
+    };
+    let Range { events, retries, at, .. } = range;
+    RangeSummary { status, from: EventId(range.from), to: EventId(range.to), events, retries, at }
 }
 
 /// A page's end, written for people who should not read it: everything before this place comes next.

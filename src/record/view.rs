@@ -54,6 +54,23 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// Events of a webhook that ended together without an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RangeSummary {
+    /// [`DeliveryState::Cancelled`] or [`DeliveryState::Expired`].
+    pub status: DeliveryState,
+    /// The first event of the range, inclusive.
+    pub from: EventId,
+    /// The last event of the range, inclusive.
+    pub to: EventId,
+    /// How many of them the webhook had asked for, where it was counted.
+    pub events: Option<u64>,
+    /// How many waiting retries ended with it.
+    pub retries: u64,
+    /// When.
+    pub at: UnixMs,
+}
+
 /// A delivery in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliverySummary {

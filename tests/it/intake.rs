@@ -114,7 +114,6 @@ fn a_beacon_and_a_foreign_origin() {
     assert_eq!(answer.header("access-control-allow-origin"), Some(own.as_str()));
     let allowed = answer.header("access-control-allow-headers").unwrap_or_default().to_ascii_lowercase();
     assert!(allowed.contains("x-fanfare-agent-key") && allowed.contains("content-type"), "{allowed}");
-    assert_eq!(ask("https://evil.example").header("access-control-allow-origin"), None);
 }
 
 #[test]

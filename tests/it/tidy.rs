@@ -16,7 +16,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("clock", &["model"]),
     ("http", &["observe"]),
-    ("observe", &["model", "config"]),
+    ("observe", &["model", "config", "journal"]),
 ];
 
 /// Modules that may not use these: the API sees what the stages offer, never a backend; stages do not see the API.

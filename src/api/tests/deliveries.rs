@@ -1,6 +1,7 @@
 use super::support::{MEMBER, NOW, Node, OTHER, delivery, event};
 use crate::journal::AppendError;
-use crate::model::WebhookId;
+use crate::model::{DeliveryState, EventId, Position, WebhookId};
+use crate::record::view::RangeSummary;
 use serde_json::{Value, json};
 
 /// A node with a webhook that is on, an event, and a delivery of it.
@@ -20,14 +21,14 @@ async fn delivered() -> (Node, WebhookId, String) {
 async fn a_delivery_is_listed_and_read_with_its_attempts() {
     let (node, webhook, id) = delivered().await;
     let row = json!({"id": id, "webhook_id": webhook.to_string(), "event_id": "evt_4d", "event": "npsSubmitted",
-        "unique_id": "07".repeat(20), "status": "retrying", "attempts": 1, "created_at": "2021-07-20T17:58:20Z",
+        "unique_id": "07".repeat(20), "status": "retrying", "attempt_count": 1, "created_at": "2021-07-20T17:58:20Z",
         "last_attempt_at": "2021-07-20T17:58:20Z", "next_attempt_at": "2021-07-20T17:58:21Z", "response_status": null,
         "reason": "connection_refused", "sentence": "Nothing accepts connections at the receiver's address and port.",
         "total_ms": 2.5, "redelivery": false});
     let list = node.call_as(MEMBER, "GET", &format!("/api/v1/webhooks/{webhook}/deliveries"), None).await.ok(200);
-    assert_eq!(list, json!({"data": [row], "next": "more"}));
+    assert_eq!(list, json!({"data": [row], "next": "more", "ranges": []}));
     let mut detail = node.call_as(MEMBER, "GET", &format!("/api/v1/deliveries/{id}"), None).await.ok(200);
-    let attempts = detail.as_object_mut().unwrap().remove("attempt_log").unwrap();
+    let attempts = detail.as_object_mut().unwrap().remove("attempts").unwrap();
     let (body, encoding) = (detail["request_body"].take(), detail["request_body_encoding"].take());
     assert_eq!((body, encoding), (json!("{}"), Value::Null));
     let expected = json!([{"attempt": 1, "started_at": "2021-07-20T17:58:20Z", "status": 503,
@@ -39,6 +40,30 @@ async fn a_delivery_is_listed_and_read_with_its_attempts() {
     assert_eq!(attempts, expected);
     for (key, value) in row.as_object().unwrap() {
         assert_eq!(&detail[key], value, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn ranges_without_an_attempt_come_with_the_first_page() {
+    let (node, webhook, _) = delivered().await;
+    let range = RangeSummary {
+        status: DeliveryState::Cancelled,
+        from: EventId(Position(0x10)),
+        to: EventId(Position(0x1f)),
+        events: Some(3),
+        retries: 2,
+        at: NOW,
+    };
+    *node.records.ranges.lock().unwrap() = vec![range];
+    let shown = json!([{"status": "cancelled", "first_event_id": "evt_10", "last_event_id": "evt_1f", "events": 3,
+        "retries": 2, "at": "2021-07-20T17:58:20Z"}]);
+    let path = format!("/api/v1/webhooks/{webhook}/deliveries");
+    let with = ["", "?status=cancelled", "?from=2021-07-20T17:58:20Z"];
+    let without = ["?cursor=c", "?status=expired", "?to=2021-07-20T17:58:20Z", "?from=2021-07-20T17:58:21Z"];
+    for (queries, expected) in [(&with[..], shown), (&without[..], json!([]))] {
+        for query in queries {
+            assert_eq!(node.get(&format!("{path}{query}")).await.ok(200)["ranges"], expected, "{query}");
+        }
     }
 }
 

@@ -186,6 +186,7 @@ fn more_keys(dir: &tempfile::TempDir, subscription: SubscriptionId) {
 pub(super) struct FakeRecords {
     pub(super) deliveries: Mutex<Vec<(SubscriptionId, DeliveryDetail)>>,
     pub(super) events: Mutex<Vec<(SubscriptionId, EventDetail)>>,
+    pub(super) ranges: Mutex<Vec<RangeSummary>>,
     pub(super) stats: Mutex<WebhookStats>,
     pub(super) asked: Mutex<Vec<String>>,
     pub(super) broken: Mutex<bool>,
@@ -207,6 +208,11 @@ impl RecordReader for FakeRecords {
         let all = self.deliveries.lock().unwrap();
         let mine = all.iter().filter(|(of, row)| *of == query.subscription && row.summary.id.webhook == query.webhook);
         Ok(Page { data: mine.map(|(_, row)| row.summary.clone()).collect(), next: Some(String::from("more")) })
+    }
+
+    fn ranges(&self, _: WebhookId) -> Result<Vec<RangeSummary>, RecordError> {
+        self.check(None)?;
+        Ok(self.ranges.lock().unwrap().clone())
     }
 
     fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError> {
