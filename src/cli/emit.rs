@@ -1,7 +1,7 @@
 //! `fanfare emit`: sends sample items through the real intake of a running Fanfare, as an application would.
 
-use super::sample::{Person, agent_items, track_call};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
+use crate::intake::sample::{agent_batch, track_call};
 use crate::model::{Endpoint, EventKind, Scheme};
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -16,9 +16,6 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpStream;
-
-/// The agent version that the samples claim: the first whose polls are pushed.
-const AGENT_VERSION: &str = "2.33.0";
 
 /// Longest wait for a connection, and for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -111,11 +108,10 @@ impl Plan {
         person: &Person,
         out: &mut dyn Write,
     ) -> anyhow::Result<bool> {
-        let items = agent_items(self.kind, person, SystemClock.now());
-        let types: Vec<String> = items.iter().map(|item| text(&item["type"])).collect();
-        let body = serde_json::json!({"agentVersion": AGENT_VERSION, "events": items});
+        let body = agent_batch(self.kind, &person.visitor_id, &person.account_id, SystemClock.now());
+        let types = item_types(&body)?;
         let key_header = HeaderName::from_static("x-fanfare-agent-key");
-        let (status, answer) = client.post("/data/events", key_header, key, &body).await?;
+        let (status, answer) = client.post("/data/events", key_header, key, body).await?;
         let rejected = answer["rejected"].as_array().map(Vec::as_slice).unwrap_or_default();
         if status != StatusCode::OK {
             writeln!(out, "  /data/events answered {status}: {}", explanation(&answer))?;
@@ -137,11 +133,11 @@ impl Plan {
         person: &Person,
         out: &mut dyn Write,
     ) -> anyhow::Result<bool> {
-        let body = track_call(person, SystemClock.now());
+        let body = track_call(&person.visitor_id, &person.account_id, SystemClock.now());
         let key_header = HeaderName::from_static("x-pendo-integration-key");
-        let (status, answer) = client.post("/data/track", key_header, secret, &body).await?;
+        let (status, answer) = client.post("/data/track", key_header, secret, body).await?;
         if status == StatusCode::OK {
-            writeln!(out, "  /data/track accepted {}", text(&body["event"]))?;
+            writeln!(out, "  /data/track accepted a track event")?;
         } else {
             writeln!(out, "  /data/track answered {status}: {}", explanation(&answer))?;
         }
@@ -153,6 +149,18 @@ impl Plan {
 fn given(matches: &ArgMatches, name: &str) -> Option<String> {
     let variable = format!("FANFARE_{}", name.replace('-', "_").to_ascii_uppercase());
     matches.get_one::<String>(name).cloned().or_else(|| std::env::var(variable).ok().filter(|value| !value.is_empty()))
+}
+
+/// Who the samples are about. Somebody new in each round, so that the first-seen events fire.
+struct Person {
+    visitor_id: String,
+    account_id: String,
+}
+
+/// What kinds of item a batch holds, in order.
+fn item_types(batch: &str) -> anyhow::Result<Vec<String>> {
+    let batch: Value = serde_json::from_str(batch)?;
+    Ok(batch["events"].as_array().into_iter().flatten().map(|item| text(&item["type"])).collect())
 }
 
 fn person() -> Person {
@@ -199,14 +207,14 @@ impl Client {
         path: &str,
         key_header: HeaderName,
         key: &str,
-        body: &Value,
+        body: String,
     ) -> anyhow::Result<(StatusCode, Value)> {
         let request = Request::post(format!("{}{path}", self.prefix))
             .header(HOST, &self.authority)
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, concat!("fanfare-emit/", env!("CARGO_PKG_VERSION")))
             .header(key_header, key)
-            .body(Full::new(Bytes::from(serde_json::to_vec(body)?)))?;
+            .body(Full::new(Bytes::from(body)))?;
         let exchange = async {
             self.sender.ready().await?;
             let response = self.sender.send_request(request).await?;

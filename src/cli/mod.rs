@@ -6,7 +6,6 @@ mod emit;
 mod init;
 mod journal;
 mod listen;
-mod sample;
 mod serve;
 mod settings;
 mod store;

@@ -1,4 +1,4 @@
-//! Both families of signatures, and the text form of Standard Webhooks keys (docs/signatures.md).
+//! Both families of signatures, and the text form of Standard Webhooks keys (docs/delivery.md).
 
 use crate::clock::Random;
 use crate::model::{Secret, SigningKey};

@@ -80,13 +80,25 @@ const SUBSCRIPTION: SubscriptionId = SubscriptionId(4_802_463_602_049_999);
 /// The batch for `POST /data/events` that makes intake raise the event `kind` for `visitor_id` and `account_id` (which
 /// must be new for the two first-seen events). Without a kind: all that an agent can raise.
 pub fn agent_batch(kind: Option<EventKind>, visitor_id: &str, account_id: &str, now: UnixMs) -> String {
-    let items: Vec<String> = EventKind::ALL
-        .into_iter()
-        .filter(|each| kind.is_none_or(|kind| kind == *each))
-        // What shows a step with polls shows the guide: one item for three events when all are asked for.
-        .filter(|each| kind.is_some() || !matches!(each, EventKind::AccountCreated | EventKind::GuideDisplayed))
-        .map(|each| agent_item(each, visitor_id, account_id, now))
-        .collect();
+    let bodies = match kind {
+        Some(kind) => vec![agent_item(kind)],
+        // One sighting raises the three events of display, and its visitor the two of first sight.
+        None => vec![
+            identify(),
+            agent_item(EventKind::TrackEventReceived),
+            guide_seen(&poll_step(), ",\"stepPollTypes\":[\"NumberScale\",\"NPSRating\"]"),
+            agent_item(EventKind::PollSubmitted),
+            agent_item(EventKind::NpsSubmitted),
+        ],
+    };
+    let who = format!(
+        "\"visitorId\":{},\"accountId\":{},\"browserTime\":{},\"userAgent\":{}",
+        quoted(visitor_id),
+        quoted(account_id),
+        now.0,
+        quoted(USER_AGENT),
+    );
+    let items: Vec<String> = bodies.iter().map(|body| format!("{{{body},{who}}}")).collect();
     format!("{{\"agentVersion\":\"2.33.0\",\"events\":[{}]}}", items.join(","))
 }
 
@@ -104,44 +116,45 @@ pub fn track_call(visitor_id: &str, account_id: &str, now: UnixMs) -> String {
     )
 }
 
-fn agent_item(kind: EventKind, visitor_id: &str, account_id: &str, now: UnixMs) -> String {
-    let step = |step: &Step| {
-        // A struct of strings and numbers has no way to fail.
-        let guide = serde_json::to_string(&step.guide).unwrap_or_default();
-        format!(
-            "\"guideId\":{},\"guideStepId\":{},\"language\":\"en-US\",\"guideProperties\":{guide}",
-            quoted(&step.guide_id),
-            quoted(&step.step_id)
-        )
-    };
-    let (name, fields) = match kind {
-        EventKind::VisitorCreated | EventKind::AccountCreated => ("identify", String::from("\"visitor\":{}")),
-        EventKind::TrackEventReceived => (
-            "track",
-            format!(
-                "\"name\":{},\"properties\":{}",
-                String::from_utf8_lossy(TRACK_NAME),
-                String::from_utf8_lossy(TRACK_PROPERTIES)
-            ),
+/// An item's own part, without who did it and when.
+fn agent_item(kind: EventKind) -> String {
+    match kind {
+        EventKind::VisitorCreated | EventKind::AccountCreated => identify(),
+        EventKind::TrackEventReceived => format!(
+            "\"type\":\"track\",\"name\":{},\"properties\":{}",
+            String::from_utf8_lossy(TRACK_NAME),
+            String::from_utf8_lossy(TRACK_PROPERTIES)
         ),
-        EventKind::GuideDisplayed => ("guideSeen", step(&poll_step())),
-        EventKind::PollDisplayed => ("guideSeen", step(&poll_step()) + ",\"stepPollTypes\":[\"NumberScale\"]"),
-        EventKind::NpsDisplayed => ("guideSeen", step(&nps_step()) + ",\"stepPollTypes\":[\"NPSRating\"]"),
+        EventKind::GuideDisplayed => guide_seen(&poll_step(), ""),
+        EventKind::PollDisplayed => guide_seen(&poll_step(), ",\"stepPollTypes\":[\"NumberScale\"]"),
+        EventKind::NpsDisplayed => guide_seen(&nps_step(), ",\"stepPollTypes\":[\"NPSRating\"]"),
         EventKind::PollSubmitted => {
             let answers: Vec<String> = answers().iter().map(answer_json).collect();
-            ("pollResponse", format!("{},\"responses\":[{}]", step(&poll_step()), answers.join(",")))
+            format!("\"type\":\"pollResponse\",{},\"responses\":[{}]", on_step(&poll_step()), answers.join(","))
         }
         EventKind::NpsSubmitted => {
             let reason = String::from_utf8_lossy(NPS_REASON);
-            ("npsResponse", format!("{},\"rating\":9,\"reason\":{reason},\"source\":\"web\"", step(&nps_step())))
+            let step = on_step(&nps_step());
+            format!("\"type\":\"npsResponse\",{step},\"rating\":9,\"reason\":{reason},\"source\":\"web\"")
         }
-    };
+    }
+}
+
+fn identify() -> String {
+    String::from("\"type\":\"identify\",\"visitor\":{}")
+}
+
+fn guide_seen(step: &Step, polls: &str) -> String {
+    format!("\"type\":\"guideSeen\",{}{polls}", on_step(step))
+}
+
+fn on_step(step: &Step) -> String {
+    // A struct of strings and numbers has no way to fail.
+    let guide = serde_json::to_string(&step.guide).unwrap_or_default();
     format!(
-        "{{\"type\":\"{name}\",\"visitorId\":{},\"accountId\":{},\"browserTime\":{},\"userAgent\":{},{fields}}}",
-        quoted(visitor_id),
-        quoted(account_id),
-        now.0,
-        quoted(USER_AGENT),
+        "\"guideId\":{},\"guideStepId\":{},\"language\":\"en-US\",\"guideProperties\":{guide}",
+        quoted(&step.guide_id),
+        quoted(&step.step_id)
     )
 }
 

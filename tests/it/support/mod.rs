@@ -12,7 +12,7 @@ pub use receiver::{Receiver, Reply};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up. Generous: a loaded machine is not a fault.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again and again until there is an answer.
 #[track_caller]

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fanfare");
 
-/// How long a node may take to end after SIGTERM: what docs/operating.md promises.
+/// How long a node may take to end after SIGTERM: what docs/operations.md promises.
 const STOP: Duration = Duration::from_secs(30);
 
 /// Retries that come soon. Their number is the default's.

@@ -1,4 +1,4 @@
-//! The two signature families, written down a second time from docs/signatures.md, so that the server's own code is
+//! The two signature families, written down a second time from docs/delivery.md, so that the server's own code is
 //! not its own judge.
 
 use super::receiver::Request;
