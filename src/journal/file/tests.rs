@@ -126,26 +126,22 @@ fn judge(disk: &MemoryDisk, acked: &BTreeMap<u64, u64>, what: &str) {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_is_reported_or_harmless() {
-    let (disk, acked) = written(60);
-    let mut at = 0;
+fn a_flipped_bit_in_any_byte_is_reported_or_harmless() {
+    let (disk, acked) = written(40);
     for (path, size) in disk.paths() {
-        // Every byte would take minutes: a step that is coprime to every structure's size reaches all of its parts.
-        while at < size {
+        for at in 0..size {
             let disk = disk.killed();
             disk.change(&path, |bytes| bytes[at] ^= 1 << (at % 8));
             judge(&disk, &acked, &format!("{} byte {at}", path.display()));
-            at += 37;
         }
-        at -= size;
     }
 }
 
 #[test]
-fn a_file_cut_anywhere_is_reported_or_harmless() {
-    let (disk, acked) = written(60);
+fn a_file_cut_at_any_byte_is_reported_or_harmless() {
+    let (disk, acked) = written(40);
     for (path, size) in disk.paths() {
-        for at in (0..size).step_by(61) {
+        for at in 0..size {
             let disk = disk.killed();
             disk.change(&path, |bytes| bytes.truncate(at));
             judge(&disk, &acked, &format!("{} cut at {at}", path.display()));
