@@ -54,7 +54,7 @@ struct Read {
 fn read(journal: &dyn Journal, plan: &ReadPlan) -> Result<Read, ReadError> {
     let chunk = journal.read(plan.from, limits::JOURNAL_READ_BYTES)?;
     let mut events = Vec::new();
-    for entry in chunk.entries() {
+    for entry in chunk.entries_but_outcomes() {
         let (position, entry) = entry?;
         let Entry::Event(entry) = entry else { continue };
         if entry.withheld.is_none() && plan.wants(position, entry.subscription, entry.kind) {

@@ -175,11 +175,15 @@ impl Feeder {
     fn feed(&mut self, chunk: &Chunk) -> Result<(), ReadError> {
         // Before the first lane is handed anything: a lane that joins meanwhile must know what it may have missed.
         self.scheduler.feeding.store(chunk.next().0 - 1, Ordering::SeqCst);
-        for entry in chunk.entries() {
+        let first = self.fed.next();
+        let mut others = 0;
+        for entry in chunk.entries_but_outcomes() {
             let (position, entry) = entry?;
             self.feed_entry(position, &entry);
             self.fed = position;
+            others += 1;
         }
+        self.moved |= others < chunk.next().0 - first.0;
         self.fed = Position(chunk.next().0 - 1);
         self.applied.send_replace(self.fed);
         Ok(())

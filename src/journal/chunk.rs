@@ -31,7 +31,12 @@ impl Chunk {
 
     /// The entries with their positions, decoded one by one, borrowing from the chunk.
     pub fn entries(&self) -> Entries<'_> {
-        Entries { chunk: self, group: 0, offset: 0, index: 0 }
+        Entries { chunk: self, group: 0, offset: 0, index: 0, without_outcomes: false }
+    }
+
+    /// The same without outcomes, which are most of a busy journal and are not even decoded.
+    pub fn entries_but_outcomes(&self) -> Entries<'_> {
+        Entries { without_outcomes: true, ..self.entries() }
     }
 }
 
@@ -42,6 +47,7 @@ pub struct Entries<'a> {
     group: usize,
     offset: usize,
     index: u64,
+    without_outcomes: bool,
 }
 
 impl<'a> Iterator for Entries<'a> {
@@ -61,7 +67,7 @@ impl<'a> Iterator for Entries<'a> {
             };
             self.offset += 4 + payload.len();
             self.index += 1;
-            if position < self.chunk.from {
+            if position < self.chunk.from || (self.without_outcomes && Entry::is_outcome(payload)) {
                 continue;
             }
             return Some(match postcard::from_bytes(payload) {

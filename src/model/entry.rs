@@ -31,6 +31,13 @@ pub enum Entry<'a> {
     Items(Items),
 }
 
+impl Entry<'_> {
+    /// Whether these encoded bytes are an outcome: postcard writes the variant's number first.
+    pub fn is_outcome(encoded: &[u8]) -> bool {
+        encoded.first() == Some(&1)
+    }
+}
+
 /// An accepted event, with the bytes that every plain-format attempt sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventEntry<'a> {
@@ -228,5 +235,29 @@ mod tests {
             "00cf87b0888bfac308bfba27070707070707070707070707070707070707070707017600020400010900027b7d"
         );
         assert_eq!(postcard::from_bytes::<Entry<'_>>(&bytes).unwrap(), entry);
+        assert!(!Entry::is_outcome(&bytes));
+    }
+
+    #[test]
+    fn an_outcome_is_known_by_its_first_byte() {
+        let outcome = OutcomeEntry {
+            delivery: DeliveryId { webhook: WebhookId(1), origin: Position(2) },
+            event: Position(2),
+            kind: EventKind::GuideDisplayed,
+            attempt: 1,
+            started_at: UnixMs(3),
+            verdict: Verdict::Delivered,
+            status: 200,
+            reason: Reason::Accepted,
+            detail: "",
+            timings: Timings { dns_us: None, connect_us: None, tls_us: None, first_byte_us: None, total_us: 4 },
+            request_headers: "",
+            response_headers: "",
+            response_body: b"",
+            response_cut: false,
+        };
+        assert!(Entry::is_outcome(&postcard::to_stdvec(&Entry::Outcome(outcome)).unwrap()));
+        let items = Entry::Items(Items { accepted_at: UnixMs(1), fingerprints: vec![1] });
+        assert!(!Entry::is_outcome(&postcard::to_stdvec(&items).unwrap()));
     }
 }

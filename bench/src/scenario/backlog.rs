@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// The events that were attempted while the receiver was down wait for their retries; these come soon and often, so
 /// that the last of the backlog does not wait ten minutes for its turn, and none fails for good during the outage.
-const RETRIES: usize = 200;
+const RETRIES: usize = 100;
 
 /// Deliveries and server CPU at one moment of the drain.
 #[derive(Debug, Clone, Copy)]

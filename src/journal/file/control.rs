@@ -8,6 +8,7 @@ use super::stats::Counters;
 use crate::clock::Clock;
 use crate::config::JournalSettings;
 use crate::journal::{AppendError, Group};
+use crate::limits;
 use crate::model::Position;
 use std::io;
 use std::path::PathBuf;
@@ -44,12 +45,25 @@ pub(super) enum SpareSlot {
     Failed(AppendError),
 }
 
+/// What the writer thread is doing. A wake-up is a system call: it is made only for a writer that waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WriterState {
+    /// Writing, or about to look at what waits.
+    Awake,
+    /// Nothing waits.
+    Asleep,
+    /// What waits may wait a little longer for more.
+    Pausing,
+}
+
 #[derive(Debug)]
 pub(super) struct Control {
     pub(super) waiting: Vec<Queued>,
     /// Bytes of what waits and of what is being written.
     pub(super) waiting_bytes: usize,
-    pub(super) writer_sleeps: bool,
+    /// An append is among what waits.
+    pub(super) append_waits: bool,
+    pub(super) writer_is: WriterState,
     /// Why appends are refused, if they are.
     pub(super) refusal: Option<AppendError>,
     pub(super) spare: SpareSlot,
@@ -83,7 +97,8 @@ impl Control {
         Self {
             waiting: Vec::new(),
             waiting_bytes: 0,
-            writer_sleeps: false,
+            append_waits: false,
+            writer_is: WriterState::Awake,
             refusal: None,
             spare: SpareSlot::Wanted,
             next_id,
@@ -92,6 +107,34 @@ impl Control {
             closing: false,
             keeper_stops: false,
         }
+    }
+
+    /// Adds to what waits; says whether the writer has to be woken for it.
+    pub(super) fn put(&mut self, queued: Queued) -> bool {
+        let first_append = queued.reply.is_some() && !self.append_waits;
+        self.append_waits |= first_append;
+        self.waiting_bytes += queued.group.bytes().len();
+        self.waiting.push(queued);
+        let wake = match self.writer_is {
+            WriterState::Awake => false,
+            WriterState::Asleep => true,
+            WriterState::Pausing => first_append || self.is_urgent(),
+        };
+        if wake {
+            self.writer_is = WriterState::Awake;
+        }
+        wake
+    }
+
+    /// Takes all that waits.
+    pub(super) fn take_waiting(&mut self) -> std::vec::Drain<'_, Queued> {
+        self.append_waits = false;
+        self.waiting.drain(..)
+    }
+
+    /// Whether what waits should be written without waiting for more.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.closing || self.waiting_bytes >= limits::JOURNAL_URGENT_BYTES
     }
 
     /// Takes the spare, if it is there, and asks for another.

@@ -285,10 +285,7 @@ impl FileJournal {
     }
 
     fn put(&self, mut control: MutexGuard<'_, Control>, queued: Queued) {
-        control.waiting_bytes += queued.group.bytes().len();
-        control.waiting.push(queued);
-        // A wake-up is a system call: only where somebody sleeps.
-        let wake = std::mem::take(&mut control.writer_sleeps);
+        let wake = control.put(queued);
         drop(control);
         if wake {
             self.shared.writer.notify_one();

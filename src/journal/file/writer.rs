@@ -4,7 +4,7 @@
 //! claim success without it. The segment is left, and a new one's header says where it ended. Only when that header is
 //! durable are the failed appends answered, since until then a crash could still bring them back.
 
-use super::control::{Control, Queued, Reply, Shared, Spare, SpareSlot, refusal_of};
+use super::control::{Control, Queued, Reply, Shared, Spare, SpareSlot, WriterState, refusal_of};
 use super::frame::{self, Head};
 use super::library::{Entered, Segment};
 use super::segment::{self, Contents, Header};
@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The segment being written.
 #[derive(Debug)]
@@ -61,6 +61,8 @@ pub(super) struct Writer {
     done_bytes: usize,
     /// Groups wait for a segment that cannot be had at the moment.
     stuck: bool,
+    /// When the last write began.
+    began: Instant,
 }
 
 /// What of a segment only records may use, so that outcomes still have room when the disk is full.
@@ -88,6 +90,7 @@ impl Writer {
             doomed: Vec::new(),
             done_bytes: 0,
             stuck: false,
+            began: Instant::now(),
         }
     }
 
@@ -115,7 +118,8 @@ impl Writer {
                 control.refusal = None;
             }
             if !control.waiting.is_empty() || (self.stuck && spare_there) {
-                self.backlog.extend(control.waiting.drain(..));
+                control = pause(&shared, control, self.began);
+                self.backlog.extend(control.take_waiting());
                 return true;
             }
             if control.closing {
@@ -188,6 +192,7 @@ impl Writer {
 
     fn commit(&mut self) {
         let began = Instant::now();
+        self.began = began;
         let (file, offset) = (&self.active.file, self.active.offset);
         let written = disk::write_fully(&**file, &self.buffer, offset).and_then(|()| file.sync());
         match written {
@@ -301,7 +306,7 @@ impl Writer {
     fn refuse_appends(&mut self, reason: &AppendError) {
         let mut control = lock(&self.shared.control);
         control.refusal = Some(reason.clone());
-        self.backlog.extend(control.waiting.drain(..));
+        self.backlog.extend(control.take_waiting());
         drop(control);
         let (appends, records) = self.backlog.drain(..).partition(|queued| queued.reply.is_some());
         self.backlog = records;
@@ -318,7 +323,7 @@ impl Writer {
             if matches!(control.spare, SpareSlot::Failed(_)) {
                 control.spare = SpareSlot::Wanted;
             }
-            self.backlog.extend(control.waiting.drain(..));
+            self.backlog.extend(control.take_waiting());
         }
         self.shared.keeper.notify_one();
         self.stuck = !self.write_backlog();
@@ -338,8 +343,27 @@ impl Writer {
 }
 
 fn sleep<'a>(shared: &Shared, mut control: MutexGuard<'a, Control>) -> MutexGuard<'a, Control> {
-    control.writer_sleeps = true;
+    control.writer_is = WriterState::Asleep;
     let mut control = shared.writer.wait(control).unwrap_or_else(PoisonError::into_inner);
-    control.writer_sleeps = false;
+    control.writer_is = WriterState::Awake;
+    control
+}
+
+/// Lets what waits become more: for as long as writes keep their distance, and records, for which nobody waits, for a
+/// moment longer.
+fn pause<'a>(shared: &Shared, mut control: MutexGuard<'a, Control>, last_began: Instant) -> MutexGuard<'a, Control> {
+    let for_appends = last_began + Duration::from_micros(limits::JOURNAL_WRITE_DISTANCE_US);
+    let for_records = Instant::now() + Duration::from_micros(limits::JOURNAL_RECORD_PAUSE_US);
+    while !control.is_urgent() {
+        let until = if control.append_waits { for_appends } else { for_records };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        control.writer_is = WriterState::Pausing;
+        let woken = shared.writer.wait_timeout(control, left).unwrap_or_else(PoisonError::into_inner);
+        control = woken.0;
+        control.writer_is = WriterState::Awake;
+    }
     control
 }
