@@ -229,7 +229,7 @@ impl Feeder {
         let mut lane = Lane::new(switch.webhook, switch.subscription, eras, self.scheduler.lane_limits());
         if let Some(replay) = &mut self.replay {
             let (webhook, behind) = (switch.webhook, Backlog::default());
-            let mark = LaneMark { webhook, next: None, open: vec![], behind };
+            let mark = LaneMark { webhook, next: None, open: vec![], settled: vec![], behind };
             lane.resume(&mark, replay.take_settled(webhook), self.scheduler.parts.clock.now());
         }
         let cell = LaneCell::new(lane);

@@ -17,7 +17,7 @@ use crate::model::{
     Backlog, CategorySet, DeliveryId, EventKind, LaneMark, Position, SubscriptionId, UnixMs, Verdict, WebhookId,
 };
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,8 +125,11 @@ pub struct Lane {
     in_flight: usize,
     receiver: Receiver,
     probing: bool,
-    /// First attempts that ended before a restart, at or after the position where the lane resumes.
-    settled: HashSet<Position>,
+    /// First attempts that ended before a restart, at or after the position where the lane resumes. It may meet an event
+    /// more than once (handed over, left to the journal, read), so they are kept until the lane is past the last one.
+    settled: BTreeSet<Position>,
+    /// The journal is being fed again after a restart.
+    replaying: bool,
     /// What the lane left to the journal and has not read yet.
     behind: Backlog,
     /// When the first of these was accepted, or at the latest one before it.
@@ -155,7 +158,8 @@ impl Lane {
             in_flight: 0,
             receiver: Receiver::Unproven,
             probing: false,
-            settled: HashSet::new(),
+            settled: BTreeSet::new(),
+            replaying: false,
             behind: Backlog::default(),
             behind_since: None,
             expired: Vec::new(),
@@ -224,7 +228,7 @@ impl Lane {
     /// held before.
     pub fn change(&mut self, since: Position, categories: CategorySet) {
         self.eras.push_back((since, categories));
-        self.forget_eras_before(self.mark().next.unwrap_or(since.next()));
+        self.forget_eras_before(self.next().unwrap_or(since.next()));
     }
 
     /// Categories that held only before `resume` decide nothing any more.
@@ -235,23 +239,36 @@ impl Lane {
     }
 
     /// Resumes after a restart where `mark` says; of what follows it, the first attempts of `settled` have ended.
-    pub fn resume(&mut self, mark: &LaneMark, settled: HashSet<Position>, now: UnixMs) {
+    pub fn resume(&mut self, mark: &LaneMark, settled: BTreeSet<Position>, now: UnixMs) {
         self.reading = mark.next.map(|next| Reading { next, until: None });
         self.behind = mark.behind;
-        for position in mark.open.iter().filter(|position| !settled.contains(position)) {
+        self.settled = settled;
+        self.settled.extend(&mark.settled);
+        for position in mark.open.iter().filter(|position| !self.settled.contains(position)) {
             let delivery = DeliveryId { webhook: self.webhook, origin: *position };
             self.waiting.push(Reverse(Waiting { due: now, delivery, event: *position, attempts: 0 }));
             self.open.push(*position);
         }
-        self.settled = settled;
+        self.replaying = true;
         self.dirty = true;
     }
 
-    /// Feeding the journal again after a restart is over. A lane at the head meets none of those events any more.
+    /// Feeding the journal again after a restart is over.
     pub fn end_replay(&mut self) {
-        if self.reading.is_none() {
-            self.settled = HashSet::new();
+        self.replaying = false;
+        self.forget_settled();
+    }
+
+    /// Drops what the lane will not meet again.
+    fn forget_settled(&mut self) {
+        if !self.replaying {
+            self.settled = self.next().map(|next| self.settled.split_off(&next)).unwrap_or_default();
         }
+    }
+
+    /// The first position that the lane has not begun; `None` when it has begun all that it was handed.
+    fn next(&self) -> Option<Position> {
+        self.queue.first().or(self.reading.map(|reading| reading.next))
     }
 
     /// A retry or a redelivery that waits.
@@ -262,7 +279,7 @@ impl Lane {
     /// Hands over the next event of the journal that the lane wants. The caller hands over in order and skips none.
     /// Returns false when the lane has no room (or is behind): it will read it from the journal.
     pub fn hand(&mut self, event: &Arc<Event>, memory_left: bool) -> bool {
-        if event.position < self.handed_from || self.settled.remove(&event.position) {
+        if event.position < self.handed_from || self.settled.contains(&event.position) {
             return true;
         }
         self.dirty = true;
@@ -333,7 +350,7 @@ impl Lane {
         reading.next = position.next();
         self.behind_since = Some(event.accepted_at);
         self.dirty = true;
-        if self.settled.remove(&position) {
+        if self.settled.contains(&position) {
             return true;
         }
         let bytes = event.message.body.len() as u64;
@@ -365,13 +382,13 @@ impl Lane {
         if let Some(until) = reading.until.filter(|until| reading.next >= *until) {
             self.handed_from = until;
             self.reading = None;
-            self.settled = HashSet::new();
             self.behind = Backlog::default();
             self.behind_since = None;
             let resume = self.queue.first().unwrap_or(next);
             self.queue.append(std::mem::take(&mut self.joined));
             self.forget_eras_before(resume);
         }
+        self.forget_settled();
     }
 
     /// The journal no longer has what lies before `oldest`.
@@ -507,7 +524,7 @@ impl Lane {
 
     /// A lane that waits for its receiver keeps no events in memory.
     fn leave_queue_to_journal(&mut self) {
-        let Some(first) = self.mark().next else { return };
+        let Some(first) = self.next() else { return };
         self.behind_since = self.oldest_waiting();
         self.dirty = true;
         self.read_valid = false;
@@ -538,8 +555,7 @@ impl Lane {
     pub fn close(&mut self) -> Undone {
         self.on = false;
         self.dirty = true;
-        let undone =
-            Undone { from: self.mark().next, events: self.backlog().events, waiting: self.waiting.len() as u64 };
+        let undone = Undone { from: self.next(), events: self.backlog().events, waiting: self.waiting.len() as u64 };
         self.queue = Queue::default();
         self.joined = Queue::default();
         self.waiting = BinaryHeap::new();
@@ -549,10 +565,11 @@ impl Lane {
 
     /// How far the lane has come, for a checkpoint.
     pub fn mark(&self) -> LaneMark {
-        let next = self.queue.first().or(self.reading.map(|reading| reading.next));
+        let next = self.next();
+        let settled = next.into_iter().flat_map(|next| self.settled.range(next..)).copied().collect();
         // What is queued is read again after a restart.
         let behind = if next.is_some() { self.backlog() } else { Backlog::default() };
-        LaneMark { webhook: self.webhook, next, open: self.open.clone(), behind }
+        LaneMark { webhook: self.webhook, next, open: self.open.clone(), settled, behind }
     }
 
     /// Whether anything that [`Lane::mark`] shows may have changed since the last call.

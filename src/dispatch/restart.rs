@@ -9,7 +9,7 @@ use super::lane::{Eras, Lane, LaneLimits};
 use crate::journal::{Journal, ReadError};
 use crate::limits;
 use crate::model::{Entry, LaneMark, Position, SubscriptionId, Switch, UnixMs, WebhookId};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What was kept.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub struct Replay {
     /// Up to here the journal is fed again.
     pub until: Position,
     /// First attempts that ended.
-    settled: HashMap<WebhookId, HashSet<Position>>,
+    settled: HashMap<WebhookId, BTreeSet<Position>>,
     /// Webhooks whose switching off (at this position) was carried out.
     closed: HashSet<(WebhookId, Position)>,
 }
@@ -69,7 +69,7 @@ impl Replay {
     }
 
     /// The webhook's first attempts that ended.
-    pub fn take_settled(&mut self, webhook: WebhookId) -> HashSet<Position> {
+    pub fn take_settled(&mut self, webhook: WebhookId) -> BTreeSet<Position> {
         self.settled.remove(&webhook).unwrap_or_default()
     }
 
@@ -96,9 +96,10 @@ pub fn lanes_at_checkpoint(restart: &Restart, replay: &mut Replay, limits: LaneL
 
 /// A mark from before the webhook was last switched on must not bring back what was cancelled.
 fn mark_since(since: Position, mark: Option<&LaneMark>, webhook: WebhookId) -> LaneMark {
-    let open = mark.into_iter().flat_map(|mark| mark.open.iter().copied()).filter(|open| *open > since).collect();
+    let after = |positions: &[Position]| positions.iter().copied().filter(|position| *position > since).collect();
+    let (open, settled) = mark.map(|mark| (after(&mark.open), after(&mark.settled))).unwrap_or_default();
     let next = mark.and_then(|mark| mark.next).map(|next| next.max(since.next()));
-    LaneMark { webhook, next, open, behind: mark.map(|mark| mark.behind).unwrap_or_default() }
+    LaneMark { webhook, next, open, settled, behind: mark.map(|mark| mark.behind).unwrap_or_default() }
 }
 
 type OnAt = HashMap<WebhookId, (SubscriptionId, Eras)>;

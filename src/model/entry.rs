@@ -134,6 +134,8 @@ pub struct LaneMark {
     pub next: Option<Position>,
     /// Events before `next` (or the head) whose first attempt has not ended.
     pub open: Vec<Position>,
+    /// Events from `next` on whose first attempt has ended: a lane that resumed after a crash has yet to pass them.
+    pub settled: Vec<Position>,
     /// How many of its events are known to wait from `next` on, and the bytes of their bodies.
     pub behind: Backlog,
 }

@@ -1,4 +1,5 @@
-//! What the machine and the libraries allow, without Fanfare: a signed POST loop and an append loop.
+//! What the machine and the libraries allow: a signed POST loop, and appends to the journal alone, one after the other (so
+//! that their rate is what one client gets; their CPU is the limit that others are compared with).
 
 use super::receiver;
 use crate::child::Helper;
@@ -8,6 +9,11 @@ use crate::report::Report;
 use crate::wire::{Marks, delivered_body, now_us};
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use fanfare::clock::SystemClock;
+use fanfare::config::JournalSettings;
+use fanfare::journal::file::{FileJournal, SystemDisk};
+use fanfare::journal::{Group, Journal};
+use fanfare::model::{Entry, HeldEntry, SubscriptionId, UnixMs};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
@@ -15,17 +21,18 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::net::SocketAddr;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 /// Connections of the POST loop: as many as a webhook has requests in flight.
 const CONNECTIONS: usize = 32;
 
-/// Bytes of the file that the append loop writes over and over.
-const FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// The append loop's journal: the segments of the default settings, and few of them.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+const JOURNAL_BYTES: u64 = 4 * SEGMENT_BYTES;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct PostSpec {
@@ -67,7 +74,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
         let path = options.dir.join(format!("fanfare-bench-append-{}", std::process::id()));
         let result = append(&AppendSpec { path: path.clone(), group, seconds: seconds / 3.0 });
         // Also after an error; that it is not there is fine.
-        drop(std::fs::remove_file(path));
+        drop(std::fs::remove_dir_all(path));
         let done = result?;
         append_us = done.cpu_us as f64 / done.count.max(1) as f64;
         report.add(&format!("raw.append.group{group}.per_s"), done.count as f64 / done.seconds, "/s");
@@ -84,25 +91,23 @@ fn append(spec: &AppendSpec) -> Result<Done> {
     Ok(done)
 }
 
-/// `append`: writes groups of one-kilobyte records into a preallocated file, one write and one fdatasync per group.
+/// `append`: groups of one-kilobyte entries through Fanfare's journal alone, one append after the other.
 pub fn append_main(arguments: &[String]) -> Result<()> {
     let spec: AppendSpec = serde_json::from_str(arguments.first().context("append needs its spec")?)?;
-    let file = std::fs::File::create(&spec.path)?;
-    let zeros = vec![0; 1024 * 1024];
-    for offset in (0..FILE_BYTES).step_by(zeros.len()) {
-        file.write_all_at(&zeros, offset)?;
-    }
-    file.sync_all()?;
-    let group = vec![b'f'; 1024 * spec.group];
+    let settings =
+        JournalSettings { segment_bytes: SEGMENT_BYTES, max_age: Duration::from_secs(3600), max_bytes: JOURNAL_BYTES };
+    let journal = FileJournal::open(&spec.path, &settings, Arc::new(SystemClock), Arc::new(SystemDisk))?;
+    let draft = vec![b'f'; 1024];
+    let (subscription, due) = (SubscriptionId(1), UnixMs(0));
+    let entry = Entry::Held(HeldEntry { subscription, due, item: None, draft: &draft });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (began, cpu_before) = (Instant::now(), own_cpu_us()?);
-    let (mut offset, mut count) = (0, 0);
+    let mut count = 0;
     while began.elapsed().as_secs_f64() < spec.seconds {
-        if offset + group.len() as u64 > FILE_BYTES {
-            offset = 0;
-        }
-        file.write_all_at(&group, offset)?;
-        file.sync_data()?;
-        offset += group.len() as u64;
+        let mut group = Group::new();
+        (0..spec.group).for_each(|_| group.push(&entry));
+        let last = runtime.block_on(journal.append(group))?;
+        journal.release(last);
         count += spec.group as u64;
     }
     print_done(count, began, cpu_before)

@@ -2,6 +2,7 @@ use super::*;
 use crate::deliver::Message;
 use bytes::Bytes;
 use proptest::prelude::*;
+use std::collections::HashSet;
 
 const WEBHOOK: WebhookId = WebhookId(1);
 const SUBSCRIPTION: SubscriptionId = SubscriptionId(1);
@@ -27,7 +28,7 @@ fn event(position: u64) -> Arc<Event> {
 }
 
 fn mark_at(next: u64) -> LaneMark {
-    LaneMark { webhook: WEBHOOK, next: Some(Position(next)), open: vec![], behind: Backlog::default() }
+    LaneMark { webhook: WEBHOOK, next: Some(Position(next)), open: vec![], settled: vec![], behind: Backlog::default() }
 }
 
 fn retry(due: i64) -> Verdict {
@@ -50,6 +51,7 @@ fn a_lane_at_the_head_sends_what_it_is_handed_in_order_up_to_its_concurrency() {
             webhook: WEBHOOK,
             next: Some(Position(4)),
             open: vec![Position(1), Position(2), Position(3)],
+            settled: vec![],
             behind: Backlog { events: 1, bytes: 2 },
         }
     );
@@ -146,7 +148,7 @@ fn what_is_older_than_the_backlog_may_be_expires_as_one_range() {
 #[test]
 fn what_the_journal_no_longer_has_expires_uncounted() {
     let mut lane = lane_with(LIMITS);
-    lane.resume(&mark_at(5), HashSet::new(), UnixMs(0));
+    lane.resume(&mark_at(5), BTreeSet::new(), UnixMs(0));
     lane.lost_until(Position(9));
     assert_eq!(lane.take_expired(), [Expired { from: Position(5), to: Position(8), events: None }]);
     assert_eq!(lane.mark().next, Some(Position(9)));
@@ -156,7 +158,7 @@ fn what_the_journal_no_longer_has_expires_uncounted() {
 fn categories_hold_from_their_position_on_for_a_lane_that_reads_later() {
     let eras = Eras::from([(Position::ZERO, CategorySet::of([crate::model::Category::TrackEvents]))]);
     let mut lane = Lane::new(WEBHOOK, SUBSCRIPTION, eras, LIMITS);
-    lane.resume(&mark_at(1), HashSet::new(), UnixMs(0));
+    lane.resume(&mark_at(1), BTreeSet::new(), UnixMs(0));
     lane.change(Position(5), CategorySet::of([crate::model::Category::Guides]));
     let plan = lane.start_read(UnixMs(0)).unwrap();
     let wants = |position, kind| plan.wants(Position(position), SUBSCRIPTION, kind);
@@ -176,6 +178,7 @@ enum Step {
     Settle(u8, u8),
     Quiet,
     Wait(u16),
+    Checkpoint,
     Restart,
 }
 
@@ -189,6 +192,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (any::<u8>(), 0..6_u8).prop_map(|(which, how)| Step::Settle(which, how)),
         1 => Just(Step::Quiet),
         2 => any::<u16>().prop_map(Step::Wait),
+        1 => Just(Step::Checkpoint),
         1 => Just(Step::Restart),
     ];
     proptest::collection::vec(step, 0..400)
@@ -205,12 +209,20 @@ struct World {
     /// First attempts begun, in order, since the last restart.
     begun: Vec<u64>,
     done: HashSet<u64>,
+    /// What was fed at the last checkpoint, and the lane's mark.
+    checkpoint: (u64, LaneMark),
+    /// First attempts that ended since then.
+    settled: BTreeSet<Position>,
+    /// Set while the journal is fed again after a restart: up to where, and what waits then.
+    replay: Option<(u64, Vec<Waiting>)>,
 }
 
 impl World {
     fn new() -> Self {
-        let (read, in_flight, begun, done) = (None, vec![], vec![], HashSet::new());
-        Self { lane: lane_with(LIMITS), durable: 0, fed: 0, now: 0, read, in_flight, begun, done }
+        let lane = lane_with(LIMITS);
+        let checkpoint = (0, lane.mark());
+        let (read, in_flight, begun, done, settled) = (None, vec![], vec![], HashSet::new(), BTreeSet::new());
+        Self { lane, durable: 0, fed: 0, now: 0, read, in_flight, begun, done, checkpoint, settled, replay: None }
     }
 
     fn step(&mut self, step: &Step) {
@@ -223,6 +235,7 @@ impl World {
             Step::Settle(which, how) => self.settle(usize::from(*which), *how),
             Step::Quiet => self.lane.narrow(false, UnixMs(self.now)),
             Step::Wait(ms) => self.now += i64::from(*ms),
+            Step::Checkpoint => self.checkpoint(),
             Step::Restart => self.restart(),
         }
         assert!(self.lane.queued_bytes() <= 2 * limits::LANE_QUEUE_EVENTS * 2);
@@ -233,6 +246,10 @@ impl World {
         self.fed = self.durable.min(from + count);
         for position in (from + 1..=self.fed).filter(|position| position % 3 == 0) {
             self.lane.hand(&event(position), true);
+        }
+        if let Some((_, waiting)) = self.replay.take_if(|(until, _)| self.fed >= *until) {
+            self.lane.end_replay();
+            waiting.into_iter().for_each(|waiting| self.lane.wait(waiting));
         }
     }
 
@@ -268,25 +285,36 @@ impl World {
         if !matches!(verdict, Verdict::Retry { .. }) {
             assert!(self.done.insert(job.position.0), "{} ended twice", job.position);
         }
+        if job.attempt == 1 {
+            self.settled.insert(job.position);
+        }
         self.lane.settle(&job, verdict, answered, UnixMs(self.now));
     }
 
-    /// A checkpoint, a crash at once, and a start from it; waiting retries are rows of the store.
+    /// None is made before the journal was fed again.
+    fn checkpoint(&mut self) {
+        if self.replay.is_none() {
+            self.checkpoint = (self.fed, self.lane.mark());
+            self.settled.clear();
+        }
+    }
+
+    /// A crash, and a start from the last checkpoint; waiting retries are rows of the store.
     fn restart(&mut self) {
-        let mark = self.lane.mark();
-        let waiting: Vec<_> = self.lane.waiting.iter().map(|Reverse(waiting)| *waiting).collect();
+        let waiting = self.lane.waiting.iter().map(|Reverse(waiting)| *waiting).filter(|w| w.attempts > 0);
+        let kept = self.replay.take().into_iter().flat_map(|(_, waiting)| waiting);
+        let mut waiting: Vec<_> = waiting.chain(kept).collect();
         let retried = self.in_flight.iter().filter(|job| job.attempt > 1);
-        let retried: Vec<_> = retried
-            .map(|job| Waiting {
-                due: UnixMs(self.now),
-                delivery: job.delivery,
-                event: job.position,
-                attempts: job.attempt - 1,
-            })
-            .collect();
+        waiting.extend(retried.map(|job| Waiting {
+            due: UnixMs(self.now),
+            delivery: job.delivery,
+            event: job.position,
+            attempts: job.attempt - 1,
+        }));
         self.lane = lane_with(LIMITS);
-        self.lane.resume(&mark, HashSet::new(), UnixMs(self.now));
-        waiting.iter().filter(|w| w.attempts > 0).chain(&retried).for_each(|w| self.lane.wait(*w));
+        self.fed = self.checkpoint.0;
+        self.lane.resume(&self.checkpoint.1, self.settled.clone(), UnixMs(self.now));
+        self.replay = Some((self.durable, waiting));
         self.read = None;
         self.in_flight.clear();
         self.begun.clear();
@@ -295,7 +323,7 @@ impl World {
     fn finish(&mut self) {
         for _ in 0..20_000 {
             let idle = self.in_flight.is_empty() && self.lane.waiting() == 0 && !self.lane.has_new();
-            if idle && self.fed == self.durable {
+            if idle && self.fed == self.durable && self.replay.is_none() {
                 return;
             }
             self.feed(200);

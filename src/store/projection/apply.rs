@@ -460,14 +460,15 @@ fn insert_switch(db: &Connection, position: Position, switch: &Switch) -> rusqli
 
 fn write_checkpoint(db: &Connection, position: Position, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
     let mut statement = db.prepare_cached(
-        "INSERT INTO lanes (webhook, next, open, behind_events, behind_bytes) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (webhook) DO UPDATE SET next = excluded.next, open = excluded.open,
+        "INSERT INTO lanes (webhook, next, open, settled, behind_events, behind_bytes) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (webhook) DO UPDATE SET next = excluded.next, open = excluded.open, settled = excluded.settled,
              behind_events = excluded.behind_events, behind_bytes = excluded.behind_bytes",
     )?;
     for lane in &checkpoint.lanes {
         let next = lane.next.map(|next| int(next.0));
         let (events, bytes) = (int(lane.behind.events), int(lane.behind.bytes));
-        statement.execute(params![int(lane.webhook.0), next, pack_positions(&lane.open), events, bytes])?;
+        let (open, settled) = (pack_positions(&lane.open), pack_positions(&lane.settled));
+        statement.execute(params![int(lane.webhook.0), next, open, settled, events, bytes])?;
     }
     set_meta(db, Meta::Head, int(checkpoint.head.0))?;
     set_meta(db, Meta::Checkpoint, int(position.0))

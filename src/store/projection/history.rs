@@ -88,6 +88,7 @@ impl World {
                     webhook: WebhookId(u64::from(*webhook) + 1),
                     next: None,
                     open,
+                    settled: vec![],
                     behind: Backlog::default(),
                 };
                 let head = self.events.last().map_or(Position::ZERO, |event| event.0);

@@ -262,16 +262,20 @@ impl Projection {
             let snapshot = db.unchecked_transaction()?;
             let mut lanes = Vec::new();
             let mut statement = snapshot.prepare_cached(
-                "SELECT webhook, next, open, behind_events, behind_bytes FROM lanes ORDER BY webhook",
+                "SELECT webhook, next, open, settled, behind_events, behind_bytes FROM lanes ORDER BY webhook",
             )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let open = codec::unpack_positions(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?);
+                let positions = |column| {
+                    let blob = row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?;
+                    codec::unpack_positions(blob).ok_or(Error::Damaged { table: "lanes" })
+                };
                 lanes.push(LaneMark {
                     webhook: WebhookId(row.get::<_, i64>(0)? as u64),
                     next: row.get::<_, Option<i64>>(1)?.map(position),
-                    open: open.ok_or(Error::Damaged { table: "lanes" })?,
-                    behind: Backlog { events: row.get::<_, i64>(3)? as u64, bytes: row.get::<_, i64>(4)? as u64 },
+                    open: positions(2)?,
+                    settled: positions(3)?,
+                    behind: Backlog { events: row.get::<_, i64>(4)? as u64, bytes: row.get::<_, i64>(5)? as u64 },
                 });
             }
             let head = position(get_meta(&snapshot, Meta::Head)?);

@@ -55,8 +55,8 @@ const FIRST: &str = "
         webhook INTEGER PRIMARY KEY, last_success_at BIGINT, last_error_at BIGINT
     );
     CREATE TABLE lanes (
-        webhook INTEGER PRIMARY KEY, next BIGINT, open BLOB NOT NULL, behind_events BIGINT NOT NULL,
-        behind_bytes BIGINT NOT NULL
+        webhook INTEGER PRIMARY KEY, next BIGINT, open BLOB NOT NULL, settled BLOB NOT NULL,
+        behind_events BIGINT NOT NULL, behind_bytes BIGINT NOT NULL
     );
     CREATE TABLE switches (
         position INTEGER PRIMARY KEY, webhook BIGINT NOT NULL, subscription BIGINT NOT NULL, is_on BOOLEAN NOT NULL,

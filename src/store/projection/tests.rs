@@ -407,6 +407,7 @@ fn a_restart_finds_lanes_switches_and_held_ratings() {
         webhook: WebhookId(webhook),
         next,
         open: open.iter().copied().map(Position).collect(),
+        settled: open.iter().map(|position| Position(position + 100)).collect(),
         behind: crate::model::Backlog { events: webhook, bytes: 7 * webhook },
     };
     let (one, two) = (lane(1, Some(Position(40)), &[9, 3]), lane(2, None, &[]));
