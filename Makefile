@@ -29,8 +29,8 @@ test: ## All tests (installs cargo-nextest when it is missing; needs node)
 	cargo nextest run --workspace --locked
 	cargo test --workspace --locked --doc
 
-bench: ## Load generator, receiver and raw limits; prints a report and writes JSON
-	cargo run --release --locked -p fanfare-bench -- all
+bench: ## Load generator, receiver and raw limits; prints a report and writes target/bench.json
+	cargo run --release --locked -p fanfare-bench -- all --json target/bench.json
 
 crash: ## kill -9 at random moments under load, ROUNDS=50 times
 	cargo run --release --locked -p fanfare-bench -- crash --rounds $(ROUNDS)
