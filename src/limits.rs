@@ -111,6 +111,9 @@ pub const WEBHOOK_TIMEOUT_S: std::ops::RangeInclusive<u32> = 1..=300;
 /// A webhook's requests in flight.
 pub const WEBHOOK_CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=1000;
 
+/// Integration keys of one subscription.
+pub const KEYS: usize = 1_000;
+
 /// Webhooks of one subscription.
 pub const WEBHOOKS: usize = 100_000;
 

@@ -1,7 +1,7 @@
 //! What the API answers: our types as JSON. Times are RFC 3339, ids are text, bodies are text or base64.
 
 use crate::catalog::{Snapshot, Webhook};
-use crate::model::{CategorySet, DeliveryState, Timings, UnixMs, WebhookState, Withheld};
+use crate::model::{CategorySet, DeliveryState, Timings, UnixMs, Withheld};
 use crate::record::view::{
     AttemptView, DeliveryDetail, DeliverySummary, EventDetail, EventSummary, Page, RangeSummary, WebhookStats,
 };
@@ -128,7 +128,7 @@ impl WebhookJson {
             url: webhook.url.clone(),
             categories: categories(webhook.categories),
             enabled: webhook.is_on(),
-            state: state(webhook.state),
+            state: webhook.state.name(),
             owner: owner.map(|user| OwnerJson {
                 id: format!("usr_{:016x}", user.id),
                 name: user.name.clone(),
@@ -472,14 +472,6 @@ fn categories(set: CategorySet) -> Value {
     match set {
         CategorySet::All => json!("all"),
         CategorySet::Some(_) => set.iter().map(|category| json!(category.name())).collect(),
-    }
-}
-
-fn state(state: WebhookState) -> &'static str {
-    match state {
-        WebhookState::On => "on",
-        WebhookState::Off => "off",
-        WebhookState::TurnedOff => "turned_off",
     }
 }
 

@@ -1,8 +1,9 @@
 //! Who calls, and what they may do.
 
 use super::Api;
+use super::answer::rfc3339;
 use super::problem::ApiError;
-use crate::catalog::{ApiKey, Role, Subscription};
+use crate::catalog::{Actor, ApiKey, Role, Subscription};
 use crate::limits;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::HeaderMap;
@@ -22,6 +23,15 @@ pub struct Caller {
     pub subscription: Arc<Subscription>,
     /// The key that they came with.
     pub key: Arc<ApiKey>,
+    /// From where.
+    pub address: IpAddr,
+}
+
+impl Caller {
+    /// Who they are for the audit log.
+    pub fn actor(&self) -> Actor {
+        Actor::key(&self.key, self.address)
+    }
 }
 
 /// A [`Caller`] who may also change things.
@@ -37,16 +47,21 @@ impl FromRequestParts<Arc<Api>> for Caller {
         // Looked up before anything is counted, so that somebody's guesses never slow a valid key. The look-up is by
         // hash: how long it takes says nothing about how much of a key was right.
         let key = (text.len() <= limits::KEY_BYTES).then(|| current.key(text)).flatten();
+        let address = client(parts, &api.parts.trusted_proxies);
         let Some(key) = key else {
-            let address = client(parts, &api.parts.trusted_proxies);
             return Err(api
                 .throttle
                 .wrong_key(address)
                 .map_or_else(ApiError::TooManyWrongKeys, |()| ApiError::WrongKey));
         };
         api.throttle.call(key.id).map_err(ApiError::TooManyCalls)?;
+        let now = api.parts.clock.now();
+        if let Some(at) = key.expires_at.filter(|_| key.has_expired(now)) {
+            return Err(ApiError::KeyExpired(rfc3339(at)));
+        }
         let subscription = current.subscriptions.get(&key.subscription).ok_or(ApiError::WrongKey)?;
-        Ok(Self { subscription: Arc::clone(subscription), key: Arc::clone(key) })
+        api.parts.catalog.note_key_use(key.id, now);
+        Ok(Self { subscription: Arc::clone(subscription), key: Arc::clone(key), address })
     }
 }
 

@@ -4,11 +4,13 @@
 //! answer. Every way to fail is in one table, [`problem::ApiError`].
 
 mod answer;
+mod audit_log;
 mod auth;
 mod body;
 pub mod console;
 mod deliveries;
 mod events;
+mod keys;
 mod list;
 pub mod paths;
 mod problem;
@@ -216,6 +218,9 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::redeliver))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::read, keys::revoke))
+        .routes(routes!(audit_log::list))
         .routes(routes!(events::list))
         .routes(routes!(events::read))
         .split_for_parts();

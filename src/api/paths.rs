@@ -22,6 +22,12 @@ pub const REDELIVER: &str = "/api/v1/deliveries/{id}/redeliver";
 pub const EVENTS: &str = "/api/v1/events";
 /// One event.
 pub const EVENT: &str = "/api/v1/events/{id}";
+/// Integration keys: make, list.
+pub const KEYS: &str = "/api/v1/keys";
+/// One key: read, revoke.
+pub const KEY: &str = "/api/v1/keys/{id}";
+/// Who changed what.
+pub const AUDIT_LOG: &str = "/api/v1/audit-log";
 /// The OpenAPI document. Public: it holds nothing that the source does not.
 pub const OPENAPI: &str = "/api/openapi.json";
 /// Everything else below `/api`.

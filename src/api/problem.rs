@@ -77,6 +77,15 @@ pub enum ApiError {
     /// The subscription has all the webhooks that it may have.
     #[error("the subscription has {0} webhooks, and may not have more")]
     TooManyWebhooks(usize),
+    /// The key's time is over.
+    #[error("the key expired at {0}: use another one, or make a new one")]
+    KeyExpired(String),
+    /// A key cannot revoke itself.
+    #[error("this is the key that the call was made with: revoke it with another admin's key, so that one is left")]
+    OwnKey,
+    /// The subscription has all the keys that it may have.
+    #[error("the subscription has {0} keys, and may not have more: revoke those that are not used")]
+    TooManyKeys(usize),
     /// Too many tests wait for their receivers.
     #[error("too many tests are waiting for their receivers")]
     TooManyTests,
@@ -141,6 +150,9 @@ impl ApiError {
             Self::WebhookGone => (StatusCode::CONFLICT, "webhook_deleted"),
             Self::EventGone => (StatusCode::GONE, "event_gone"),
             Self::TooManyWebhooks(_) => (StatusCode::CONFLICT, "too_many_webhooks"),
+            Self::KeyExpired(_) => (StatusCode::UNAUTHORIZED, "key_expired"),
+            Self::OwnKey => (StatusCode::CONFLICT, "own_key"),
+            Self::TooManyKeys(_) => (StatusCode::CONFLICT, "too_many_keys"),
             Self::TooManyTests => (StatusCode::TOO_MANY_REQUESTS, "too_many_tests"),
             Self::Journal(AppendError::TooLarge(_)) | Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Journal(_) => (StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable"),
@@ -207,6 +219,15 @@ impl From<RecordError> for ApiError {
 }
 
 impl ApiError {
+    /// What a failed change of a key means to the caller.
+    pub fn from_key_change(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotFound => Self::NotFound("key"),
+            ChangeError::TooMany(count) => Self::TooManyKeys(count),
+            other => Self::from_change(WebhookId(0), other),
+        }
+    }
+
     /// What a failed change of this webhook means to the caller.
     pub fn from_change(id: WebhookId, error: ChangeError) -> Self {
         match error {

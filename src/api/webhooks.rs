@@ -43,7 +43,8 @@ pub struct WebhookListQuery {
 )]
 pub async fn create(Admin(caller): Admin, State(api): State<Arc<Api>>, fields: Fields) -> Result<Response, ApiError> {
     let values = webhook_input::new_values(fields, api.parts.defaults)?;
-    let created = api.parts.catalog.create(caller.subscription.id, caller.key.made_by.clone(), values).await;
+    let whose = (caller.subscription.id, caller.key.made_by.clone());
+    let created = api.parts.catalog.create(caller.actor(), whose, values).await;
     let created = created.map_err(|error| ApiError::from_change(WebhookId(0), error))?;
     let location = format!("{}/{}", paths::WEBHOOKS, created.webhook.id);
     let shown = changed(&api, &created, &WebhookStats::default());
@@ -102,7 +103,7 @@ pub async fn patch(
     let of = (caller.subscription.id, id);
     // Asked for before the change: once it is made nothing may keep its answer back, and with it a signing key.
     let stats = api.records(move |records| records.webhook_stats(id)).await?;
-    let patched = api.parts.catalog.patch(Arc::clone(&api.parts.journal), of, patch).await;
+    let patched = api.parts.catalog.patch(caller.actor(), Arc::clone(&api.parts.journal), of, patch).await;
     let patched = patched.map_err(|error| ApiError::from_change(id, error))?;
     Ok(Json(changed(&api, &patched, &stats)))
 }
@@ -117,7 +118,8 @@ pub async fn patch(
 )]
 pub async fn delete(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): Id) -> Result<StatusCode, ApiError> {
     let id = find(&api, &caller, &id)?.id;
-    let deleted = api.parts.catalog.delete(Arc::clone(&api.parts.journal), (caller.subscription.id, id)).await;
+    let (journal, of) = (Arc::clone(&api.parts.journal), (caller.subscription.id, id));
+    let deleted = api.parts.catalog.delete(caller.actor(), journal, of).await;
     deleted.map_err(|error| ApiError::from_change(id, error))?;
     Ok(StatusCode::NO_CONTENT)
 }

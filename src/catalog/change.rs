@@ -1,5 +1,6 @@
 //! The catalog: opens the configuration, holds it in memory, and makes each change durable before anybody sees it.
 
+use super::audit::{self, Actor, Deed};
 use super::values::toggled;
 use super::{CatalogError, ChangeError, MasterKey, Snapshot, User, Webhook, WebhookPatch, WebhookValues, seal};
 use crate::clock::{Clock, Random};
@@ -8,8 +9,11 @@ use crate::limits;
 use crate::model::{
     CategorySet, Entry, Position, Secret, SigningKey, SubscriptionId, Switch, UnixMs, WebhookId, WebhookState,
 };
-use crate::store::configured::{self, MIGRATIONS, WebhookRow};
+use crate::store::configured::{self, AuditEntry, AuditQuery, AuditRow, MIGRATIONS, WebhookRow};
 use crate::store::sqlite::{self, Shared, StoreError, Sync};
+use rusqlite::Connection;
+use serde_json::Map;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
@@ -22,11 +26,13 @@ const SIGNING_KEY_BYTES: usize = 32;
 pub struct Catalog {
     store: Shared,
     key: MasterKey,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     /// Held through a whole change, so that journal, store and snapshot see all changes in one order.
-    changes: Mutex<()>,
+    pub(super) changes: Mutex<()>,
+    /// When each key was last used.
+    pub(super) key_uses: parking_lot::Mutex<HashMap<u64, UnixMs>>,
 }
 
 /// A webhook that was just created.
@@ -62,7 +68,9 @@ impl Catalog {
             return Err(CatalogError::NotInitialised(path.to_owned()));
         }
         key.check(configured::meta(&connection, seal::CHECK)?.as_deref())?;
-        let snapshot = Snapshot::of(configured::load(&mut connection)?, &key)?;
+        let rows = configured::load(&mut connection)?;
+        let key_uses = rows.keys.iter().filter_map(|row| Some((row.id, row.last_used_at?))).collect();
+        let snapshot = Snapshot::of(rows, &key)?;
         Ok(Arc::new(Self {
             store: Shared::new(connection),
             key,
@@ -70,6 +78,7 @@ impl Catalog {
             random,
             snapshot: watch::Sender::new(Arc::new(snapshot)),
             changes: Mutex::new(()),
+            key_uses: parking_lot::Mutex::new(key_uses),
         }))
     }
 
@@ -97,12 +106,12 @@ impl Catalog {
     /// [`ChangeError`].
     pub async fn create(
         self: &Arc<Self>,
-        subscription: SubscriptionId,
-        owner: Option<Arc<User>>,
+        by: Actor,
+        (subscription, owner): (SubscriptionId, Option<Arc<User>>),
         values: WebhookValues,
     ) -> Result<Created, ChangeError> {
         let catalog = Arc::clone(self);
-        to_its_end(async move { catalog.create_now(subscription, owner, values).await }).await
+        to_its_end(async move { catalog.create_now(&by, subscription, owner, values).await }).await
     }
 
     /// Changes a webhook's values, on and off included. What decides about events goes through the journal first, and
@@ -112,12 +121,13 @@ impl Catalog {
     /// [`ChangeError`].
     pub async fn patch(
         self: &Arc<Self>,
+        by: Actor,
         journal: Arc<dyn Journal>,
         (subscription, id): (SubscriptionId, WebhookId),
         patch: WebhookPatch,
     ) -> Result<Patched, ChangeError> {
         let catalog = Arc::clone(self);
-        to_its_end(async move { catalog.patch_now(&*journal, (subscription, id), patch).await }).await
+        to_its_end(async move { catalog.patch_now(&by, &*journal, (subscription, id), patch).await }).await
     }
 
     /// Turns a webhook off, which cancels what waits for it, and deletes it.
@@ -126,11 +136,12 @@ impl Catalog {
     /// [`ChangeError`].
     pub async fn delete(
         self: &Arc<Self>,
+        by: Actor,
         journal: Arc<dyn Journal>,
         (subscription, id): (SubscriptionId, WebhookId),
     ) -> Result<(), ChangeError> {
         let catalog = Arc::clone(self);
-        to_its_end(async move { catalog.delete_now(&*journal, (subscription, id)).await }).await
+        to_its_end(async move { catalog.delete_now(&by, &*journal, (subscription, id)).await }).await
     }
 
     /// Brings the store up to the journal after a crash between the two: each switch that is newer than its webhook's
@@ -157,6 +168,23 @@ impl Catalog {
         Ok(behind.len())
     }
 
+    /// Entries of the audit log, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit_log(&self, query: AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
+        self.store.call(move |connection| configured::audit::page(connection, &query)).await
+    }
+
+    /// Makes a change of the store together with its entry in the audit log.
+    pub(super) async fn write(
+        &self,
+        entry: Option<AuditEntry>,
+        change: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.store.call(move |connection| configured::audit::with_entry(connection, entry.as_ref(), change)).await
+    }
+
     /// A signing key that no other place has.
     pub fn new_signing_key(&self) -> SigningKey {
         let mut bytes = [0; SIGNING_KEY_BYTES];
@@ -166,6 +194,7 @@ impl Catalog {
 
     async fn create_now(
         &self,
+        by: &Actor,
         subscription: SubscriptionId,
         owner: Option<Arc<User>>,
         values: WebhookValues,
@@ -183,13 +212,16 @@ impl Catalog {
         let id = WebhookId(self.random.id());
         let webhook = webhook((id, subscription), values, signing_key.as_ref(), switched, (now, now))?;
         let row = self.row(&webhook, signing_key.as_ref(), owner.as_ref().map(|user| user.id));
-        self.store.call(move |connection| row.insert(connection)).await?;
+        let deed = Deed { subscription, at: now, action: "webhook.created", target: &id.to_string() };
+        let entry = deed.by(by, Map::new(), audit::webhook(&webhook));
+        self.write(Some(entry), move |connection| row.insert(connection)).await?;
         self.replace(|snapshot| snapshot.insert_webhook(webhook.clone(), signing_key.clone(), owner));
         Ok(Created { webhook: Arc::new(webhook), signing_key })
     }
 
     async fn patch_now(
         &self,
+        by: &Actor,
         journal: &dyn Journal,
         (subscription, id): (SubscriptionId, WebhookId),
         patch: WebhookPatch,
@@ -215,7 +247,9 @@ impl Catalog {
         let since = switched.since;
         let changed = webhook((id, subscription), values, key.as_ref(), switched, (current.created_at, now))?;
         let row = self.row(&changed, key.as_ref(), None);
-        if let Err(error) = self.store.call(move |connection| row.update(connection)).await {
+        let deed = Deed { subscription, at: now, action: "webhook.changed", target: &id.to_string() };
+        let entry = audit::webhook_change(current, &changed).map(|(before, after)| deed.by(by, before, after));
+        if let Err(error) = self.write(entry, move |connection| row.update(connection)).await {
             // The journal has taken the switch, so dispatch follows it, and the next start will write it to the row:
             // memory must say the same until then.
             if let Some(switch) = switch {
@@ -230,15 +264,19 @@ impl Catalog {
 
     async fn delete_now(
         &self,
+        by: &Actor,
         journal: &dyn Journal,
         (subscription, id): (SubscriptionId, WebhookId),
     ) -> Result<(), ChangeError> {
         let _changing = self.changes.lock().await;
         let snapshot = self.current();
         let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
-        let switch = switch_to(current, WebhookState::Off, current.categories, self.clock.now());
+        let now = self.clock.now();
+        let switch = switch_to(current, WebhookState::Off, current.categories, now);
         let position = journal.append(Group::of(&Entry::Switch(switch))).await?;
-        if let Err(error) = self.store.call(move |connection| WebhookRow::delete(connection, id)).await {
+        let deed = Deed { subscription, at: now, action: "webhook.deleted", target: &id.to_string() };
+        let entry = deed.by(by, audit::webhook(current), Map::new());
+        if let Err(error) = self.write(Some(entry), move |connection| WebhookRow::delete(connection, id)).await {
             self.switch_snapshot(position, &switch);
             return Err(error.into());
         }
@@ -254,7 +292,14 @@ impl Catalog {
         let current = self.current();
         let Some(webhook) = current.webhooks.get(&switch.webhook) else { return Ok(()) };
         let (id, matching) = (switch.webhook, (state_after(webhook.state, switch.on), switch.categories));
-        self.store.call(move |connection| WebhookRow::switch(connection, id, matching, (since, switch.at))).await
+        let mut changed = Webhook::clone(webhook);
+        (changed.state, changed.categories) = matching;
+        // Who asked for it was lost with the crash.
+        let (subscription, at, target) = (webhook.subscription, switch.at, id.to_string());
+        let deed = Deed { subscription, at, action: "webhook.changed", target: &target };
+        let change = audit::webhook_change(webhook, &changed);
+        let entry = change.map(|(before, after)| deed.by(&Actor::system(), before, after));
+        self.write(entry, move |connection| WebhookRow::switch(connection, id, matching, (since, switch.at))).await
     }
 
     fn switch_snapshot(&self, since: Position, switch: &Switch) {
@@ -268,7 +313,7 @@ impl Catalog {
     }
 
     /// Replaces the snapshot by a changed copy; whoever holds the old one keeps a consistent picture.
-    fn replace(&self, change: impl FnOnce(&mut Snapshot)) {
+    pub(super) fn replace(&self, change: impl FnOnce(&mut Snapshot)) {
         let mut next = Snapshot::clone(&self.snapshot.borrow());
         change(&mut next);
         self.snapshot.send_replace(Arc::new(next));
@@ -307,7 +352,7 @@ struct Switched {
 
 /// Runs a change to its end, also when whoever asked for it goes away: a change that stops between the journal and the
 /// store would leave memory saying what is no longer so.
-async fn to_its_end<T: Send + 'static>(
+pub(super) async fn to_its_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, ChangeError>> + Send + 'static,
 ) -> Result<T, ChangeError> {
     tokio::spawn(change).await.unwrap_or(Err(ChangeError::Store(StoreError::Interrupted)))

@@ -80,8 +80,8 @@ impl InvalidValue {
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// The subscription has no such webhook.
-    #[error("there is no such webhook")]
+    /// The subscription has no such webhook or key.
+    #[error("the subscription has no such thing")]
     NotFound,
     /// A value cannot be taken.
     #[error(transparent)]
@@ -89,8 +89,8 @@ pub enum ChangeError {
     /// Fanfare has turned it off: only turn-on leads out of that.
     #[error("the webhook was turned off after repeated failures")]
     TurnedOff,
-    /// The subscription has as many webhooks as it may have.
-    #[error("the subscription has {0} webhooks, and may not have more")]
+    /// The subscription has as many of these as it may have.
+    #[error("the subscription has {0} of these, and may not have more")]
     TooMany(usize),
     /// The journal did not take the switch; nothing was changed.
     #[error(transparent)]

@@ -132,6 +132,8 @@ fn fill(
         hash: hash(&integration_key),
         made_by: None,
         created_at,
+        expires_at: None,
+        last_used_at: None,
     };
     key.insert(store)?;
     let setup = token("", random);
@@ -147,7 +149,7 @@ fn fill(
 }
 
 /// 256 random bits after a prefix by which people, and scanners for leaked secrets, know what it is.
-fn token(prefix: &str, random: &dyn Random) -> String {
+pub(super) fn token(prefix: &str, random: &dyn Random) -> String {
     let mut bytes = [0; 32];
     random.fill(&mut bytes);
     format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))

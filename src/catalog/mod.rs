@@ -3,15 +3,20 @@
 //! Every change goes through [`Catalog`], one at a time: validated, in the store, then in the [`Snapshot`] that
 //! everybody reads. Secrets are sealed with the [`MasterKey`] before they reach the store.
 
+mod audit;
 mod change;
 mod error;
 mod init;
+mod keys;
 mod seal;
 mod values;
 
+pub use crate::store::configured::{AuditQuery, AuditRow};
+pub use audit::Actor;
 pub use change::{Catalog, Created, Patched};
 pub use error::{CatalogError, ChangeError, InvalidValue, MasterKeyError};
 pub use init::{FILE, InitOptions, Initialised, init, is_initialised};
+pub use keys::{KeyValues, MadeKey};
 pub use seal::MasterKey;
 pub use values::{WebhookPatch, WebhookValues};
 
@@ -96,6 +101,22 @@ pub struct ApiKey {
     pub role: Role,
     /// The user who made it: the owner of what is created with it.
     pub made_by: Option<Arc<User>>,
+    /// Made when.
+    pub created_at: UnixMs,
+    /// From when on it opens nothing; `None`: never.
+    pub expires_at: Option<UnixMs>,
+}
+
+impl ApiKey {
+    /// Its id in the API.
+    pub fn shown_id(&self) -> String {
+        format!("key_{:016x}", self.id)
+    }
+
+    /// Whether its time is over.
+    pub fn has_expired(&self, now: UnixMs) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
 }
 
 /// A customer of this installation.
@@ -196,7 +217,15 @@ impl Snapshot {
         for row in rows.keys {
             let role = Role::from_name(&row.role).ok_or(CatalogError::Unreadable("integration_keys.role"))?;
             let made_by = row.made_by.and_then(|id| users.get(&id).cloned());
-            let made = ApiKey { id: row.id, subscription: row.subscription, name: row.name, role, made_by };
+            let made = ApiKey {
+                id: row.id,
+                subscription: row.subscription,
+                name: row.name,
+                role,
+                made_by,
+                created_at: row.created_at,
+                expires_at: row.expires_at,
+            };
             snapshot.keys.insert(row.hash, Arc::new(made));
         }
         for row in rows.webhooks {

@@ -108,11 +108,11 @@ impl Bench {
     }
 
     async fn create(&self) -> Arc<Webhook> {
-        self.catalog.create(self.subscription, None, values()).await.unwrap().webhook
+        self.catalog.create(Actor::system(), (self.subscription, None), values()).await.unwrap().webhook
     }
 
     async fn patch(&self, id: WebhookId, patch: WebhookPatch) -> Result<Patched, ChangeError> {
-        self.catalog.patch(self.journal.clone(), (self.subscription, id), patch).await
+        self.catalog.patch(Actor::system(), self.journal.clone(), (self.subscription, id), patch).await
     }
 
     fn sql(&self, sql: &str) {
@@ -202,7 +202,7 @@ async fn opening_needs_an_initialised_store_and_its_own_master_key() {
 #[tokio::test]
 async fn a_webhook_survives_a_restart_exactly() {
     let bench = Bench::new();
-    let created = bench.catalog.create(bench.subscription, None, values()).await.unwrap();
+    let created = bench.catalog.create(Actor::system(), (bench.subscription, None), values()).await.unwrap();
     let (webhook, key) = (created.webhook, created.signing_key.unwrap());
     assert_eq!((webhook.state, webhook.since), (WebhookState::Off, Position::ZERO));
     assert_eq!(bench.journal.entries(), Vec::<String>::new(), "creating switches nothing");
@@ -232,7 +232,7 @@ async fn what_decides_about_events_goes_through_the_journal_first() {
     let url = WebhookPatch { url: Some(String::from("http://h/")), ..Default::default() };
     let moved = bench.patch(id, url).await.unwrap().webhook;
     assert_eq!((same.since, moved.since), (Position(2), Position(2)), "nothing that matching knows of changed");
-    bench.catalog.delete(bench.journal.clone(), (bench.subscription, id)).await.unwrap();
+    bench.catalog.delete(Actor::system(), bench.journal.clone(), (bench.subscription, id)).await.unwrap();
     let entries = bench.journal.entries();
     assert_eq!(entries.len(), 3);
     assert!(entries[0].contains("on: true") && entries[2].contains("on: false"), "{entries:?}");
@@ -247,7 +247,7 @@ async fn a_journal_that_refuses_leaves_everything_as_it_was() {
     let id = bench.create().await.id;
     bench.journal.refuse(Some(AppendError::Full));
     assert!(matches!(bench.patch(id, enabled(true)).await, Err(ChangeError::Journal(AppendError::Full))));
-    let deleted = bench.catalog.delete(bench.journal.clone(), (bench.subscription, id)).await;
+    let deleted = bench.catalog.delete(Actor::system(), bench.journal.clone(), (bench.subscription, id)).await;
     assert!(matches!(deleted, Err(ChangeError::Journal(AppendError::Full))));
     assert_eq!(bench.catalog.current().webhooks[&id].state, WebhookState::Off);
     let patch = WebhookPatch { name: Some(String::from("New")), ..Default::default() };
@@ -321,9 +321,12 @@ async fn one_subscription_cannot_touch_anothers_webhook() {
     let bench = Bench::new();
     let id = bench.create().await.id;
     let other = (SubscriptionId(1), id);
-    let patched = bench.catalog.patch(bench.journal.clone(), other, enabled(true)).await;
+    let patched = bench.catalog.patch(Actor::system(), bench.journal.clone(), other, enabled(true)).await;
     assert!(matches!(patched, Err(ChangeError::NotFound)));
-    assert!(matches!(bench.catalog.delete(bench.journal.clone(), other).await, Err(ChangeError::NotFound)));
+    assert!(matches!(
+        bench.catalog.delete(Actor::system(), bench.journal.clone(), other).await,
+        Err(ChangeError::NotFound)
+    ));
     assert_eq!(bench.journal.entries().len(), 0);
 }
 
@@ -331,7 +334,7 @@ async fn one_subscription_cannot_touch_anothers_webhook() {
 async fn a_signing_key_is_made_when_it_is_first_needed_and_then_stays() {
     let bench = Bench::new();
     let plain = WebhookValues { standard_webhooks: false, secret: None, ..values() };
-    let created = bench.catalog.create(bench.subscription, None, plain).await.unwrap();
+    let created = bench.catalog.create(Actor::system(), (bench.subscription, None), plain).await.unwrap();
     assert!(created.signing_key.is_none() && created.webhook.destination.signing_keys.is_empty());
     let set = |on| WebhookPatch { standard_webhooks: Some(on), ..Default::default() };
     let id = created.webhook.id;
@@ -352,7 +355,7 @@ async fn no_secret_is_readable_in_any_file_nor_in_debug_output() {
         (&ManualClock::default(), &SystemRandom::default()),
     );
     let made = made.unwrap();
-    let created = bench.catalog.create(bench.subscription, None, values()).await.unwrap();
+    let created = bench.catalog.create(Actor::system(), (bench.subscription, None), values()).await.unwrap();
     let key = created.signing_key.clone().unwrap().0;
     let setup = made.setup_url.split_once("token=").unwrap().1.to_owned();
     let needles = [

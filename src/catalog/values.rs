@@ -122,7 +122,7 @@ pub(super) fn toggled(state: WebhookState, enabled: Option<bool>) -> Result<Webh
     }
 }
 
-fn check_name(name: &str) -> Result<(), InvalidValue> {
+pub(super) fn check_name(name: &str) -> Result<(), InvalidValue> {
     if name.trim().is_empty() {
         return Err(InvalidValue::new("name", "must not be empty"));
     }

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 called or configured wrongly.
 
+mod audit;
 mod emit;
 mod init;
 mod journal;
@@ -49,6 +50,7 @@ pub fn command() -> Command {
             init::command(),
             listen::command(),
             emit::command(),
+            audit::command(),
             journal::command(),
             store::command(),
             version::command(),
@@ -61,6 +63,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("init", matches)) => init::run(matches),
         Some(("listen", matches)) => listen::run(matches),
         Some(("emit", matches)) => emit::run(matches),
+        Some(("audit", matches)) => audit::run(matches),
         Some(("journal", matches)) => journal::run(matches),
         Some(("store", matches)) => store::run(matches),
         Some(("version", _)) => version::run(),

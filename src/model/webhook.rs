@@ -15,6 +15,20 @@ pub enum WebhookState {
     TurnedOff,
 }
 
+impl WebhookState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::On, Self::Off, Self::TurnedOff];
+
+    /// Its name in the API and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::TurnedOff => "turned_off",
+        }
+    }
+}
+
 /// What kind of product an app is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,7 +1,9 @@
 //! The API over its real router and a real store; journal, records and receivers are held in the test's hand.
 
 mod access;
+mod audit_log;
 mod deliveries;
+mod keys;
 mod support;
 mod webhooks;
 
@@ -12,7 +14,7 @@ use serde_json::Value;
 fn the_openapi_document_names_every_route() {
     let document: Value = serde_json::from_str(&openapi_json()).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-    let routes: [(&str, &[&str]); 9] = [
+    let routes: [(&str, &[&str]); 12] = [
         (paths::WEBHOOKS, &["get", "post"]),
         (paths::WEBHOOKS_TEST, &["post"]),
         (paths::WEBHOOK, &["delete", "get", "patch"]),
@@ -20,6 +22,9 @@ fn the_openapi_document_names_every_route() {
         (paths::WEBHOOK_DELIVERIES, &["get"]),
         (paths::DELIVERY, &["get"]),
         (paths::REDELIVER, &["post"]),
+        (paths::KEYS, &["get", "post"]),
+        (paths::KEY, &["delete", "get"]),
+        (paths::AUDIT_LOG, &["get"]),
         (paths::EVENTS, &["get"]),
         (paths::EVENT, &["get"]),
     ];

@@ -172,8 +172,8 @@ fn more_keys(dir: &tempfile::TempDir, subscription: SubscriptionId) {
     let sql = format!(
         "INSERT INTO subscriptions VALUES ({OTHER_SUBSCRIPTION}, 'Other', 0);
          INSERT INTO users VALUES (5, {OTHER_SUBSCRIPTION}, 'ada@example.com', 'Ada', 'admin', 0);
-         INSERT INTO integration_keys VALUES (1, {}, 'm', 'member', '{}', NULL, 0);
-         INSERT INTO integration_keys VALUES (2, {OTHER_SUBSCRIPTION}, 'o', 'admin', '{}', 5, 0);",
+         INSERT INTO integration_keys VALUES (1, {}, 'm', 'member', '{}', NULL, 0, NULL, NULL);
+         INSERT INTO integration_keys VALUES (2, {OTHER_SUBSCRIPTION}, 'o', 'admin', '{}', 5, 0, NULL, NULL);",
         subscription.0,
         hash(MEMBER),
         hash(OTHER)

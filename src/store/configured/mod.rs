@@ -4,9 +4,11 @@
 //! Every statement is text that PostgreSQL would take too. SQLite numbers `$1`, `$2` … by where they first stand, so
 //! each statement names them in ascending order.
 
+pub mod audit;
 mod rows;
 mod webhooks;
 
+pub use audit::{AuditChain, AuditEntry, AuditQuery, AuditRow};
 pub use rows::{AppRow, KeyRow, SubscriptionRow, UserRow};
 pub use webhooks::WebhookRow;
 
@@ -14,8 +16,10 @@ use super::sqlite::{Migration, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// The schema's steps.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "1_first.sql", sql: include_str!("../migrations/configured/1_first.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "1_first.sql", sql: include_str!("../migrations/configured/1_first.sql") },
+    Migration { name: "2_audit_and_keys.sql", sql: include_str!("../migrations/configured/2_audit_and_keys.sql") },
+];
 
 /// Everything there is, in one consistent picture.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,6 +122,7 @@ mod tests {
         for (column, value) in [("categories", "guides,weather"), ("categories", ""), ("since", "-1")] {
             let (_dir, mut connection) = scratch();
             connection.execute_batch(FIRST).unwrap();
+            migrate(&mut connection, MIGRATIONS).unwrap();
             connection.execute(&format!("UPDATE webhooks SET {column} = $1"), [value]).unwrap();
             assert!(matches!(load(&mut connection), Err(StoreError::Unreadable(_))), "{column} = {value}");
         }

@@ -70,6 +70,10 @@ pub struct KeyRow {
     pub made_by: Option<u64>,
     /// Made when.
     pub created_at: UnixMs,
+    /// From when on it opens nothing; `None`: never.
+    pub expires_at: Option<UnixMs>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<UnixMs>,
 }
 
 impl SubscriptionRow {
@@ -122,11 +126,31 @@ impl KeyRow {
     /// # Errors
     /// [`StoreError`].
     pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
-        let sql = "INSERT INTO integration_keys (id, subscription_id, name, role, hash, made_by, created_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let sql = "INSERT INTO integration_keys (id, subscription_id, name, role, hash, made_by, created_at, \
+                   expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let (id, subscription) = (self.id as i64, self.subscription.0 as i64);
         let (hash, made_by) = (hex::encode(self.hash), self.made_by.map(|id| id as i64));
-        connection.execute(sql, params![id, subscription, self.name, self.role, hash, made_by, self.created_at.0])?;
+        let (at, expires) = (self.created_at.0, self.expires_at.map(|at| at.0));
+        connection.execute(sql, params![id, subscription, self.name, self.role, hash, made_by, at, expires])?;
+        Ok(())
+    }
+
+    /// Deletes one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn delete(connection: &Connection, id: u64) -> Result<(), StoreError> {
+        connection.execute("DELETE FROM integration_keys WHERE id = $1", [id as i64])?;
+        Ok(())
+    }
+
+    /// Notes when one was last used.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn used(connection: &Connection, id: u64, at: UnixMs) -> Result<(), StoreError> {
+        let sql = "UPDATE integration_keys SET last_used_at = $1 WHERE id = $2";
+        connection.prepare_cached(sql)?.execute(params![at.0, id as i64])?;
         Ok(())
     }
 }
@@ -170,7 +194,8 @@ pub(super) fn users(connection: &Connection) -> Result<Vec<UserRow>, StoreError>
 }
 
 pub(super) fn keys(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
-    let sql = "SELECT id, subscription_id, name, role, hash, made_by, created_at FROM integration_keys ORDER BY id";
+    let sql = "SELECT id, subscription_id, name, role, hash, made_by, created_at, expires_at, last_used_at \
+               FROM integration_keys ORDER BY id";
     read(connection, sql, |row| {
         Ok(KeyRow {
             id: number(row, 0)?,
@@ -180,6 +205,8 @@ pub(super) fn keys(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
             hash: hash(&row.get::<_, String>(4)?)?,
             made_by: optional_number(row, 5)?,
             created_at: UnixMs(row.get(6)?),
+            expires_at: row.get::<_, Option<i64>>(7)?.map(UnixMs),
+            last_used_at: row.get::<_, Option<i64>>(8)?.map(UnixMs),
         })
     })
 }

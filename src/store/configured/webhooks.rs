@@ -54,7 +54,7 @@ impl WebhookRow {
             self.subscription.0 as i64,
             self.name,
             self.url,
-            state_name(self.state),
+            self.state.name(),
             category_names(self.categories),
             self.since.0 as i64,
             self.timeout_s,
@@ -80,7 +80,7 @@ impl WebhookRow {
         connection.prepare_cached(sql)?.execute(params![
             self.name,
             self.url,
-            state_name(self.state),
+            self.state.name(),
             category_names(self.categories),
             self.since.0 as i64,
             self.timeout_s,
@@ -105,7 +105,7 @@ impl WebhookRow {
         (since, at): (Position, UnixMs),
     ) -> Result<(), StoreError> {
         let sql = "UPDATE webhooks SET state = $1, categories = $2, since = $3, updated_at = $4 WHERE id = $5";
-        let (state, categories) = (state_name(state), category_names(categories));
+        let (state, categories) = (state.name(), category_names(categories));
         connection.prepare_cached(sql)?.execute(params![state, categories, since.0 as i64, at.0, id.0 as i64])?;
         Ok(())
     }
@@ -145,17 +145,8 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<WebhookRow>, StoreError
     })
 }
 
-fn state_name(state: WebhookState) -> &'static str {
-    match state {
-        WebhookState::On => "on",
-        WebhookState::Off => "off",
-        WebhookState::TurnedOff => "turned_off",
-    }
-}
-
 fn state(name: &str) -> Result<WebhookState, StoreError> {
-    let all = [WebhookState::On, WebhookState::Off, WebhookState::TurnedOff];
-    all.into_iter().find(|state| state_name(*state) == name).ok_or(StoreError::Unreadable("webhooks.state"))
+    WebhookState::ALL.into_iter().find(|state| state.name() == name).ok_or(StoreError::Unreadable("webhooks.state"))
 }
 
 /// "all" as such, so that a later release's categories join by themselves; else names, which outlive any numbering.

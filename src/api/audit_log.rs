@@ -1,0 +1,127 @@
+//! `/audit-log`: who changed what.
+
+use super::answer::{List, rfc3339};
+use super::auth::Caller;
+use super::list::{self, Asked};
+use super::problem::ApiError;
+use super::{Api, paths};
+use crate::catalog::{AuditQuery, AuditRow};
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// Which entries to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditListQuery {
+    /// Like webhook.created, webhook.changed, webhook.deleted, key.created, key.revoked.
+    action: Option<String>,
+    /// The id of what was changed.
+    target: Option<String>,
+    /// The name of the key, or the e-mail address of the user, that changed it.
+    actor: Option<String>,
+    /// Not before this time (RFC 3339).
+    from: Option<String>,
+    /// Before this time (RFC 3339).
+    to: Option<String>,
+    /// Rows at most: 1 to 500, 50 by default.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// One change.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
+pub struct AuditJson {
+    /// Its number in the whole installation's log.
+    pub seq: u64,
+    /// When.
+    pub at: String,
+    /// By whom.
+    pub actor: ActorJson,
+    /// What was done.
+    pub action: String,
+    /// The id of what it was done to.
+    pub target: String,
+    /// The changed fields before; secrets masked.
+    #[schema(value_type = Object)]
+    pub before: Value,
+    /// The changed fields after; secrets masked.
+    #[schema(value_type = Object)]
+    pub after: Value,
+    /// SHA-256 over the entry and the hash before it.
+    pub hash: String,
+}
+
+/// Who made a change.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Actor)]
+pub struct ActorJson {
+    /// key, user, operator or system.
+    pub kind: String,
+    /// The key's or the user's id.
+    pub id: String,
+    /// The key's name or the user's e-mail address.
+    pub name: String,
+    /// The IP address that it came from; "" when it came from none.
+    pub address: String,
+}
+
+impl AuditJson {
+    fn of(row: AuditRow) -> Self {
+        let fields = |json: &str| serde_json::from_str(json).unwrap_or_default();
+        Self {
+            seq: row.seq,
+            at: rfc3339(row.at),
+            actor: ActorJson { kind: row.actor_kind, id: row.actor_id, name: row.actor_name, address: row.address },
+            action: row.action,
+            target: row.target,
+            before: fields(&row.before),
+            after: fields(&row.after),
+            hash: row.hash,
+        }
+    }
+}
+
+/// Lists changes, newest first.
+#[utoipa::path(
+    get,
+    path = paths::AUDIT_LOG,
+    params(AuditListQuery),
+    tag = "audit log",
+    responses((status = 200, body = List<AuditJson>), ApiError)
+)]
+pub async fn list(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Asked(asked): Asked<AuditListQuery>,
+) -> Result<Json<List<AuditJson>>, ApiError> {
+    let limit = list::limit(asked.limit)?;
+    let query = AuditQuery {
+        subscription: caller.subscription.id,
+        before: asked.cursor.as_deref().map(before).transpose()?,
+        from: list::time("from", asked.from.as_deref())?,
+        to: list::time("to", asked.to.as_deref())?,
+        action: asked.action,
+        target: asked.target,
+        actor: asked.actor,
+        limit: limit + 1,
+    };
+    let mut rows = api.parts.catalog.audit_log(query).await.map_err(|error| ApiError::internal(&error))?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| format!("a{:x}", row.seq));
+    Ok(Json(List { data: rows.into_iter().map(AuditJson::of).collect(), next }))
+}
+
+/// A page's end, as an earlier page gave it.
+fn before(cursor: &str) -> Result<u64, ApiError> {
+    let seq = cursor.strip_prefix('a').and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let seq = seq.filter(|seq| i64::try_from(*seq).is_ok());
+    seq.ok_or_else(|| ApiError::Query(String::from("cursor: it does not belong to this list")))
+}

@@ -1,0 +1,138 @@
+//! `/keys`: integration keys. Made with a role and an expiry, shown once, kept hashed.
+
+use super::answer::{List, rfc3339};
+use super::auth::{Admin, Caller};
+use super::body::Fields;
+use super::paths::Id;
+use super::problem::ApiError;
+use super::{Api, list, paths};
+use crate::catalog::{ApiKey, KeyValues, Role};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// What a body says of a new key.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
+pub struct KeyInput {
+    /// 1 to 255 characters.
+    pub name: String,
+    /// "admin" (changes things) or "member" (reads).
+    pub role: String,
+    /// RFC 3339; null or left out: never.
+    pub expires_at: Option<String>,
+}
+
+/// An integration key.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Key)]
+pub struct KeyJson {
+    /// `key_` and 16 hex digits.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// "admin" or "member".
+    pub role: &'static str,
+    /// The key itself. Only in the answer to the call that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The e-mail address of the user who made it; null for the key that `init` made.
+    pub made_by: Option<String>,
+    /// From when on it opens nothing; null: never.
+    pub expires_at: Option<String>,
+    /// When it was last used, to the minute; null: never.
+    pub last_used_at: Option<String>,
+    /// When it was made.
+    pub created_at: String,
+}
+
+impl KeyJson {
+    fn of(api: &Api, key: &ApiKey) -> Self {
+        Self {
+            id: key.shown_id(),
+            name: key.name.clone(),
+            role: key.role.name(),
+            key: None,
+            made_by: key.made_by.as_ref().map(|user| user.email.clone()),
+            expires_at: key.expires_at.map(rfc3339),
+            last_used_at: api.parts.catalog.key_used_at(key.id).map(rfc3339),
+            created_at: rfc3339(key.created_at),
+        }
+    }
+}
+
+/// Makes a key. The answer holds `key`, which no later answer shows again.
+#[utoipa::path(
+    post,
+    path = paths::KEYS,
+    request_body = KeyInput,
+    tag = "keys",
+    responses((status = 201, body = KeyJson), ApiError)
+)]
+pub async fn create(
+    Admin(caller): Admin,
+    State(api): State<Arc<Api>>,
+    mut fields: Fields,
+) -> Result<Response, ApiError> {
+    let name = fields.take("name", "a string")?.ok_or_else(|| ApiError::field("name", "is required"))?;
+    let role: Option<String> = fields.take("role", "a string")?;
+    let role = role.as_deref().and_then(Role::from_name);
+    let role = role.ok_or_else(|| ApiError::field("role", "must be \"admin\" or \"member\""))?;
+    let expires_at = fields.take::<Option<String>>("expires_at", "a string or null")?.flatten();
+    fields.finish()?;
+    let wrong = |_| ApiError::field("expires_at", "must be a time as in RFC 3339, like 2027-01-31T12:00:00Z");
+    let expires_at = list::time("expires_at", expires_at.as_deref()).map_err(wrong)?;
+    let whose = (caller.subscription.id, caller.key.made_by.clone());
+    let made = api.parts.catalog.make_key(caller.actor(), whose, KeyValues { name, role, expires_at }).await;
+    let made = made.map_err(ApiError::from_key_change)?;
+    let location = format!("{}/{}", paths::KEYS, made.key.shown_id());
+    let shown = KeyJson { key: Some(made.text), ..KeyJson::of(&api, &made.key) };
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(shown)).into_response())
+}
+
+/// Lists the subscription's keys, oldest first, all on one page.
+#[utoipa::path(get, path = paths::KEYS, tag = "keys", responses((status = 200, body = List<KeyJson>), ApiError))]
+pub async fn list(caller: Caller, State(api): State<Arc<Api>>) -> Json<List<KeyJson>> {
+    let keys = api.parts.catalog.keys(caller.subscription.id);
+    Json(List { data: keys.iter().map(|key| KeyJson::of(&api, key)).collect(), next: None })
+}
+
+/// Reads one key.
+#[utoipa::path(
+    get,
+    path = paths::KEY,
+    params(("id" = String, Path)),
+    tag = "keys",
+    responses((status = 200, body = KeyJson), ApiError)
+)]
+pub async fn read(caller: Caller, State(api): State<Arc<Api>>, Id(id): Id) -> Result<Json<KeyJson>, ApiError> {
+    let key = find(&api, &caller, &id)?;
+    Ok(Json(KeyJson::of(&api, &key)))
+}
+
+/// Revokes a key: it opens nothing any more. A key cannot revoke itself.
+#[utoipa::path(
+    delete,
+    path = paths::KEY,
+    params(("id" = String, Path)),
+    tag = "keys",
+    responses((status = 204), ApiError)
+)]
+pub async fn revoke(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): Id) -> Result<StatusCode, ApiError> {
+    let key = find(&api, &caller, &id)?;
+    if key.id == caller.key.id {
+        return Err(ApiError::OwnKey);
+    }
+    let revoked = api.parts.catalog.revoke_key(caller.actor(), (caller.subscription.id, key.id)).await;
+    revoked.map_err(ApiError::from_key_change)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn find(api: &Api, caller: &Caller, id: &str) -> Result<Arc<ApiKey>, ApiError> {
+    let keys = api.parts.catalog.keys(caller.subscription.id);
+    keys.into_iter().find(|key| key.shown_id() == id).ok_or(ApiError::NotFound("key"))
+}

@@ -1,0 +1,103 @@
+//! Who changes what, for the audit log (docs/api.md). Secrets are never in it: it says that there is one, and whether it
+//! was changed.
+
+use super::{ApiKey, Webhook};
+use crate::model::{CategorySet, SubscriptionId, UnixMs};
+use crate::store::configured::AuditEntry;
+use serde_json::{Map, Value, json};
+use std::net::IpAddr;
+
+/// Who makes a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    kind: &'static str,
+    id: String,
+    name: String,
+    address: Option<IpAddr>,
+}
+
+impl Actor {
+    /// The holder of an integration key.
+    pub fn key(key: &ApiKey, address: IpAddr) -> Self {
+        Self { kind: "key", id: key.shown_id(), name: key.name.clone(), address: Some(address) }
+    }
+
+    /// Fanfare itself.
+    pub fn system() -> Self {
+        Self { kind: "system", id: String::new(), name: String::from("Fanfare"), address: None }
+    }
+}
+
+/// What was done, to what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deed<'a> {
+    pub(super) subscription: SubscriptionId,
+    pub(super) at: UnixMs,
+    pub(super) action: &'static str,
+    pub(super) target: &'a str,
+}
+
+impl Deed<'_> {
+    /// The entry of this deed.
+    pub(super) fn by(self, actor: &Actor, before: Map<String, Value>, after: Map<String, Value>) -> AuditEntry {
+        AuditEntry {
+            subscription: self.subscription,
+            at: self.at,
+            actor_kind: actor.kind,
+            actor_id: actor.id.clone(),
+            actor_name: actor.name.clone(),
+            address: actor.address.map(|address| address.to_string()).unwrap_or_default(),
+            action: self.action,
+            target: self.target.to_owned(),
+            before: Value::Object(before).to_string(),
+            after: Value::Object(after).to_string(),
+        }
+    }
+}
+
+/// What a person sets of a webhook, the secret masked.
+pub(super) fn webhook(webhook: &Webhook) -> Map<String, Value> {
+    let categories = match webhook.categories {
+        CategorySet::All => json!("all"),
+        some => some.iter().map(|category| category.name()).collect(),
+    };
+    let shown = json!({
+        "name": webhook.name,
+        "url": webhook.url,
+        "categories": categories,
+        "state": webhook.state.name(),
+        "timeout_s": webhook.timeout_s,
+        "concurrency": webhook.concurrency,
+        "standard_webhooks": webhook.standard_webhooks,
+        "secret": webhook.destination.secret.as_ref().map(|_| "set"),
+    });
+    match shown {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// What differs between two states of a webhook; `None` when nothing does.
+pub(super) fn webhook_change(old: &Webhook, new: &Webhook) -> Option<(Map<String, Value>, Map<String, Value>)> {
+    let (mut before, mut after) = (webhook(old), webhook(new));
+    let secret_changed = old.destination.secret != new.destination.secret;
+    if secret_changed && before["secret"] == after["secret"] {
+        after.insert(String::from("secret"), json!("changed"));
+    }
+    let same: Vec<String> =
+        before.iter().filter(|(name, value)| after.get(*name) == Some(value)).map(|(name, _)| name.clone()).collect();
+    for name in same {
+        before.remove(&name);
+        after.remove(&name);
+    }
+    (!after.is_empty()).then_some((before, after))
+}
+
+/// What a person sets of a key.
+pub(super) fn key(key: &ApiKey) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert(String::from("name"), json!(key.name));
+    fields.insert(String::from("role"), json!(key.role.name()));
+    fields.insert(String::from("expires_at"), json!(key.expires_at.map(|at| at.0)));
+    fields
+}
