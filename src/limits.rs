@@ -111,6 +111,15 @@ pub const WEBHOOK_TIMEOUT_S: std::ops::RangeInclusive<u32> = 1..=300;
 /// A webhook's requests in flight.
 pub const WEBHOOK_CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=1000;
 
+/// Apps of one subscription.
+pub const APPS: usize = 1_000;
+
+/// Origins of one app.
+pub const APP_ORIGINS: usize = 100;
+
+/// How long an old agent key or track secret may open beside the new one, in seconds: 30 days.
+pub const KEY_OVERLAP_MAX_S: u64 = 30 * 24 * 3600;
+
 /// Integration keys of one subscription.
 pub const KEYS: usize = 1_000;
 

@@ -4,6 +4,7 @@
 //! answer. Every way to fail is in one table, [`problem::ApiError`].
 
 mod answer;
+mod apps;
 mod audit_log;
 mod auth;
 mod body;
@@ -218,6 +219,10 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::redeliver))
+        .routes(routes!(apps::create, apps::list))
+        .routes(routes!(apps::read, apps::patch))
+        .routes(routes!(apps::rotate_agent_key))
+        .routes(routes!(apps::rotate_track_secret))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::read, keys::revoke))
         .routes(routes!(audit_log::list))

@@ -22,6 +22,14 @@ pub const REDELIVER: &str = "/api/v1/deliveries/{id}/redeliver";
 pub const EVENTS: &str = "/api/v1/events";
 /// One event.
 pub const EVENT: &str = "/api/v1/events/{id}";
+/// Apps: make, list.
+pub const APPS: &str = "/api/v1/apps";
+/// One app: read, edit.
+pub const APP: &str = "/api/v1/apps/{id}";
+/// A new agent key.
+pub const APP_ROTATE_AGENT_KEY: &str = "/api/v1/apps/{id}/rotate-agent-key";
+/// A new track secret.
+pub const APP_ROTATE_TRACK_SECRET: &str = "/api/v1/apps/{id}/rotate-track-secret";
 /// Integration keys: make, list.
 pub const KEYS: &str = "/api/v1/keys";
 /// One key: read, revoke.

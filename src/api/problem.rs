@@ -86,6 +86,9 @@ pub enum ApiError {
     /// The subscription has all the keys that it may have.
     #[error("the subscription has {0} keys, and may not have more: revoke those that are not used")]
     TooManyKeys(usize),
+    /// The subscription has all the apps that it may have.
+    #[error("the subscription has {0} apps, and may not have more")]
+    TooManyApps(usize),
     /// Too many tests wait for their receivers.
     #[error("too many tests are waiting for their receivers")]
     TooManyTests,
@@ -153,6 +156,7 @@ impl ApiError {
             Self::KeyExpired(_) => (StatusCode::UNAUTHORIZED, "key_expired"),
             Self::OwnKey => (StatusCode::CONFLICT, "own_key"),
             Self::TooManyKeys(_) => (StatusCode::CONFLICT, "too_many_keys"),
+            Self::TooManyApps(_) => (StatusCode::CONFLICT, "too_many_apps"),
             Self::TooManyTests => (StatusCode::TOO_MANY_REQUESTS, "too_many_tests"),
             Self::Journal(AppendError::TooLarge(_)) | Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Journal(_) => (StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable"),
@@ -219,6 +223,15 @@ impl From<RecordError> for ApiError {
 }
 
 impl ApiError {
+    /// What a failed change of an app means to the caller.
+    pub fn from_app_change(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotFound => Self::NotFound("app"),
+            ChangeError::TooMany(count) => Self::TooManyApps(count),
+            other => Self::from_change(WebhookId(0), other),
+        }
+    }
+
     /// What a failed change of a key means to the caller.
     pub fn from_key_change(error: ChangeError) -> Self {
         match error {

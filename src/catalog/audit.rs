@@ -1,7 +1,7 @@
 //! Who changes what, for the audit log (docs/api.md). Secrets are never in it: it says that there is one, and whether it
 //! was changed.
 
-use super::{ApiKey, Webhook};
+use super::{ApiKey, App, Webhook};
 use crate::model::{CategorySet, SubscriptionId, UnixMs};
 use crate::store::configured::AuditEntry;
 use serde_json::{Map, Value, json};
@@ -84,13 +84,29 @@ pub(super) fn webhook_change(old: &Webhook, new: &Webhook) -> Option<(Map<String
     if secret_changed && before["secret"] == after["secret"] {
         after.insert(String::from("secret"), json!("changed"));
     }
-    let same: Vec<String> =
-        before.iter().filter(|(name, value)| after.get(*name) == Some(value)).map(|(name, _)| name.clone()).collect();
-    for name in same {
-        before.remove(&name);
-        after.remove(&name);
-    }
+    drop_same(&mut before, &mut after);
     (!after.is_empty()).then_some((before, after))
+}
+
+/// Leaves only the fields that differ.
+pub(super) fn drop_same(before: &mut Map<String, Value>, after: &mut Map<String, Value>) {
+    before.retain(|name, value| {
+        let same = after.get(name) == Some(value);
+        if same {
+            after.remove(name);
+        }
+        !same
+    });
+}
+
+/// What a person sets of an app.
+pub(super) fn app(app: &App) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert(String::from("name"), json!(app.name));
+    fields.insert(String::from("platform"), json!(app.platform.name()));
+    fields.insert(String::from("origins"), json!(app.origins));
+    fields.insert(String::from("agent_key"), json!(app.agent_key));
+    fields
 }
 
 /// What a person sets of a key.

@@ -119,7 +119,9 @@ fn fill(
         platform: Platform::Web,
         origins: Vec::new(),
         agent_key: agent_key.clone(),
-        track_secret_hash: hash(&track_secret),
+        old_agent_key: None,
+        track_secret_hash: hash(track_secret.as_bytes()),
+        old_track_secret: None,
         created_at,
     };
     app.insert(store)?;
@@ -129,7 +131,7 @@ fn fill(
         subscription,
         name: String::from("init"),
         role: Role::Admin.name().to_owned(),
-        hash: hash(&integration_key),
+        hash: hash(integration_key.as_bytes()),
         made_by: None,
         created_at,
         expires_at: None,
@@ -137,7 +139,7 @@ fn fill(
     };
     key.insert(store)?;
     let setup = token("", random);
-    configured::set_meta(store, SETUP_TOKEN, &hex::encode(hash(&setup)))?;
+    configured::set_meta(store, SETUP_TOKEN, &hex::encode(hash(setup.as_bytes())))?;
     Ok(Initialised {
         subscription_id: subscription.0,
         app_id: AppId::FIRST.0,
@@ -156,8 +158,8 @@ pub(super) fn token(prefix: &str, random: &dyn Random) -> String {
 }
 
 /// How keys are kept and looked up. They are 256 random bits, so a plain hash is as good as a slow one.
-pub(super) fn hash(key: &str) -> [u8; 32] {
+pub(super) fn hash(key: &[u8]) -> [u8; 32] {
     let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+    bytes.copy_from_slice(digest(&SHA256, key).as_ref());
     bytes
 }

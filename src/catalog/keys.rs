@@ -123,7 +123,7 @@ impl Catalog {
         let KeyValues { name, role, expires_at } = values;
         let key = ApiKey { id: self.random.id(), subscription, name, role, made_by, created_at: now, expires_at };
         let text = init::token("ff_key_", &*self.random);
-        let hash = init::hash(&text);
+        let hash = init::hash(text.as_bytes());
         let deed = Deed { subscription, at: now, action: "key.created", target: &key.shown_id() };
         let entry = deed.by(by, Map::new(), audit::key(&key));
         let row = KeyRow {

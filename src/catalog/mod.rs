@@ -3,6 +3,7 @@
 //! Every change goes through [`Catalog`], one at a time: validated, in the store, then in the [`Snapshot`] that
 //! everybody reads. Secrets are sealed with the [`MasterKey`] before they reach the store.
 
+mod apps;
 mod audit;
 mod change;
 mod error;
@@ -12,6 +13,7 @@ mod seal;
 mod values;
 
 pub use crate::store::configured::{AuditQuery, AuditRow};
+pub use apps::{AppPatch, AppValues, MadeApp};
 pub use audit::Actor;
 pub use change::{Catalog, Created, Patched};
 pub use error::{CatalogError, ChangeError, InvalidValue, MasterKeyError};
@@ -24,7 +26,7 @@ use crate::deliver::Destination;
 use crate::model::{
     AppId, CategorySet, Platform, Position, SigningKey, SubscriptionId, UnixMs, WebhookId, WebhookState,
 };
-use crate::store::configured::{self, Configured, WebhookRow};
+use crate::store::configured::{Configured, WebhookRow};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -35,10 +37,10 @@ pub struct Snapshot {
     pub subscriptions: HashMap<SubscriptionId, Arc<Subscription>>,
     /// All apps.
     pub apps: HashMap<(SubscriptionId, AppId), Arc<App>>,
-    /// Apps by their agent key.
-    pub agent_keys: HashMap<String, Arc<App>>,
-    /// Apps by the SHA-256 of their track secret.
-    pub track_secrets: HashMap<[u8; 32], Arc<App>>,
+    /// Apps by their agent key, also the one before it.
+    agent_keys: HashMap<String, Arc<App>>,
+    /// Apps by the SHA-256 of their track secret, also the one before it.
+    track_secrets: HashMap<[u8; 32], Arc<App>>,
     /// All webhooks.
     pub webhooks: HashMap<WebhookId, Arc<Webhook>>,
     /// Each webhook's signing key, also while its three headers are off.
@@ -143,6 +145,14 @@ pub struct App {
     pub origins: Vec<String>,
     /// The agent's key, which is public.
     pub agent_key: String,
+    /// The agent key before it, and until when it opens.
+    pub old_agent_key: Option<(String, UnixMs)>,
+    /// SHA-256 of the track secret.
+    pub track_secret_hash: [u8; 32],
+    /// The hash of the track secret before it, and until when that opens.
+    pub old_track_secret: Option<([u8; 32], UnixMs)>,
+    /// Made when.
+    pub created_at: UnixMs,
 }
 
 /// One configured URL webhook.
@@ -191,12 +201,20 @@ impl Snapshot {
 
     /// The integration key that this text is, if it is one.
     pub fn key(&self, text: &str) -> Option<&Arc<ApiKey>> {
-        self.keys.get(&init::hash(text))
+        self.keys.get(&init::hash(text.as_bytes()))
     }
 
-    /// The app that has this track secret, if one has.
-    pub fn app_of_track_secret(&self, text: &str) -> Option<&Arc<App>> {
-        self.track_secrets.get(&init::hash(text))
+    /// The app that this track secret opens now, if it opens one.
+    pub fn app_of_track_secret(&self, text: &[u8], now: UnixMs) -> Option<&Arc<App>> {
+        let hash = init::hash(text);
+        let opens = |app: &Arc<App>| app.track_secret_hash == hash || is_valid(app.old_track_secret.as_ref(), now);
+        self.track_secrets.get(&hash).filter(|app| opens(app))
+    }
+
+    /// The app that this agent key opens now, if it opens one.
+    pub fn app_of_agent_key(&self, key: &str, now: UnixMs) -> Option<&Arc<App>> {
+        let opens = |app: &Arc<App>| app.agent_key == key || is_valid(app.old_agent_key.as_ref(), now);
+        self.agent_keys.get(key).filter(|app| opens(app))
     }
 
     /// Puts the picture together from rows, opening what is sealed.
@@ -206,7 +224,9 @@ impl Snapshot {
             snapshot.subscriptions.insert(row.id, Arc::new(Subscription { id: row.id, name: row.name }));
         }
         for row in rows.apps {
-            snapshot.insert_app(row)?;
+            let subscription = snapshot.subscriptions.get(&row.subscription).cloned();
+            let subscription = subscription.ok_or(CatalogError::Unreadable("apps.subscription_id"))?;
+            snapshot.insert_app(apps::of_row(subscription, row));
         }
         let mut users = HashMap::new();
         for row in rows.users {
@@ -236,20 +256,32 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    fn insert_app(&mut self, row: configured::AppRow) -> Result<(), CatalogError> {
-        let subscription = self.subscriptions.get(&row.subscription).cloned();
-        let app = Arc::new(App {
-            subscription: subscription.ok_or(CatalogError::Unreadable("apps.subscription_id"))?,
-            id: row.id,
-            name: row.name,
-            platform: row.platform,
-            origins: row.origins,
-            agent_key: row.agent_key.clone(),
-        });
-        self.apps.insert((row.subscription, row.id), Arc::clone(&app));
-        self.agent_keys.insert(row.agent_key, Arc::clone(&app));
-        self.track_secrets.insert(row.track_secret_hash, app);
-        Ok(())
+    /// A picture of these apps and nothing else.
+    #[cfg(test)]
+    pub(crate) fn of_apps(apps: impl IntoIterator<Item = App>) -> Self {
+        let mut snapshot = Self::default();
+        for app in apps {
+            snapshot.subscriptions.insert(app.subscription.id, Arc::clone(&app.subscription));
+            snapshot.insert_app(app);
+        }
+        snapshot
+    }
+
+    fn insert_app(&mut self, app: App) {
+        let key = (app.subscription.id, app.id);
+        let other = |found: &Arc<App>| (found.subscription.id, found.id) != key;
+        self.agent_keys.retain(|_, found| other(found));
+        self.track_secrets.retain(|_, found| other(found));
+        let app = Arc::new(app);
+        let old_agent_key = app.old_agent_key.as_ref().map(|(key, _)| key);
+        for agent_key in [&app.agent_key].into_iter().chain(old_agent_key) {
+            self.agent_keys.insert(agent_key.clone(), Arc::clone(&app));
+        }
+        let old_track_secret = app.old_track_secret.map(|(hash, _)| hash);
+        for hash in [app.track_secret_hash].into_iter().chain(old_track_secret) {
+            self.track_secrets.insert(hash, Arc::clone(&app));
+        }
+        self.apps.insert(key, app);
     }
 
     fn insert_webhook(&mut self, webhook: Webhook, signing_key: Option<SigningKey>, owner: Option<Arc<User>>) {
@@ -262,6 +294,10 @@ impl Snapshot {
         }
         self.webhooks.insert(id, Arc::new(webhook));
     }
+}
+
+fn is_valid<T>(old: Option<&(T, UnixMs)>, now: UnixMs) -> bool {
+    old.is_some_and(|(_, until)| now < *until)
 }
 
 /// A webhook from its row. Its URL was checked when it was saved: one that no longer parses is a damaged row.

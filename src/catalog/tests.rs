@@ -162,9 +162,9 @@ async fn init_prepares_once_and_what_it_prints_opens_the_doors() {
     let again = init(dir.path(), None, &options(), (&ManualClock::default(), &random));
     assert!(matches!(again, Err(CatalogError::AlreadyInitialised(_))));
     let snapshot = reopen(dir.path()).unwrap().current();
-    assert_eq!(snapshot.agent_keys[&made.agent_key].name, "Shop");
-    assert_eq!(snapshot.track_secrets[&init::hash(&made.track_secret)].id, AppId::FIRST);
-    assert_eq!(snapshot.keys[&init::hash(&made.integration_key)].role, Role::Admin);
+    assert_eq!(snapshot.app_of_agent_key(&made.agent_key, UnixMs(0)).unwrap().name, "Shop");
+    assert_eq!(snapshot.app_of_track_secret(made.track_secret.as_bytes(), UnixMs(0)).unwrap().id, AppId::FIRST);
+    assert_eq!(snapshot.keys[&init::hash(made.integration_key.as_bytes())].role, Role::Admin);
     assert!(!format!("{made:?}").contains(&made.integration_key));
 }
 

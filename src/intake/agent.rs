@@ -74,7 +74,8 @@ fn authenticate(intake: &Intake, request: &Request<Body>) -> Result<Arc<App>, Re
     };
     let from_header = request.headers().get(KEY_HEADER).and_then(|value| value.to_str().ok());
     let key = from_header.or_else(from_query).ok_or(Refusal::NoKey(KEY_HEADER))?;
-    (intake.catalog)().agent_keys.get(key).cloned().ok_or_else(|| intake.wrong_key(request))
+    let app = (intake.catalog)().app_of_agent_key(key, intake.clock.now()).cloned();
+    app.ok_or_else(|| intake.wrong_key(request))
 }
 
 async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> Result<Vec<u8>, Refusal> {

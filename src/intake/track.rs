@@ -16,7 +16,6 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::Request;
-use ring::digest;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -53,9 +52,7 @@ async fn take(intake: &Arc<Intake>, request: Request<Body>) -> Result<(), Refusa
 
 fn authenticate(intake: &Intake, request: &Request<Body>) -> Result<Arc<App>, Refusal> {
     let secret = request.headers().get(KEY_HEADER).ok_or(Refusal::NoKey(KEY_HEADER))?;
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
-    let app = (intake.catalog)().track_secrets.get(&hash).cloned();
+    let app = (intake.catalog)().app_of_track_secret(secret.as_bytes(), intake.clock.now()).cloned();
     app.ok_or_else(|| intake.wrong_key(request))
 }
 

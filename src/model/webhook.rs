@@ -42,6 +42,11 @@ pub enum Platform {
 }
 
 impl Platform {
+    /// The platform with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Web, Self::Ios, Self::Android].into_iter().find(|platform| platform.name() == name)
+    }
+
     /// Its name in bodies and in the API.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! The API over its real router and a real store; journal, records and receivers are held in the test's hand.
 
 mod access;
+mod apps;
 mod audit_log;
 mod deliveries;
 mod keys;
@@ -14,7 +15,7 @@ use serde_json::Value;
 fn the_openapi_document_names_every_route() {
     let document: Value = serde_json::from_str(&openapi_json()).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-    let routes: [(&str, &[&str]); 12] = [
+    let routes: [(&str, &[&str]); 16] = [
         (paths::WEBHOOKS, &["get", "post"]),
         (paths::WEBHOOKS_TEST, &["post"]),
         (paths::WEBHOOK, &["delete", "get", "patch"]),
@@ -22,6 +23,10 @@ fn the_openapi_document_names_every_route() {
         (paths::WEBHOOK_DELIVERIES, &["get"]),
         (paths::DELIVERY, &["get"]),
         (paths::REDELIVER, &["post"]),
+        (paths::APPS, &["get", "post"]),
+        (paths::APP, &["get", "patch"]),
+        (paths::APP_ROTATE_AGENT_KEY, &["post"]),
+        (paths::APP_ROTATE_TRACK_SECRET, &["post"]),
         (paths::KEYS, &["get", "post"]),
         (paths::KEY, &["delete", "get"]),
         (paths::AUDIT_LOG, &["get"]),

@@ -15,7 +15,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use ring::digest;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -356,24 +356,25 @@ pub(super) fn settings() -> IntakeSettings {
 fn snapshot() -> Snapshot {
     let subscription = Arc::new(Subscription { id: SUBSCRIPTION, name: String::from("test_application") });
     let app = |id, key: &str, platform| {
-        Arc::new(App {
+        let mut track_secret_hash = [0; 32];
+        let track_secret = if key == "agent-key" { "track-secret" } else { key };
+        track_secret_hash.copy_from_slice(digest::digest(&digest::SHA256, track_secret.as_bytes()).as_ref());
+        App {
             subscription: subscription.clone(),
             id,
             name: String::from("test_application"),
             platform,
             origins: vec![String::from("https://app.test")],
             agent_key: key.to_owned(),
-        })
+            old_agent_key: None,
+            track_secret_hash,
+            old_track_secret: None,
+            created_at: UnixMs(0),
+        }
     };
     let web = app(AppId::FIRST, "agent-key", Platform::Web);
     let ios = app(AppId(7), "ios-key", Platform::Ios);
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, b"track-secret").as_ref());
-    Snapshot {
-        track_secrets: HashMap::from([(hash, web.clone())]),
-        agent_keys: [web, ios].into_iter().map(|app| (app.agent_key.clone(), app)).collect(),
-        ..Snapshot::default()
-    }
+    Snapshot::of_apps([web, ios])
 }
 
 /// An item of `kind` by visitor "v" of account "a", with these fields besides.

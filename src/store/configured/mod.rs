@@ -19,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "1_first.sql", sql: include_str!("../migrations/configured/1_first.sql") },
     Migration { name: "2_audit_and_keys.sql", sql: include_str!("../migrations/configured/2_audit_and_keys.sql") },
+    Migration { name: "3_app_keys.sql", sql: include_str!("../migrations/configured/3_app_keys.sql") },
 ];
 
 /// Everything there is, in one consistent picture.

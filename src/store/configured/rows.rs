@@ -30,8 +30,12 @@ pub struct AppRow {
     pub origins: Vec<String>,
     /// Public.
     pub agent_key: String,
+    /// The agent key before it, and until when it opens.
+    pub old_agent_key: Option<(String, UnixMs)>,
     /// SHA-256.
     pub track_secret_hash: [u8; 32],
+    /// The hash of the track secret before it, and until when that opens.
+    pub old_track_secret: Option<([u8; 32], UnixMs)>,
     /// Made when.
     pub created_at: UnixMs,
 }
@@ -104,6 +108,35 @@ impl AppRow {
             .execute(sql, params![subscription, self.id.0, self.name, platform, origins, self.agent_key, hash, at])?;
         Ok(())
     }
+
+    /// Writes everything that can change.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn update(&self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = "UPDATE apps SET name = $1, platform = $2, origins = $3, agent_key = $4, old_agent_key = $5, \
+                   old_agent_key_until = $6, track_secret_hash = $7, old_track_secret_hash = $8, \
+                   old_track_secret_until = $9 WHERE subscription_id = $10 AND id = $11";
+        let old_key = self.old_agent_key.as_ref();
+        let old_secret = self.old_track_secret.as_ref();
+        connection.execute(
+            sql,
+            params![
+                self.name,
+                self.platform.name(),
+                serde_json::Value::from(self.origins.clone()).to_string(),
+                self.agent_key,
+                old_key.map(|(key, _)| key),
+                old_key.map(|(_, until)| until.0),
+                hex::encode(self.track_secret_hash),
+                old_secret.map(|(hash, _)| hex::encode(hash)),
+                old_secret.map(|(_, until)| until.0),
+                self.subscription.0 as i64,
+                self.id.0,
+            ],
+        )?;
+        Ok(())
+    }
 }
 
 impl UserRow {
@@ -162,10 +195,17 @@ pub(super) fn subscriptions(connection: &Connection) -> Result<Vec<SubscriptionR
 }
 
 pub(super) fn apps(connection: &Connection) -> Result<Vec<AppRow>, StoreError> {
-    let sql = "SELECT subscription_id, id, name, platform, origins, agent_key, track_secret_hash, created_at \
+    let sql = "SELECT subscription_id, id, name, platform, origins, agent_key, track_secret_hash, created_at, \
+               old_agent_key, old_agent_key_until, old_track_secret_hash, old_track_secret_until \
                FROM apps ORDER BY subscription_id, id";
     read(connection, sql, |row| {
+        let old_key: Option<String> = row.get(8)?;
+        let old_key_until: Option<i64> = row.get(9)?;
+        let old_hash = row.get::<_, Option<String>>(10)?.map(|text| hash(&text)).transpose()?;
+        let old_hash_until: Option<i64> = row.get(11)?;
         Ok(AppRow {
+            old_agent_key: old_key.zip(old_key_until.map(UnixMs)),
+            old_track_secret: old_hash.zip(old_hash_until.map(UnixMs)),
             subscription: SubscriptionId(number(row, 0)?),
             id: AppId(row.get(1)?),
             name: row.get(2)?,
@@ -243,6 +283,5 @@ fn hash(text: &str) -> Result<[u8; 32], StoreError> {
 }
 
 fn platform(name: &str) -> Result<Platform, StoreError> {
-    let all = [Platform::Web, Platform::Ios, Platform::Android];
-    all.into_iter().find(|platform| platform.name() == name).ok_or(StoreError::Unreadable("apps.platform"))
+    Platform::from_name(name).ok_or(StoreError::Unreadable("apps.platform"))
 }
