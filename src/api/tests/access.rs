@@ -1,46 +1,71 @@
+use super::openapi_json;
 use super::support::{MEMBER, NOW, Node, OTHER, delivery, event, request};
 use crate::model::UnixMs;
 use axum::body::Body;
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// Every call that there is, for a webhook, a delivery and an event; and whether a member may make it.
-fn calls(webhook: &str, delivery: &str) -> Vec<(&'static str, String, bool)> {
-    vec![
-        ("GET", String::from("/api/v1/webhooks"), true),
-        ("POST", String::from("/api/v1/webhooks"), false),
-        ("POST", String::from("/api/v1/webhooks/test"), false),
-        ("GET", format!("/api/v1/webhooks/{webhook}"), true),
-        ("PATCH", format!("/api/v1/webhooks/{webhook}"), false),
-        ("DELETE", format!("/api/v1/webhooks/{webhook}"), false),
-        ("POST", format!("/api/v1/webhooks/{webhook}/test"), false),
-        ("GET", format!("/api/v1/webhooks/{webhook}/deliveries"), true),
-        ("GET", format!("/api/v1/deliveries/{delivery}"), true),
-        ("POST", format!("/api/v1/deliveries/{delivery}/redeliver"), false),
-        ("GET", String::from("/api/v1/events"), true),
-        ("GET", String::from("/api/v1/events/evt_4d"), true),
-    ]
+/// A node with something of everything, and the ids of what is its first subscription's only.
+struct Filled {
+    node: Node,
+    webhook: String,
+    delivery: String,
+    key: String,
+    app: String,
 }
 
-async fn with_a_delivery() -> (Node, String, String) {
-    let node = Node::new();
-    let webhook = node.webhook(&node.admin).await;
-    let detail = delivery(webhook.parse().unwrap(), 0x4d);
-    let id = detail.summary.id.to_string();
-    node.records.deliveries.lock().unwrap().push((node.subscription, detail));
-    node.records.events.lock().unwrap().push((node.subscription, event(0x4d)));
-    (node, webhook, id)
+impl Filled {
+    async fn new() -> Self {
+        let node = Node::new();
+        let webhook = node.webhook(&node.admin).await;
+        let detail = delivery(webhook.parse().unwrap(), 0x4d);
+        let delivery = detail.summary.id.to_string();
+        node.records.deliveries.lock().unwrap().push((node.subscription, detail));
+        node.records.events.lock().unwrap().push((node.subscription, event(0x4d)));
+        let key = node.call("POST", "/api/v1/keys", Some(json!({"name": "k", "role": "member"}))).await.ok(201);
+        let app = node.call("POST", "/api/v1/apps", Some(json!({"name": "Only here"}))).await.ok(201);
+        Self { node, webhook, delivery, key: key["id"].as_str().unwrap().to_owned(), app: app["id"].to_string() }
+    }
+
+    fn ids(&self) -> [&str; 5] {
+        [&self.webhook, &self.delivery, "evt_4d", &self.key, &self.app]
+    }
+
+    /// Every call that the OpenAPI document names: method, path, and whether the path names something of this
+    /// subscription's.
+    fn calls(&self) -> Vec<(String, String, bool)> {
+        let document: Value = serde_json::from_str(&openapi_json()).unwrap();
+        let mut calls = Vec::new();
+        for (template, methods) in document["paths"].as_object().unwrap() {
+            let kind = template.split('/').nth(3).unwrap();
+            let id = match kind {
+                "webhooks" => &self.webhook,
+                "deliveries" => &self.delivery,
+                "events" => "evt_4d",
+                "keys" => &self.key,
+                "apps" => &self.app,
+                _ => "",
+            };
+            let path = template.replace("{id}", id);
+            assert!(!path.ends_with('/') && !path.contains("//"), "what is the id in {template}?");
+            for method in methods.as_object().unwrap().keys() {
+                calls.push((method.to_uppercase(), path.clone(), template.contains("{id}")));
+            }
+        }
+        calls
+    }
 }
 
 #[tokio::test]
 async fn every_call_needs_a_key_and_a_member_only_reads() {
-    let (node, webhook, delivery) = with_a_delivery().await;
-    for (method, path, member_may) in calls(&webhook, &delivery) {
-        let bare = node.send(request(method, &path).body(Body::empty()).unwrap()).await;
+    let filled = Filled::new().await;
+    let node = &filled.node;
+    for (method, path, _) in filled.calls() {
+        let bare = node.send(request(&method, &path).body(Body::empty()).unwrap()).await;
         bare.problem(401, "no_key");
         assert_eq!(bare.headers["www-authenticate"], "Bearer");
-        node.call_as("ff_key_guess", method, &path, None).await.problem(401, "wrong_key");
-        let member = node.call_as(MEMBER, method, &path, None).await;
-        if member_may {
+        node.call_as("ff_key_guess", &method, &path, None).await.problem(401, "wrong_key");
+        let member = node.call_as(MEMBER, &method, &path, None).await;
+        if method == "GET" {
             assert_eq!(member.status, 200, "{method} {path}: {}", member.text);
         } else {
             member.problem(403, "forbidden");
@@ -53,13 +78,16 @@ async fn every_call_needs_a_key_and_a_member_only_reads() {
 
 #[tokio::test]
 async fn what_is_anothers_does_not_exist() {
-    let (node, webhook, delivery) = with_a_delivery().await;
-    for (method, path, _) in calls(&webhook, &delivery) {
-        let answer = node.call_as(OTHER, method, &path, None).await;
-        if path.contains(&webhook) || path.contains(&delivery) || path.contains("evt_") {
+    let filled = Filled::new().await;
+    let node = &filled.node;
+    for (method, path, names_ours) in filled.calls() {
+        let answer = node.call_as(OTHER, &method, &path, None).await;
+        if names_ours {
             answer.problem(404, "not_found");
         } else if method == "GET" {
-            assert_eq!(answer.ok(200)["data"], json!([]), "{path}");
+            assert!(answer.ok(200)["data"].is_array(), "{path}");
+            let shown = filled.ids().into_iter().find(|id| answer.text.contains(id));
+            assert_eq!(shown, None, "{path} shows another subscription's");
         }
     }
     assert_eq!(node.catalog.current().webhooks.len(), 1);
