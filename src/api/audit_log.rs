@@ -75,15 +75,17 @@ pub struct ActorJson {
 impl AuditJson {
     fn of(row: AuditRow) -> Self {
         let fields = |json: &str| serde_json::from_str(json).unwrap_or_default();
+        let AuditRow { seq, entry, hash } = row;
+        let (kind, id, name, address) = (entry.actor_kind, entry.actor_id, entry.actor_name, entry.address);
         Self {
-            seq: row.seq,
-            at: rfc3339(row.at),
-            actor: ActorJson { kind: row.actor_kind, id: row.actor_id, name: row.actor_name, address: row.address },
-            action: row.action,
-            target: row.target,
-            before: fields(&row.before),
-            after: fields(&row.after),
-            hash: row.hash,
+            seq,
+            at: rfc3339(entry.at),
+            actor: ActorJson { kind, id, name, address },
+            action: entry.action,
+            target: entry.target,
+            before: fields(&entry.before),
+            after: fields(&entry.after),
+            hash,
         }
     }
 }

@@ -43,11 +43,11 @@ impl Deed<'_> {
         AuditEntry {
             subscription: self.subscription,
             at: self.at,
-            actor_kind: actor.kind,
+            actor_kind: actor.kind.to_owned(),
             actor_id: actor.id.clone(),
             actor_name: actor.name.clone(),
             address: actor.address.map(|address| address.to_string()).unwrap_or_default(),
-            action: self.action,
+            action: self.action.to_owned(),
             target: self.target.to_owned(),
             before: Value::Object(before).to_string(),
             after: Value::Object(after).to_string(),

@@ -16,7 +16,7 @@ pub struct AuditEntry {
     /// When.
     pub at: UnixMs,
     /// "key", "user", "operator" or "system".
-    pub actor_kind: &'static str,
+    pub actor_kind: String,
     /// The key's or the user's id.
     pub actor_id: String,
     /// The key's name or the user's e-mail address at that time.
@@ -24,7 +24,7 @@ pub struct AuditEntry {
     /// From which IP address; "" when it came from none.
     pub address: String,
     /// What, like `webhook.created`.
-    pub action: &'static str,
+    pub action: String,
     /// To what: its id.
     pub target: String,
     /// What it was before, as JSON; `{}` for nothing.
@@ -38,26 +38,8 @@ pub struct AuditEntry {
 pub struct AuditRow {
     /// Its number, from 1.
     pub seq: u64,
-    /// See [`AuditEntry`].
-    pub subscription: SubscriptionId,
-    /// See [`AuditEntry`].
-    pub at: UnixMs,
-    /// See [`AuditEntry`].
-    pub actor_kind: String,
-    /// See [`AuditEntry`].
-    pub actor_id: String,
-    /// See [`AuditEntry`].
-    pub actor_name: String,
-    /// See [`AuditEntry`].
-    pub address: String,
-    /// See [`AuditEntry`].
-    pub action: String,
-    /// See [`AuditEntry`].
-    pub target: String,
-    /// See [`AuditEntry`].
-    pub before: String,
-    /// See [`AuditEntry`].
-    pub after: String,
+    /// What somebody did.
+    pub entry: AuditEntry,
     /// SHA-256 over the entry and the hash before it, in hex.
     pub hash: String,
 }
@@ -121,54 +103,41 @@ fn append(connection: &Connection, entry: &AuditEntry) -> Result<(), StoreError>
         })
         .optional()?;
     let (last, previous) = last.unwrap_or_default();
-    let row = AuditRow {
-        seq: last as u64 + 1,
-        subscription: entry.subscription,
-        at: entry.at,
-        actor_kind: entry.actor_kind.to_owned(),
-        actor_id: entry.actor_id.clone(),
-        actor_name: entry.actor_name.clone(),
-        address: entry.address.clone(),
-        action: entry.action.to_owned(),
-        target: entry.target.clone(),
-        before: entry.before.clone(),
-        after: entry.after.clone(),
-        hash: String::new(),
-    };
-    let hash = hash(&previous, &row);
+    let seq = last as u64 + 1;
+    let hash = hash(&previous, seq, entry);
     let sql = format!("INSERT INTO audit_log ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
     connection.prepare_cached(&sql)?.execute(params![
-        row.seq as i64,
-        row.subscription.0 as i64,
-        row.at.0,
-        row.actor_kind,
-        row.actor_id,
-        row.actor_name,
-        row.address,
-        row.action,
-        row.target,
-        row.before,
-        row.after,
+        seq as i64,
+        entry.subscription.0 as i64,
+        entry.at.0,
+        entry.actor_kind,
+        entry.actor_id,
+        entry.actor_name,
+        entry.address,
+        entry.action,
+        entry.target,
+        entry.before,
+        entry.after,
         hash,
     ])?;
     Ok(())
 }
 
 /// A JSON list has one reading only: no field can run into the next.
-fn hash(previous: &str, row: &AuditRow) -> String {
+fn hash(previous: &str, seq: u64, entry: &AuditEntry) -> String {
     let text = json!([
         previous,
-        row.seq,
-        row.subscription.0,
-        row.at.0,
-        row.actor_kind,
-        row.actor_id,
-        row.actor_name,
-        row.address,
-        row.action,
-        row.target,
-        row.before,
-        row.after,
+        seq,
+        entry.subscription.0,
+        entry.at.0,
+        entry.actor_kind,
+        entry.actor_id,
+        entry.actor_name,
+        entry.address,
+        entry.action,
+        entry.target,
+        entry.before,
+        entry.after,
     ]);
     hex::encode(digest(&SHA256, text.to_string().as_bytes()))
 }
@@ -221,7 +190,7 @@ pub fn verify(connection: &Connection) -> Result<AuditChain, StoreError> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let row = of(row)?;
-        if row.seq != chain.entries + 1 || row.hash != hash(&chain.head, &row) {
+        if row.seq != chain.entries + 1 || row.hash != hash(&chain.head, row.seq, &row.entry) {
             chain.broken_at = Some(row.seq);
             return Ok(chain);
         }
@@ -231,8 +200,7 @@ pub fn verify(connection: &Connection) -> Result<AuditChain, StoreError> {
 }
 
 fn of(row: &Row<'_>) -> Result<AuditRow, StoreError> {
-    Ok(AuditRow {
-        seq: number(row, 0)?,
+    let entry = AuditEntry {
         subscription: SubscriptionId(number(row, 1)?),
         at: UnixMs(row.get(2)?),
         actor_kind: row.get(3)?,
@@ -243,8 +211,8 @@ fn of(row: &Row<'_>) -> Result<AuditRow, StoreError> {
         target: row.get(8)?,
         before: row.get(9)?,
         after: row.get(10)?,
-        hash: row.get(11)?,
-    })
+    };
+    Ok(AuditRow { seq: number(row, 0)?, entry, hash: row.get(11)? })
 }
 
 #[cfg(test)]
@@ -257,11 +225,11 @@ mod tests {
         AuditEntry {
             subscription: SubscriptionId(1),
             at: UnixMs(at),
-            actor_kind: "key",
+            actor_kind: String::from("key"),
             actor_id: String::from("key_1"),
             actor_name: String::from("ops"),
             address: String::from("192.0.2.1"),
-            action,
+            action: action.to_owned(),
             target: target.to_owned(),
             before: String::from("{}"),
             after: String::from("{\"name\":\"x\"}"),
