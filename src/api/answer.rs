@@ -1,14 +1,14 @@
 //! What the API answers: our types as JSON. Times are RFC 3339, ids are text, bodies are text or base64.
 
-use crate::catalog::{Snapshot, Webhook};
-use crate::model::{CategorySet, DeliveryState, Timings, UnixMs, Withheld};
+use crate::catalog::{Snapshot, Webhook, categories_json};
+use crate::model::{DeliveryState, Timings, UnixMs, Withheld};
 use crate::record::view::{
     AttemptView, DeliveryDetail, DeliverySummary, EventDetail, EventSummary, Page, RangeSummary, WebhookStats,
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// A page of a list.
@@ -126,7 +126,7 @@ impl WebhookJson {
             name: webhook.name.clone(),
             kind: "url",
             url: webhook.url.clone(),
-            categories: categories(webhook.categories),
+            categories: categories_json(webhook.categories),
             enabled: webhook.is_on(),
             state: webhook.state.name(),
             owner: owner.map(|user| OwnerJson {
@@ -465,14 +465,6 @@ impl EventDetailJson {
 /// RFC 3339 in UTC. A time that no calendar has is shown as the epoch.
 pub fn rfc3339(time: UnixMs) -> String {
     jiff::Timestamp::from_millisecond(time.0).unwrap_or_default().to_string()
-}
-
-/// "all" or the chosen ones.
-fn categories(set: CategorySet) -> Value {
-    match set {
-        CategorySet::All => json!("all"),
-        CategorySet::Some(_) => set.iter().map(|category| json!(category.name())).collect(),
-    }
 }
 
 fn milliseconds(us: u32) -> f64 {

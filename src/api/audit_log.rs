@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditListQuery {
-    /// Like webhook.created, webhook.changed, webhook.deleted, key.created, key.revoked.
+    /// Like webhook.created, webhook.changed, key.revoked, app.changed: docs/api.md lists them.
     action: Option<String>,
     /// The id of what was changed.
     target: Option<String>,

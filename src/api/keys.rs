@@ -84,8 +84,8 @@ pub async fn create(
     let role = role.ok_or_else(|| ApiError::field("role", "must be \"admin\" or \"member\""))?;
     let expires_at = fields.take::<Option<String>>("expires_at", "a string or null")?.flatten();
     fields.finish()?;
-    let wrong = |_| ApiError::field("expires_at", "must be a time as in RFC 3339, like 2027-01-31T12:00:00Z");
-    let expires_at = list::time("expires_at", expires_at.as_deref()).map_err(wrong)?;
+    let wrong = || ApiError::field("expires_at", "must be a time as in RFC 3339, like 2027-01-31T12:00:00Z");
+    let expires_at = expires_at.map(|text| list::parse_time(&text).ok_or_else(wrong)).transpose()?;
     let whose = (caller.subscription.id, caller.key.made_by.clone());
     let made = api.parts.catalog.make_key(caller.actor(), whose, KeyValues { name, role, expires_at }).await;
     let made = made.map_err(ApiError::from_key_change)?;
@@ -133,6 +133,7 @@ pub async fn revoke(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): I
 }
 
 fn find(api: &Api, caller: &Caller, id: &str) -> Result<Arc<ApiKey>, ApiError> {
-    let keys = api.parts.catalog.keys(caller.subscription.id);
-    keys.into_iter().find(|key| key.shown_id() == id).ok_or(ApiError::NotFound("key"))
+    let current = api.parts.catalog.current();
+    let key = ApiKey::id_of(id).and_then(|id| current.key_with_id(caller.subscription.id, id));
+    key.cloned().ok_or(ApiError::NotFound("key"))
 }

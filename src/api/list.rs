@@ -38,10 +38,14 @@ pub fn limit(asked: Option<usize>) -> Result<usize, ApiError> {
 /// # Errors
 /// Not RFC 3339.
 pub fn time(name: &str, asked: Option<&str>) -> Result<Option<UnixMs>, ApiError> {
+    let wrong = || ApiError::Query(format!("{name}: must be a time as in RFC 3339, like 2026-01-31T12:00:00Z"));
     // A "+02:00" that was not percent-encoded arrives with a blank; nothing else in RFC 3339 can be meant by it.
-    let parse = |text: &str| text.replace(' ', "+").parse::<jiff::Timestamp>();
-    let wrong = |_| ApiError::Query(format!("{name}: must be a time as in RFC 3339, like 2026-01-31T12:00:00Z"));
-    asked.map(|text| parse(text).map(|time| UnixMs(time.as_millisecond())).map_err(wrong)).transpose()
+    asked.map(|text| parse_time(&text.replace(' ', "+")).ok_or_else(wrong)).transpose()
+}
+
+/// A time as RFC 3339 writes it.
+pub fn parse_time(text: &str) -> Option<UnixMs> {
+    text.parse::<jiff::Timestamp>().ok().map(|time| UnixMs(time.as_millisecond()))
 }
 
 /// An event's name.

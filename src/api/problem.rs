@@ -228,7 +228,7 @@ impl ApiError {
         match error {
             ChangeError::NotFound => Self::NotFound("app"),
             ChangeError::TooMany(count) => Self::TooManyApps(count),
-            other => Self::from_change(WebhookId(0), other),
+            other => Self::from_change(other),
         }
     }
 
@@ -237,16 +237,16 @@ impl ApiError {
         match error {
             ChangeError::NotFound => Self::NotFound("key"),
             ChangeError::TooMany(count) => Self::TooManyKeys(count),
-            other => Self::from_change(WebhookId(0), other),
+            other => Self::from_change(other),
         }
     }
 
-    /// What a failed change of this webhook means to the caller.
-    pub fn from_change(id: WebhookId, error: ChangeError) -> Self {
+    /// What a failed change of a webhook means to the caller.
+    pub fn from_change(error: ChangeError) -> Self {
         match error {
             ChangeError::NotFound => Self::NotFound("webhook"),
             ChangeError::Invalid(invalid) => invalid.into(),
-            ChangeError::TurnedOff => Self::TurnedOff(id),
+            ChangeError::TurnedOff(id) => Self::TurnedOff(id),
             ChangeError::TooMany(count) => Self::TooManyWebhooks(count),
             ChangeError::Journal(error) => Self::Journal(error),
             ChangeError::Store(error) => Self::internal(&error),

@@ -45,7 +45,7 @@ pub async fn create(Admin(caller): Admin, State(api): State<Arc<Api>>, fields: F
     let values = webhook_input::new_values(fields, api.parts.defaults)?;
     let whose = (caller.subscription.id, caller.key.made_by.clone());
     let created = api.parts.catalog.create(caller.actor(), whose, values).await;
-    let created = created.map_err(|error| ApiError::from_change(WebhookId(0), error))?;
+    let created = created.map_err(ApiError::from_change)?;
     let location = format!("{}/{}", paths::WEBHOOKS, created.webhook.id);
     let shown = changed(&api, &created, &WebhookStats::default());
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(shown)).into_response())
@@ -104,7 +104,7 @@ pub async fn patch(
     // Asked for before the change: once it is made nothing may keep its answer back, and with it a signing key.
     let stats = api.records(move |records| records.webhook_stats(id)).await?;
     let patched = api.parts.catalog.patch(caller.actor(), Arc::clone(&api.parts.journal), of, patch).await;
-    let patched = patched.map_err(|error| ApiError::from_change(id, error))?;
+    let patched = patched.map_err(ApiError::from_change)?;
     Ok(Json(changed(&api, &patched, &stats)))
 }
 
@@ -120,7 +120,7 @@ pub async fn delete(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): I
     let id = find(&api, &caller, &id)?.id;
     let (journal, of) = (Arc::clone(&api.parts.journal), (caller.subscription.id, id));
     let deleted = api.parts.catalog.delete(caller.actor(), journal, of).await;
-    deleted.map_err(|error| ApiError::from_change(id, error))?;
+    deleted.map_err(ApiError::from_change)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

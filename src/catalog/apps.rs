@@ -2,8 +2,9 @@
 
 use super::audit::{self, Actor, Deed};
 use super::change::to_its_end;
+use super::token::{hash, token};
 use super::values::check_name;
-use super::{App, Catalog, ChangeError, InvalidValue, Subscription, init};
+use super::{App, Catalog, ChangeError, InvalidValue, Subscription};
 use crate::limits;
 use crate::model::{AppId, Platform, SubscriptionId};
 use crate::store::configured::AppRow;
@@ -107,9 +108,7 @@ fn row(app: &App) -> AppRow {
 impl Catalog {
     /// A subscription's apps, oldest first.
     pub fn apps(&self, subscription: SubscriptionId) -> Vec<Arc<App>> {
-        let current = self.current();
-        let own = current.apps.values().filter(|app| app.subscription.id == subscription);
-        let mut apps: Vec<_> = own.cloned().collect();
+        let mut apps: Vec<_> = self.current().apps_of(subscription).cloned().collect();
         apps.sort_by_key(|app| (app.created_at, app.id));
         apps
     }
@@ -150,11 +149,11 @@ impl Catalog {
     ) -> Result<MadeApp, ChangeError> {
         values.check()?;
         let _changing = self.changes.lock().await;
-        let has = self.apps(subscription.id).len();
+        let has = self.current().apps_of(subscription.id).count();
         if has >= limits::APPS {
             return Err(ChangeError::TooMany(has));
         }
-        let track_secret = init::token("ff_track_", &*self.random);
+        let track_secret = token("ff_track_", &*self.random);
         let AppValues { name, platform, origins } = values;
         let app = App {
             subscription,
@@ -162,9 +161,9 @@ impl Catalog {
             name,
             platform,
             origins,
-            agent_key: init::token("ff_agent_", &*self.random),
+            agent_key: token("ff_agent_", &*self.random),
             old_agent_key: None,
-            track_secret_hash: init::hash(track_secret.as_bytes()),
+            track_secret_hash: hash(track_secret.as_bytes()),
             old_track_secret: None,
             created_at: self.clock.now(),
         };
@@ -190,13 +189,13 @@ impl Catalog {
         app.origins = patch.origins.unwrap_or(app.origins);
         AppValues { name: app.name.clone(), platform: app.platform, origins: app.origins.clone() }.check()?;
         if let Some(overlap) = patch.rotate_agent_key {
-            let new = init::token("ff_agent_", &*self.random);
+            let new = token("ff_agent_", &*self.random);
             app.old_agent_key = Some((std::mem::replace(&mut app.agent_key, new), now.after(overlap)));
         }
-        let track_secret = patch.rotate_track_secret.map(|_| init::token("ff_track_", &*self.random));
+        let track_secret = patch.rotate_track_secret.map(|_| token("ff_track_", &*self.random));
         if let (Some(overlap), Some(secret)) = (patch.rotate_track_secret, &track_secret) {
             app.old_track_secret = Some((app.track_secret_hash, now.after(overlap)));
-            app.track_secret_hash = init::hash(secret.as_bytes());
+            app.track_secret_hash = hash(secret.as_bytes());
         }
         let (mut before, mut after) = (audit::app(&old), audit::app(&app));
         audit::drop_same(&mut before, &mut after);

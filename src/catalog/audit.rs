@@ -1,8 +1,8 @@
 //! Who changes what, for the audit log (docs/api.md). Secrets are never in it: it says that there is one, and whether it
 //! was changed.
 
-use super::{ApiKey, App, Webhook};
-use crate::model::{CategorySet, SubscriptionId, UnixMs};
+use super::{ApiKey, App, Webhook, categories_json};
+use crate::model::{SubscriptionId, UnixMs};
 use crate::store::configured::AuditEntry;
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
@@ -57,24 +57,16 @@ impl Deed<'_> {
 
 /// What a person sets of a webhook, the secret masked.
 pub(super) fn webhook(webhook: &Webhook) -> Map<String, Value> {
-    let categories = match webhook.categories {
-        CategorySet::All => json!("all"),
-        some => some.iter().map(|category| category.name()).collect(),
-    };
-    let shown = json!({
+    fields(json!({
         "name": webhook.name,
         "url": webhook.url,
-        "categories": categories,
+        "categories": categories_json(webhook.categories),
         "state": webhook.state.name(),
         "timeout_s": webhook.timeout_s,
         "concurrency": webhook.concurrency,
         "standard_webhooks": webhook.standard_webhooks,
         "secret": webhook.destination.secret.as_ref().map(|_| "set"),
-    });
-    match shown {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
+    }))
 }
 
 /// What differs between two states of a webhook; `None` when nothing does.
@@ -101,19 +93,23 @@ pub(super) fn drop_same(before: &mut Map<String, Value>, after: &mut Map<String,
 
 /// What a person sets of an app.
 pub(super) fn app(app: &App) -> Map<String, Value> {
-    let mut fields = Map::new();
-    fields.insert(String::from("name"), json!(app.name));
-    fields.insert(String::from("platform"), json!(app.platform.name()));
-    fields.insert(String::from("origins"), json!(app.origins));
-    fields.insert(String::from("agent_key"), json!(app.agent_key));
-    fields
+    fields(json!({
+        "name": app.name,
+        "platform": app.platform.name(),
+        "origins": app.origins,
+        "agent_key": app.agent_key,
+    }))
 }
 
 /// What a person sets of a key.
 pub(super) fn key(key: &ApiKey) -> Map<String, Value> {
-    let mut fields = Map::new();
-    fields.insert(String::from("name"), json!(key.name));
-    fields.insert(String::from("role"), json!(key.role.name()));
-    fields.insert(String::from("expires_at"), json!(key.expires_at.map(|at| at.0)));
-    fields
+    fields(json!({"name": key.name, "role": key.role.name(), "expires_at": key.expires_at.map(|at| at.0)}))
+}
+
+/// The fields of an object.
+fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }

@@ -229,7 +229,7 @@ impl Catalog {
         let _changing = self.changes.lock().await;
         let snapshot = self.current();
         let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
-        let state = toggled(current.state, patch.enabled)?;
+        let state = toggled(current, patch.enabled)?;
         let mut values = WebhookValues::of(current);
         values.apply(patch);
         values.check()?;

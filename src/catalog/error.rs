@@ -1,6 +1,7 @@
 //! What can go wrong with the configuration.
 
 use crate::journal::AppendError;
+use crate::model::WebhookId;
 use crate::store::sqlite::StoreError;
 use std::path::PathBuf;
 
@@ -88,7 +89,7 @@ pub enum ChangeError {
     Invalid(#[from] InvalidValue),
     /// Fanfare has turned it off: only turn-on leads out of that.
     #[error("the webhook was turned off after repeated failures")]
-    TurnedOff,
+    TurnedOff(WebhookId),
     /// The subscription has as many of these as it may have.
     #[error("the subscription has {0} of these, and may not have more")]
     TooMany(usize),

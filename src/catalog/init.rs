@@ -1,13 +1,11 @@
 //! Preparing an empty data directory.
 
+use super::token::{hash, token};
 use super::{CatalogError, MasterKey, Role, seal};
 use crate::clock::{Clock, Random};
 use crate::model::{AppId, Platform, SubscriptionId};
 use crate::store::configured::{self, AppRow, KeyRow, MIGRATIONS, SubscriptionRow};
 use crate::store::sqlite::{self, StoreError, Sync};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use ring::digest::{SHA256, digest};
 use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 use std::fmt;
@@ -148,18 +146,4 @@ fn fill(
         integration_key,
         setup_url: format!("{}/setup?token={setup}", options.public_url.trim_end_matches('/')),
     })
-}
-
-/// 256 random bits after a prefix by which people, and scanners for leaked secrets, know what it is.
-pub(super) fn token(prefix: &str, random: &dyn Random) -> String {
-    let mut bytes = [0; 32];
-    random.fill(&mut bytes);
-    format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
-}
-
-/// How keys are kept and looked up. They are 256 random bits, so a plain hash is as good as a slow one.
-pub(super) fn hash(key: &[u8]) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, key).as_ref());
-    bytes
 }

@@ -2,7 +2,8 @@
 
 use super::audit::{self, Actor, Deed};
 use super::change::to_its_end;
-use super::{ApiKey, Catalog, ChangeError, InvalidValue, Role, User, init};
+use super::token::{hash, token};
+use super::{ApiKey, Catalog, ChangeError, InvalidValue, Role, User};
 use crate::limits;
 use crate::model::{SubscriptionId, UnixMs};
 use crate::store::configured::KeyRow;
@@ -79,8 +80,7 @@ impl Catalog {
 
     /// A subscription's keys, oldest first.
     pub fn keys(&self, subscription: SubscriptionId) -> Vec<Arc<ApiKey>> {
-        let current = self.current();
-        let mut keys: Vec<_> = current.keys.values().filter(|key| key.subscription == subscription).cloned().collect();
+        let mut keys: Vec<_> = self.current().keys_of(subscription).cloned().collect();
         keys.sort_by_key(|key| (key.created_at, key.id));
         keys
     }
@@ -116,14 +116,14 @@ impl Catalog {
         let now = self.clock.now();
         values.check(now)?;
         let _changing = self.changes.lock().await;
-        let has = self.keys(subscription).len();
+        let has = self.current().keys_of(subscription).count();
         if has >= limits::KEYS {
             return Err(ChangeError::TooMany(has));
         }
         let KeyValues { name, role, expires_at } = values;
         let key = ApiKey { id: self.random.id(), subscription, name, role, made_by, created_at: now, expires_at };
-        let text = init::token("ff_key_", &*self.random);
-        let hash = init::hash(text.as_bytes());
+        let text = token("ff_key_", &*self.random);
+        let hash = hash(text.as_bytes());
         let deed = Deed { subscription, at: now, action: "key.created", target: &key.shown_id() };
         let entry = deed.by(by, Map::new(), audit::key(&key));
         let row = KeyRow {
@@ -145,7 +145,7 @@ impl Catalog {
 
     async fn revoke_key_now(&self, by: &Actor, (subscription, id): (SubscriptionId, u64)) -> Result<(), ChangeError> {
         let _changing = self.changes.lock().await;
-        let key = self.keys(subscription).into_iter().find(|key| key.id == id).ok_or(ChangeError::NotFound)?;
+        let key = Arc::clone(self.current().key_with_id(subscription, id).ok_or(ChangeError::NotFound)?);
         let (at, target) = (self.clock.now(), key.shown_id());
         let deed = Deed { subscription, at, action: "key.revoked", target: &target };
         let entry = deed.by(by, audit::key(&key), Map::new());

@@ -10,6 +10,7 @@ mod error;
 mod init;
 mod keys;
 mod seal;
+mod token;
 mod values;
 
 pub use crate::store::configured::{AuditQuery, AuditRow};
@@ -20,7 +21,7 @@ pub use error::{CatalogError, ChangeError, InvalidValue, MasterKeyError};
 pub use init::{FILE, InitOptions, Initialised, init, is_initialised};
 pub use keys::{KeyValues, MadeKey};
 pub use seal::MasterKey;
-pub use values::{WebhookPatch, WebhookValues};
+pub use values::{WebhookPatch, WebhookValues, categories_json};
 
 use crate::deliver::Destination;
 use crate::model::{
@@ -115,6 +116,12 @@ impl ApiKey {
         format!("key_{:016x}", self.id)
     }
 
+    /// The id behind one in the API.
+    pub fn id_of(shown: &str) -> Option<u64> {
+        let digits = shown.strip_prefix("key_").filter(|digits| digits.len() == 16)?;
+        u64::from_str_radix(digits, 16).ok()
+    }
+
     /// Whether its time is over.
     pub fn has_expired(&self, now: UnixMs) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
@@ -153,6 +160,19 @@ pub struct App {
     pub old_track_secret: Option<([u8; 32], UnixMs)>,
     /// Made when.
     pub created_at: UnixMs,
+}
+
+impl App {
+    /// Its agent key, and the one before it.
+    fn agent_keys(&self) -> impl Iterator<Item = &str> {
+        let old = self.old_agent_key.as_ref().map(|(key, _)| key.as_str());
+        [self.agent_key.as_str()].into_iter().chain(old)
+    }
+
+    /// The hash of its track secret, and of the one before it.
+    fn track_secret_hashes(&self) -> impl Iterator<Item = [u8; 32]> {
+        [self.track_secret_hash].into_iter().chain(self.old_track_secret.map(|(hash, _)| hash))
+    }
 }
 
 /// One configured URL webhook.
@@ -199,14 +219,29 @@ impl Snapshot {
         self.webhooks.get(&id).filter(|webhook| webhook.subscription == subscription)
     }
 
+    /// A subscription's apps, in any order.
+    pub fn apps_of(&self, subscription: SubscriptionId) -> impl Iterator<Item = &Arc<App>> {
+        self.apps.values().filter(move |app| app.subscription.id == subscription)
+    }
+
+    /// A subscription's integration keys, in any order.
+    pub fn keys_of(&self, subscription: SubscriptionId) -> impl Iterator<Item = &Arc<ApiKey>> {
+        self.keys.values().filter(move |key| key.subscription == subscription)
+    }
+
+    /// The integration key, if this subscription has it.
+    pub fn key_with_id(&self, subscription: SubscriptionId, id: u64) -> Option<&Arc<ApiKey>> {
+        self.keys_of(subscription).find(|key| key.id == id)
+    }
+
     /// The integration key that this text is, if it is one.
     pub fn key(&self, text: &str) -> Option<&Arc<ApiKey>> {
-        self.keys.get(&init::hash(text.as_bytes()))
+        self.keys.get(&token::hash(text.as_bytes()))
     }
 
     /// The app that this track secret opens now, if it opens one.
     pub fn app_of_track_secret(&self, text: &[u8], now: UnixMs) -> Option<&Arc<App>> {
-        let hash = init::hash(text);
+        let hash = token::hash(text);
         let opens = |app: &Arc<App>| app.track_secret_hash == hash || is_valid(app.old_track_secret.as_ref(), now);
         self.track_secrets.get(&hash).filter(|app| opens(app))
     }
@@ -268,20 +303,21 @@ impl Snapshot {
     }
 
     fn insert_app(&mut self, app: App) {
-        let key = (app.subscription.id, app.id);
-        let other = |found: &Arc<App>| (found.subscription.id, found.id) != key;
-        self.agent_keys.retain(|_, found| other(found));
-        self.track_secrets.retain(|_, found| other(found));
         let app = Arc::new(app);
-        let old_agent_key = app.old_agent_key.as_ref().map(|(key, _)| key);
-        for agent_key in [&app.agent_key].into_iter().chain(old_agent_key) {
-            self.agent_keys.insert(agent_key.clone(), Arc::clone(&app));
+        if let Some(old) = self.apps.insert((app.subscription.id, app.id), Arc::clone(&app)) {
+            for agent_key in old.agent_keys() {
+                self.agent_keys.remove(agent_key);
+            }
+            for hash in old.track_secret_hashes() {
+                self.track_secrets.remove(&hash);
+            }
         }
-        let old_track_secret = app.old_track_secret.map(|(hash, _)| hash);
-        for hash in [app.track_secret_hash].into_iter().chain(old_track_secret) {
+        for agent_key in app.agent_keys() {
+            self.agent_keys.insert(agent_key.to_owned(), Arc::clone(&app));
+        }
+        for hash in app.track_secret_hashes() {
             self.track_secrets.insert(hash, Arc::clone(&app));
         }
-        self.apps.insert(key, app);
     }
 
     fn insert_webhook(&mut self, webhook: Webhook, signing_key: Option<SigningKey>, owner: Option<Arc<User>>) {

@@ -164,7 +164,7 @@ async fn init_prepares_once_and_what_it_prints_opens_the_doors() {
     let snapshot = reopen(dir.path()).unwrap().current();
     assert_eq!(snapshot.app_of_agent_key(&made.agent_key, UnixMs(0)).unwrap().name, "Shop");
     assert_eq!(snapshot.app_of_track_secret(made.track_secret.as_bytes(), UnixMs(0)).unwrap().id, AppId::FIRST);
-    assert_eq!(snapshot.keys[&init::hash(made.integration_key.as_bytes())].role, Role::Admin);
+    assert_eq!(snapshot.keys[&token::hash(made.integration_key.as_bytes())].role, Role::Admin);
     assert!(!format!("{made:?}").contains(&made.integration_key));
 }
 
@@ -309,7 +309,9 @@ async fn turned_off_is_not_left_by_the_toggle() {
     bench.sql("UPDATE webhooks SET state = 'turned_off'");
     let bench = Bench { catalog: reopen(bench.dir.path()).unwrap(), ..bench };
     for on in [true, false] {
-        assert!(matches!(bench.patch(id, enabled(on)).await, Err(ChangeError::TurnedOff)));
+        assert!(
+            matches!(bench.patch(id, enabled(on)).await, Err(ChangeError::TurnedOff(turned_off)) if turned_off == id)
+        );
     }
     let patch = WebhookPatch { name: Some(String::from("New")), ..Default::default() };
     assert_eq!(bench.patch(id, patch).await.unwrap().webhook.state, WebhookState::TurnedOff);

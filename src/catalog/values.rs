@@ -4,6 +4,7 @@ use super::{ChangeError, InvalidValue, Webhook};
 use crate::deliver::Destination;
 use crate::limits::{WEBHOOK_CONCURRENCY, WEBHOOK_NAME_CHARS, WEBHOOK_SECRET_BYTES, WEBHOOK_TIMEOUT_S};
 use crate::model::{CategorySet, Endpoint, Secret, SigningKey, WebhookState};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Everything about a URL webhook that a person sets, except whether it is on.
@@ -112,11 +113,19 @@ impl WebhookValues {
     }
 }
 
+/// Categories as the API shows them: "all", or a list.
+pub fn categories_json(set: CategorySet) -> Value {
+    match set {
+        CategorySet::All => json!("all"),
+        CategorySet::Some(_) => set.iter().map(|category| category.name()).collect(),
+    }
+}
+
 /// Where the toggle leads. A webhook that Fanfare has turned off is left as it is.
-pub(super) fn toggled(state: WebhookState, enabled: Option<bool>) -> Result<WebhookState, ChangeError> {
-    match (state, enabled) {
+pub(super) fn toggled(webhook: &Webhook, enabled: Option<bool>) -> Result<WebhookState, ChangeError> {
+    match (webhook.state, enabled) {
         (state, None) => Ok(state),
-        (WebhookState::TurnedOff, Some(_)) => Err(ChangeError::TurnedOff),
+        (WebhookState::TurnedOff, Some(_)) => Err(ChangeError::TurnedOff(webhook.id)),
         (_, Some(true)) => Ok(WebhookState::On),
         (_, Some(false)) => Ok(WebhookState::Off),
     }

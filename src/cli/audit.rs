@@ -27,12 +27,11 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let store = sqlite::open_reader(&path)?;
     let chain = audit::verify(&store).context("reading the audit log")?;
-    let expected = matches.get_one::<String>("head");
-    let known = match expected {
-        Some(hash) => audit::holds(&store, hash)?,
-        None => true,
+    let missing = match matches.get_one::<String>("head") {
+        Some(hash) if !audit::holds(&store, hash)? => Some(hash),
+        _ => None,
     };
-    Ok(tell(&chain, expected.filter(|_| !known), &mut io::stdout().lock())?)
+    Ok(tell(&chain, missing, &mut io::stdout().lock())?)
 }
 
 fn tell(chain: &AuditChain, missing: Option<&String>, out: &mut dyn Write) -> io::Result<ExitCode> {

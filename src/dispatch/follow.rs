@@ -183,6 +183,7 @@ impl Feeder {
             self.fed = position;
             others += 1;
         }
+        // What was skipped were outcomes: with them there is something new to write down.
         self.moved |= others < chunk.next().0 - first.0;
         self.fed = Position(chunk.next().0 - 1);
         self.applied.send_replace(self.fed);

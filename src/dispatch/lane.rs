@@ -456,6 +456,9 @@ impl Lane {
         if !self.room_for_new() || !self.may_probe(now) {
             return None;
         }
+        if !self.settled.is_empty() {
+            self.forget_settled();
+        }
         while let Some(event) = self.queue.pop() {
             if self.is_too_old(&event, now) {
                 self.expire(event.position, event.position, Some(1));

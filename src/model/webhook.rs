@@ -16,9 +16,6 @@ pub enum WebhookState {
 }
 
 impl WebhookState {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::On, Self::Off, Self::TurnedOff];
-
     /// Its name in the API and in the store.
     pub fn name(self) -> &'static str {
         match self {
@@ -26,6 +23,11 @@ impl WebhookState {
             Self::Off => "off",
             Self::TurnedOff => "turned_off",
         }
+    }
+
+    /// The state with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::On, Self::Off, Self::TurnedOff].into_iter().find(|state| state.name() == name)
     }
 }
 

@@ -191,13 +191,12 @@ impl Writer {
     }
 
     fn commit(&mut self) {
-        let began = Instant::now();
-        self.began = began;
+        self.began = Instant::now();
         let (file, offset) = (&self.active.file, self.active.offset);
         let written = disk::write_fully(&**file, &self.buffer, offset).and_then(|()| file.sync());
         match written {
             Ok(()) => {
-                self.shared.counters.commit(self.framed.len(), self.buffer.len(), began.elapsed());
+                self.shared.counters.commit(self.framed.len(), self.buffer.len(), self.began.elapsed());
                 self.active.offset += self.buffer.len() as u64;
                 self.publish();
             }

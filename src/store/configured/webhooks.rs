@@ -146,7 +146,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<WebhookRow>, StoreError
 }
 
 fn state(name: &str) -> Result<WebhookState, StoreError> {
-    WebhookState::ALL.into_iter().find(|state| state.name() == name).ok_or(StoreError::Unreadable("webhooks.state"))
+    WebhookState::from_name(name).ok_or(StoreError::Unreadable("webhooks.state"))
 }
 
 /// "all" as such, so that a later release's categories join by themselves; else names, which outlive any numbering.
