@@ -52,6 +52,10 @@ pub struct Settings {
     pub records: RecordSettings,
     /// The management API's own.
     pub api: ApiSettings,
+    /// How people sign in.
+    pub sign_in: SignInSettings,
+    /// How mail leaves.
+    pub mail: MailSettings,
 }
 
 /// How log lines are written.
@@ -145,6 +149,47 @@ pub struct ApiSettings {
     pub calls_burst: u32,
     /// The largest body of a management call, in bytes.
     pub body_bytes: usize,
+}
+
+/// Settings of sessions and of signing in.
+#[derive(Debug, Clone)]
+pub struct SignInSettings {
+    /// How long a session lasts without being used (24 h).
+    pub session_idle: Duration,
+    /// How long a session lasts at most (30 d).
+    pub session_max_age: Duration,
+    /// Wrong passwords for one account that may come at once (10).
+    pub tries_per_account: u32,
+    /// Wrong passwords from one address that may come at once (60).
+    pub tries_per_address: u32,
+}
+
+/// Settings of mail.
+#[derive(Debug, Clone)]
+pub struct MailSettings {
+    /// The server that takes it; `None`: it stays in the outbox.
+    pub smtp_host: Option<String>,
+    /// Its port (587).
+    pub smtp_port: u16,
+    /// How the connection to it is protected.
+    pub smtp_security: SmtpSecurity,
+    /// The name to sign in with at it.
+    pub smtp_user: Option<String>,
+    /// The file with the password for that.
+    pub smtp_password_file: Option<PathBuf>,
+    /// Whom mail comes from.
+    pub mail_from: lettre::message::Mailbox,
+}
+
+/// How a connection to a mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    /// Not at all.
+    None,
+    /// TLS after a greeting in the clear; without it nothing is sent.
+    Starttls,
+    /// TLS from the first byte.
+    Tls,
 }
 
 impl Settings {

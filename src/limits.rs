@@ -1,6 +1,8 @@
 //! Every bound that is not a setting, by name and with its unit. What an operator may want to change is in
 //! `config.default.toml` instead.
 
+use std::time::Duration;
+
 /// Largest body of an intake request (docs/intake.md).
 pub const INTAKE_BODY_BYTES: usize = 1024 * 1024;
 
@@ -140,3 +142,48 @@ pub const TEST_TIMEOUT_S: u64 = 30;
 
 /// Valid keys whose calls are counted one by one; those beyond share one count.
 pub const CALLERS_COUNTED: usize = 10_000;
+
+/// Users of one subscription, removed ones not counted.
+pub const USERS: usize = 10_000;
+
+/// Sessions of one user; at the next sign-in the oldest ends.
+pub const SESSIONS_PER_USER: usize = 50;
+
+/// Of a browser's name this many bytes are kept with its session.
+pub const SESSION_USER_AGENT_BYTES: usize = 256;
+
+/// Fewest characters of a password.
+pub const PASSWORD_MIN_CHARS: usize = 12;
+
+/// Most bytes of a password: hashing it costs time.
+pub const PASSWORD_MAX_BYTES: usize = 1024;
+
+/// Passwords that are hashed at the same time. Each takes 19 MiB and a core for some ten milliseconds.
+pub const PASSWORDS_HASHED_AT_ONCE: usize = 2;
+
+/// How long the link of an invitation opens.
+pub const INVITATION_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long the link for another password opens.
+pub const PASSWORD_RESET_TTL: Duration = Duration::from_secs(3600);
+
+/// How long the link that confirms an e-mail address opens.
+pub const EMAIL_CHANGE_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// Recovery codes of a second factor.
+pub const RECOVERY_CODES: usize = 10;
+
+/// How long a mail that was sent or given up stays in the outbox.
+pub const MAIL_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Mails in the outbox; beyond it the oldest are forgotten.
+pub const MAILS: usize = 10_000;
+
+/// After so long one more wrong password for an account is taken.
+pub const SIGN_IN_ACCOUNT_PAUSE: Duration = Duration::from_secs(90);
+
+/// After so long one more wrong password from an address is taken.
+pub const SIGN_IN_ADDRESS_PAUSE: Duration = Duration::from_secs(15);
+
+/// Accounts and addresses whose wrong passwords are counted one by one; those beyond share one count.
+pub const SIGN_INS_COUNTED: usize = 10_000;

@@ -4,7 +4,7 @@ mod seams;
 
 use self::seams::{OneRequest, SeenInStore};
 use crate::api::{self, ApiParts, Sampler, WebhookDefaults};
-use crate::catalog::{self, Catalog, InitOptions, MasterKey, Snapshot};
+use crate::catalog::{self, Catalog, CatalogParts, InitOptions, Snapshot};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::config::Settings;
 use crate::deliver::{Client, ClientConfig, Guard, SystemResolver, Tls};
@@ -13,14 +13,18 @@ use crate::http;
 use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, sample};
 use crate::journal::Journal;
 use crate::journal::file::{FileJournal, SystemDisk};
+use crate::mail::{self, Letters, Smtp};
+use crate::model::Secret;
 use crate::observe::{self, Metrics};
 use crate::record::Records;
+use crate::seal::MasterKey;
 use crate::store::projection::Projection;
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::catalog::Initialised;
@@ -56,10 +60,13 @@ pub async fn serve(
     started(&Started { address, initialised });
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
     let ratings = tokio::spawn(Arc::clone(&node.intake).run(stop.clone()));
+    let mail = node.send_mail(&settings, stop.clone())?;
     let limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
     http::serve(listener, router, limits, node.metrics.http.clone(), stop).await;
     // It ends by the same token; a panic in it was logged when it happened.
     let _ = ratings.await;
+    // A mail whose server does not answer is sent after the next start.
+    let _ = tokio::time::timeout(STOP_RESERVE, mail).await;
     node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
     tracing::info!("stopped");
     Ok(())
@@ -112,6 +119,16 @@ fn master_key_variable() -> Option<String> {
     std::env::var("FANFARE_MASTER_KEY").ok()
 }
 
+/// The mail server's password: no setting either.
+fn smtp_password(settings: &Settings) -> anyhow::Result<Option<Secret>> {
+    if let Ok(password) = std::env::var("FANFARE_SMTP_PASSWORD") {
+        return Ok(Some(Secret::new(password)));
+    }
+    let Some(path) = &settings.mail.smtp_password_file else { return Ok(None) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']))))
+}
+
 /// The stages of a node, in the order in which they were started.
 struct Node {
     journal: Arc<FileJournal>,
@@ -128,7 +145,14 @@ impl Node {
         let metrics = Arc::new(Metrics::new());
         let key = MasterKey::find(master_key_variable().as_deref(), &settings.data_dir)?;
         let path = settings.store_dir.join(catalog::FILE);
-        let catalog = Catalog::open(&path, key, Arc::clone(&system.clock), Arc::clone(&system.random))?;
+        let parts = CatalogParts {
+            key,
+            sign_in: settings.sign_in.clone(),
+            letters: Letters::new(&settings.public_url),
+            clock: Arc::clone(&system.clock),
+            random: Arc::clone(&system.random),
+        };
+        let catalog = Catalog::open(&path, parts)?;
         let journal = Arc::new(open_journal(settings, system)?);
         let seam: Arc<dyn Journal> = Arc::clone(&journal) as Arc<dyn Journal>;
         let projection = open_projection(settings, system, &seam).await?;
@@ -165,6 +189,18 @@ impl Node {
         }
     }
 
+    /// Starts to send what is in the outbox, when there is a server that takes it.
+    fn send_mail(&self, settings: &Settings, stop: CancellationToken) -> anyhow::Result<JoinHandle<()>> {
+        let smtp = Smtp::new(&settings.mail, smtp_password(settings)?, settings.delivery.ca_file.as_deref())?;
+        let queue = Arc::clone(self.catalog.mail());
+        Ok(tokio::spawn(async move {
+            match smtp {
+                Some(smtp) => mail::run(&queue, &smtp, stop).await,
+                None => tracing::info!("no smtp_host: mail stays in the outbox"),
+            }
+        }))
+    }
+
     fn router(&self, settings: &Settings, system: &System) -> axum::Router {
         let seam: Arc<dyn Journal> = Arc::clone(&self.journal) as Arc<dyn Journal>;
         let records = Records::new(Arc::clone(&self.projection), Arc::clone(&seam), Arc::clone(&system.clock));
@@ -175,6 +211,8 @@ impl Node {
             tester: Arc::new(OneRequest(Arc::clone(&self.client))),
             sampler: sampler(system),
             settings: settings.api.clone(),
+            sign_in: settings.sign_in.clone(),
+            secure: settings.public_url.starts_with("https://"),
             defaults: WebhookDefaults {
                 timeout_s: settings.delivery.timeout.as_secs() as u32,
                 concurrency: settings.dispatch.concurrency as u32,

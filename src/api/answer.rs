@@ -119,7 +119,7 @@ pub struct HealthJson {
 impl WebhookJson {
     /// A webhook as it is shown.
     pub fn of(webhook: &Webhook, snapshot: &Snapshot, stats: &WebhookStats) -> Self {
-        let owner = snapshot.owners.get(&webhook.id);
+        let owner = snapshot.owners.get(&webhook.id).and_then(|id| snapshot.users.get(id));
         let secret = webhook.destination.secret.as_ref();
         Self {
             id: webhook.id.to_string(),
@@ -130,7 +130,7 @@ impl WebhookJson {
             enabled: webhook.is_on(),
             state: webhook.state.name(),
             owner: owner.map(|user| OwnerJson {
-                id: format!("usr_{:016x}", user.id),
+                id: user.id.to_string(),
                 name: user.name.clone(),
                 email: user.email.clone(),
             }),

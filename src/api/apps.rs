@@ -97,7 +97,7 @@ pub async fn create(
     State(api): State<Arc<Api>>,
     mut fields: Fields,
 ) -> Result<Response, ApiError> {
-    let name = fields.take("name", "a string")?.ok_or_else(|| ApiError::field("name", "is required"))?;
+    let name = fields.require("name", "a string")?;
     let platform: Option<String> = fields.take("platform", "a string")?;
     let platform = platform.map_or(Some(Platform::Web), |name| Platform::from_name(&name));
     let platform = platform.ok_or_else(|| ApiError::field("platform", "must be \"web\", \"ios\" or \"android\""))?;

@@ -26,6 +26,14 @@ impl Fields {
         serde_json::from_value(value).map(Some).map_err(wrong)
     }
 
+    /// Takes a field that must be there.
+    ///
+    /// # Errors
+    /// It is missing, or has another type.
+    pub fn require<T: DeserializeOwned>(&mut self, field: &str, expected: &str) -> Result<T, ApiError> {
+        self.take(field, expected)?.ok_or_else(|| ApiError::field(field, "is required"))
+    }
+
     /// Takes a field as it is, if it is there.
     pub fn take_any(&mut self, field: &str) -> Option<Value> {
         self.0.remove(field)

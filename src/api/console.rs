@@ -5,8 +5,12 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-/// The page, complete: nothing is loaded from anywhere.
+/// The pages, complete: nothing is loaded from anywhere.
 const PAGE: &str = include_str!("console/without_console.html");
+const LINK_PAGE: &str = include_str!("console/link_without_console.html");
+
+/// Where the links lead that `init` prints and mails carry.
+const LINKS: [&str; 4] = ["/setup", "/invitation", "/password-reset", "/email-change"];
 
 /// Only the page's own style may apply, nothing may run, and nobody may frame it.
 const POLICY: &str =
@@ -14,10 +18,11 @@ const POLICY: &str =
 
 /// The routes of the console.
 pub fn router() -> Router {
-    Router::new().route("/", get(page))
+    let home = Router::new().route("/", get(async || page(PAGE)));
+    LINKS.into_iter().fold(home, |router, path| router.route(path, get(async || page(LINK_PAGE))))
 }
 
-async fn page() -> impl IntoResponse {
+fn page(text: &'static str) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -25,19 +30,21 @@ async fn page() -> impl IntoResponse {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    (headers, PAGE)
+    (headers, text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn the_page_is_static_and_locked_down() {
-        let response = page().await.into_response();
+    #[test]
+    fn the_pages_are_static_and_locked_down() {
+        let response = page(LINK_PAGE).into_response();
         let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'"));
         assert!(PAGE.contains("href=\"/api/openapi.json\""));
-        assert!(!PAGE.contains("<script") && !PAGE.contains("src="));
+        for page in [PAGE, LINK_PAGE] {
+            assert!(!page.contains("<script") && !page.contains("src="));
+        }
     }
 }

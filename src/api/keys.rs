@@ -1,12 +1,12 @@
 //! `/keys`: integration keys. Made with a role and an expiry, shown once, kept hashed.
 
 use super::answer::{List, rfc3339};
-use super::auth::{Admin, Caller};
+use super::auth::{Admin, Caller, Who};
 use super::body::Fields;
 use super::paths::Id;
 use super::problem::ApiError;
-use super::{Api, list, paths};
-use crate::catalog::{ApiKey, KeyValues, Role};
+use super::{Api, list, paths, users};
+use crate::catalog::{ApiKey, KeyValues};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -52,12 +52,14 @@ pub struct KeyJson {
 
 impl KeyJson {
     fn of(api: &Api, key: &ApiKey) -> Self {
+        let current = api.parts.catalog.current();
+        let maker = key.made_by.and_then(|id| current.users.get(&id));
         Self {
-            id: key.shown_id(),
+            id: key.id.to_string(),
             name: key.name.clone(),
             role: key.role.name(),
             key: None,
-            made_by: key.made_by.as_ref().map(|user| user.email.clone()),
+            made_by: maker.map(|user| user.email.clone()),
             expires_at: key.expires_at.map(rfc3339),
             last_used_at: api.parts.catalog.key_used_at(key.id).map(rfc3339),
             created_at: rfc3339(key.created_at),
@@ -78,18 +80,16 @@ pub async fn create(
     State(api): State<Arc<Api>>,
     mut fields: Fields,
 ) -> Result<Response, ApiError> {
-    let name = fields.take("name", "a string")?.ok_or_else(|| ApiError::field("name", "is required"))?;
-    let role: Option<String> = fields.take("role", "a string")?;
-    let role = role.as_deref().and_then(Role::from_name);
-    let role = role.ok_or_else(|| ApiError::field("role", "must be \"admin\" or \"member\""))?;
+    let name = fields.require("name", "a string")?;
+    let role = users::role(fields.require("role", "a string")?)?;
     let expires_at = fields.take::<Option<String>>("expires_at", "a string or null")?.flatten();
     fields.finish()?;
     let wrong = || ApiError::field("expires_at", "must be a time as in RFC 3339, like 2027-01-31T12:00:00Z");
     let expires_at = expires_at.map(|text| list::parse_time(&text).ok_or_else(wrong)).transpose()?;
-    let whose = (caller.subscription.id, caller.key.made_by.clone());
+    let whose = (caller.subscription.id, caller.owner());
     let made = api.parts.catalog.make_key(caller.actor(), whose, KeyValues { name, role, expires_at }).await;
     let made = made.map_err(ApiError::from_key_change)?;
-    let location = format!("{}/{}", paths::KEYS, made.key.shown_id());
+    let location = format!("{}/{}", paths::KEYS, made.key.id);
     let shown = KeyJson { key: Some(made.text), ..KeyJson::of(&api, &made.key) };
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(shown)).into_response())
 }
@@ -124,7 +124,7 @@ pub async fn read(caller: Caller, State(api): State<Arc<Api>>, Id(id): Id) -> Re
 )]
 pub async fn revoke(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): Id) -> Result<StatusCode, ApiError> {
     let key = find(&api, &caller, &id)?;
-    if key.id == caller.key.id {
+    if matches!(&caller.who, Who::Key(own) if own.id == key.id) {
         return Err(ApiError::OwnKey);
     }
     let revoked = api.parts.catalog.revoke_key(caller.actor(), (caller.subscription.id, key.id)).await;
@@ -134,6 +134,6 @@ pub async fn revoke(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): I
 
 fn find(api: &Api, caller: &Caller, id: &str) -> Result<Arc<ApiKey>, ApiError> {
     let current = api.parts.catalog.current();
-    let key = ApiKey::id_of(id).and_then(|id| current.key_with_id(caller.subscription.id, id));
+    let key = id.parse().ok().and_then(|id| current.key_with_id(caller.subscription.id, id));
     key.cloned().ok_or(ApiError::NotFound("key"))
 }

@@ -3,26 +3,30 @@
 //! A handler takes everything out of the request with extractors, makes one call, and turns the result into one
 //! answer. Every way to fail is in one table, [`problem::ApiError`].
 
+mod account;
 mod answer;
 mod apps;
 mod audit_log;
 mod auth;
 mod body;
 pub mod console;
+mod cookie;
 mod deliveries;
 mod events;
 mod keys;
 mod list;
 pub mod paths;
 mod problem;
+mod session;
 mod test;
 mod throttle;
+mod users;
 mod webhook_input;
 mod webhooks;
 
 use crate::catalog::{Catalog, Subscription};
 use crate::clock::Clock;
-use crate::config::ApiSettings;
+use crate::config::{ApiSettings, SignInSettings};
 use crate::deliver::{Destination, Message, Outcome};
 use crate::journal::Journal;
 use crate::limits;
@@ -147,6 +151,10 @@ pub struct ApiParts {
     pub sampler: Sampler,
     /// Rates and the body's bound.
     pub settings: ApiSettings,
+    /// How often somebody may try to sign in.
+    pub sign_in: SignInSettings,
+    /// Whether browsers reach this installation over https: cookies are then for https only.
+    pub secure: bool,
     /// For new webhooks.
     pub defaults: WebhookDefaults,
     /// Peers whose X-Forwarded-For is believed.
@@ -178,7 +186,7 @@ impl Api {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Fanfare", description = "The management API of Fanfare. Errors are application/problem+json."),
-    security(("bearer" = []), ("integration_key" = [])),
+    security(("bearer" = []), ("integration_key" = []), ("session" = [])),
     components(schemas(problem::Problem))
 )]
 struct Document;
@@ -186,7 +194,7 @@ struct Document;
 /// The API's routes. They expect the peer's address as `ConnectInfo<SocketAddr>` among the request's extensions; the
 /// router has no fallback of its own, and can be merged into another one.
 pub fn router(parts: ApiParts) -> Router {
-    let throttle = Throttle::new(&parts.settings, Arc::clone(&parts.clock));
+    let throttle = Throttle::new(&parts.settings, &parts.sign_in, Arc::clone(&parts.clock));
     let tests = Arc::new(Semaphore::new(limits::TESTS_IN_FLIGHT));
     let (routes, document) = routes();
     let document = Bytes::from(document);
@@ -228,13 +236,32 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(audit_log::list))
         .routes(routes!(events::list))
         .routes(routes!(events::read))
+        .merge(people())
         .split_for_parts();
     let key = ApiKey::Header(ApiKeyValue::new("x-pendo-integration-key"));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.add_security_scheme("integration_key", SecurityScheme::ApiKey(key));
+    let cookie = ApiKey::Cookie(ApiKeyValue::new("fanfare_session"));
+    components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     (router, document.to_json().unwrap_or_default())
+}
+
+fn people() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(users::invite, users::list))
+        .routes(routes!(users::read, users::patch, users::remove))
+        .routes(routes!(users::invite_again))
+        .routes(routes!(session::sign_in, session::read, session::sign_out))
+        .routes(routes!(session::sign_out_everywhere))
+        .routes(routes!(session::change_password))
+        .routes(routes!(session::change_email))
+        .routes(routes!(session::begin_second_factor, session::confirm_second_factor, session::end_second_factor))
+        .routes(routes!(account::needs_set_up, account::set_up))
+        .routes(routes!(account::accept))
+        .routes(routes!(account::forgot, account::reset))
+        .routes(routes!(account::confirm_email))
 }
 
 /// What every answer says to browsers: guess no type, load nothing, keep nothing.

@@ -34,6 +34,30 @@ pub const APP_ROTATE_TRACK_SECRET: &str = "/api/v1/apps/{id}/rotate-track-secret
 pub const KEYS: &str = "/api/v1/keys";
 /// One key: read, revoke.
 pub const KEY: &str = "/api/v1/keys/{id}";
+/// Users: invite, list.
+pub const USERS: &str = "/api/v1/users";
+/// One user: read, change, remove.
+pub const USER: &str = "/api/v1/users/{id}";
+/// Mail an invitation again.
+pub const USER_INVITE: &str = "/api/v1/users/{id}/invite";
+/// The caller's session: sign in, who am I, sign out.
+pub const SESSION: &str = "/api/v1/session";
+/// Another password.
+pub const SESSION_PASSWORD: &str = "/api/v1/session/password";
+/// Another e-mail address.
+pub const SESSION_EMAIL: &str = "/api/v1/session/email";
+/// The second factor.
+pub const SESSION_SECOND_FACTOR: &str = "/api/v1/session/second-factor";
+/// All of the caller's sessions.
+pub const SESSIONS: &str = "/api/v1/sessions";
+/// The first admin.
+pub const SET_UP: &str = "/api/v1/set-up";
+/// An invitation that is accepted.
+pub const INVITATION: &str = "/api/v1/invitation";
+/// A password that was forgotten.
+pub const PASSWORD_RESET: &str = "/api/v1/password-reset";
+/// An e-mail address that is confirmed.
+pub const EMAIL_CHANGE: &str = "/api/v1/email-change";
 /// Who changed what.
 pub const AUDIT_LOG: &str = "/api/v1/audit-log";
 /// The OpenAPI document. Public: it holds nothing that the source does not.

@@ -1,6 +1,6 @@
 //! Every way in which a call can fail, and how it is told: `application/problem+json` (RFC 9457).
 
-use crate::catalog::{ChangeError, InvalidValue};
+use crate::catalog::{ChangeError, InvalidValue, SignInError, Subscription};
 use crate::journal::AppendError;
 use crate::model::WebhookId;
 use crate::record::RecordError;
@@ -16,8 +16,53 @@ use utoipa::{IntoResponses, ToSchema};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
     /// No credential.
-    #[error("a key is missing: send Authorization: Bearer <key>, or the header x-pendo-integration-key")]
+    #[error(
+        "a credential is missing: send Authorization: Bearer <key>, or the header x-pendo-integration-key, or sign in \
+         with POST /api/v1/session"
+    )]
     NoKey,
+    /// The cookie's session has ended.
+    #[error("the session has ended: sign in again")]
+    SessionEnded,
+    /// A call that changes something, with a cookie but without proof that our own page sent it.
+    #[error("with a session, calls other than GET need the header X-CSRF-Token: GET /api/v1/session says its value")]
+    Csrf,
+    /// A call about one's own account, with a key.
+    #[error("this call is about one's own account: it takes a session, not a key")]
+    NoSession,
+    /// No such account, or not this password.
+    #[error("the e-mail address or the password is wrong")]
+    WrongSignIn,
+    /// The second factor is missing.
+    #[error("the password is right; send also `code`, from the authenticator app, or a recovery code")]
+    CodeNeeded,
+    /// The second factor is wrong.
+    #[error("the code is wrong, or was used already")]
+    WrongCode,
+    /// The account belongs to several subscriptions.
+    #[error("this account belongs to several subscriptions: send also `subscription_id`, one of those listed")]
+    Choose(Vec<SubscriptionJson>),
+    /// Too many passwords, codes or links were tried.
+    #[error("too many tries for this account or from this address")]
+    TooManyTries(Duration),
+    /// A link from a mail, or the set-up link.
+    #[error("the link is not known, was used, or is too old: ask for another one")]
+    LinkEnded,
+    /// Another user has the address.
+    #[error("another user of the subscription has this e-mail address")]
+    EmailTaken,
+    /// The last admin.
+    #[error("this is the subscription's last admin: make another user an admin first")]
+    LastAdmin,
+    /// An invitation that was accepted.
+    #[error("the user has accepted the invitation already")]
+    NotInvited,
+    /// A second factor is in force.
+    #[error("the second factor is on already: turn it off first")]
+    SecondFactorOn,
+    /// The subscription has all the users that it may have.
+    #[error("the subscription has {0} users, and may not have more")]
+    TooManyUsers(usize),
     /// A key that nobody has.
     #[error("this key is not known")]
     WrongKey,
@@ -28,7 +73,7 @@ pub enum ApiError {
     #[error("this key makes more calls than it may")]
     TooManyCalls(Duration),
     /// The role does not allow it.
-    #[error("only an admin may do this; the key's role is member")]
+    #[error("only an admin may do this; your role is member")]
     Forbidden,
     /// No such thing in the caller's subscription.
     #[error("there is no such {0}")]
@@ -117,6 +162,26 @@ pub struct Problem {
     /// The body's field that is wrong, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// What there is to choose from, where it is that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscriptions: Option<Vec<SubscriptionJson>>,
+}
+
+/// A subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Subscription)]
+pub struct SubscriptionJson {
+    /// As in every body.
+    pub id: u64,
+    /// As in every body.
+    pub name: String,
+}
+
+impl SubscriptionJson {
+    /// A subscription as it is shown.
+    pub fn of(subscription: &Subscription) -> Self {
+        Self { id: subscription.id.0, name: subscription.name.clone() }
+    }
 }
 
 impl ApiError {
@@ -136,6 +201,20 @@ impl ApiError {
     fn row(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NoKey => (StatusCode::UNAUTHORIZED, "no_key"),
+            Self::SessionEnded => (StatusCode::UNAUTHORIZED, "session_ended"),
+            Self::Csrf => (StatusCode::FORBIDDEN, "csrf"),
+            Self::NoSession => (StatusCode::FORBIDDEN, "no_session"),
+            Self::WrongSignIn => (StatusCode::UNAUTHORIZED, "wrong_sign_in"),
+            Self::CodeNeeded => (StatusCode::UNAUTHORIZED, "code_needed"),
+            Self::WrongCode => (StatusCode::UNAUTHORIZED, "wrong_code"),
+            Self::Choose(_) => (StatusCode::CONFLICT, "choose_subscription"),
+            Self::TooManyTries(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
+            Self::LinkEnded => (StatusCode::GONE, "link_ended"),
+            Self::EmailTaken => (StatusCode::CONFLICT, "email_taken"),
+            Self::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
+            Self::NotInvited => (StatusCode::CONFLICT, "not_invited"),
+            Self::SecondFactorOn => (StatusCode::CONFLICT, "second_factor_on"),
+            Self::TooManyUsers(_) => (StatusCode::CONFLICT, "too_many_users"),
             Self::WrongKey => (StatusCode::UNAUTHORIZED, "wrong_key"),
             Self::TooManyWrongKeys(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys"),
             Self::TooManyCalls(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_calls"),
@@ -165,7 +244,9 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::TooManyWrongKeys(wait) | Self::TooManyCalls(wait) => Some(wait.as_millis().div_ceil(1000) as u64),
+            Self::TooManyWrongKeys(wait) | Self::TooManyCalls(wait) | Self::TooManyTries(wait) => {
+                Some(wait.as_millis().div_ceil(1000) as u64)
+            }
             Self::TooManyTests | Self::Journal(_) => Some(1),
             _ => None,
         }
@@ -179,9 +260,14 @@ impl IntoResponse for ApiError {
             Self::Field { field, .. } => Some(field.clone()),
             _ => None,
         };
+        let subscriptions = match &self {
+            Self::Choose(subscriptions) => Some(subscriptions.clone()),
+            _ => None,
+        };
         let title = status.canonical_reason().unwrap_or_default();
         let detail = self.to_string();
-        let problem = Problem { kind: "about:blank", title, status: status.as_u16(), code, detail, field };
+        let problem =
+            Problem { kind: "about:blank", title, status: status.as_u16(), code, detail, field, subscriptions };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         if let Some(seconds) = self.retry_after() {
@@ -232,6 +318,26 @@ impl ApiError {
         }
     }
 
+    /// What a failed change of a user means to the caller.
+    pub fn from_user_change(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotFound => Self::NotFound("user"),
+            ChangeError::TooMany(count) => Self::TooManyUsers(count),
+            other => Self::from_change(other),
+        }
+    }
+
+    /// Why somebody was not signed in.
+    pub fn from_sign_in(error: SignInError) -> Self {
+        match error {
+            SignInError::Wrong => Self::WrongSignIn,
+            SignInError::CodeNeeded => Self::CodeNeeded,
+            SignInError::WrongCode => Self::WrongCode,
+            SignInError::Choose(choice) => Self::Choose(choice.iter().map(|one| SubscriptionJson::of(one)).collect()),
+            SignInError::Catalog(error) => Self::internal(&error),
+        }
+    }
+
     /// What a failed change of a key means to the caller.
     pub fn from_key_change(error: ChangeError) -> Self {
         match error {
@@ -249,6 +355,14 @@ impl ApiError {
             ChangeError::TurnedOff(id) => Self::TurnedOff(id),
             ChangeError::TooMany(count) => Self::TooManyWebhooks(count),
             ChangeError::Journal(error) => Self::Journal(error),
+            ChangeError::EmailTaken => Self::EmailTaken,
+            ChangeError::LastAdmin => Self::LastAdmin,
+            ChangeError::NotInvited => Self::NotInvited,
+            ChangeError::Link => Self::LinkEnded,
+            ChangeError::WrongPassword => Self::field("current_password", "is wrong"),
+            ChangeError::WrongCode => Self::field("code", "is wrong, or too old: send the one that the app shows now"),
+            ChangeError::SecondFactorOn => Self::SecondFactorOn,
+            ChangeError::Catalog(error) => Self::internal(&error),
             ChangeError::Store(error) => Self::internal(&error),
         }
     }

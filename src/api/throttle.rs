@@ -1,13 +1,14 @@
 //! How often a caller may call, and an address may guess. Token buckets in bounded tables.
 
 use crate::clock::Clock;
-use crate::config::ApiSettings;
+use crate::config::{ApiSettings, SignInSettings};
 use crate::limits;
 use crate::model::UnixMs;
+use ring::digest::{SHA256, digest};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Pruning a full table looks at every bucket, so it is not done at every call.
@@ -18,18 +19,24 @@ const PRUNE_EVERY: Duration = Duration::from_secs(1);
 pub struct Throttle {
     calls: Mutex<Buckets<u64>>,
     wrong: Mutex<Buckets<IpAddr>>,
+    accounts: Mutex<Buckets<[u8; 32]>>,
+    visitors: Mutex<Buckets<IpAddr>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Throttle {
     /// With the rates of these settings.
-    pub fn new(settings: &ApiSettings, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(settings: &ApiSettings, sign_in: &SignInSettings, clock: Arc<dyn Clock>) -> Self {
         let calls = Rate::new(settings.calls_per_second, Duration::from_secs(1), settings.calls_burst);
         let per_minute = settings.wrong_keys_per_minute;
         let wrong = Rate::new(per_minute, Duration::from_secs(60), per_minute);
+        let accounts = Rate::new(1, limits::SIGN_IN_ACCOUNT_PAUSE, sign_in.tries_per_account);
+        let visitors = Rate::new(1, limits::SIGN_IN_ADDRESS_PAUSE, sign_in.tries_per_address);
         Self {
             calls: Mutex::new(Buckets::new(calls, limits::CALLERS_COUNTED)),
             wrong: Mutex::new(Buckets::new(wrong, limits::WRONG_KEY_ADDRESSES)),
+            accounts: Mutex::new(Buckets::new(accounts, limits::SIGN_INS_COUNTED)),
+            visitors: Mutex::new(Buckets::new(visitors, limits::SIGN_INS_COUNTED)),
             clock,
         }
     }
@@ -39,7 +46,7 @@ impl Throttle {
     /// # Errors
     /// It is one too many; how long until the next may come.
     pub fn call(&self, id: u64) -> Result<(), Duration> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).take(id, self.clock.now())
+        locked(&self.calls).take(id, self.clock.now())
     }
 
     /// A wrong key from this address.
@@ -47,8 +54,48 @@ impl Throttle {
     /// # Errors
     /// As with [`Self::call`].
     pub fn wrong_key(&self, address: IpAddr) -> Result<(), Duration> {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).take(network(address), self.clock.now())
+        locked(&self.wrong).take(network(address), self.clock.now())
     }
+
+    /// Somebody tries a password or a code of this account. Counted before it is looked at, so that tries that come at
+    /// once are all counted; [`Self::proved`] takes it back.
+    ///
+    /// # Errors
+    /// As with [`Self::call`].
+    pub fn try_account(&self, account: &str, address: IpAddr) -> Result<(), Duration> {
+        self.try_secret(address)?;
+        locked(&self.accounts).take(hashed(account), self.clock.now())
+    }
+
+    /// The password or code of this account was right.
+    pub fn proved(&self, account: &str, address: IpAddr) {
+        locked(&self.accounts).give_back(&hashed(account));
+        self.proved_secret(address);
+    }
+
+    /// Somebody tries the token of a link, or has a mail sent. [`Self::proved_secret`] takes it back.
+    ///
+    /// # Errors
+    /// As with [`Self::call`].
+    pub fn try_secret(&self, address: IpAddr) -> Result<(), Duration> {
+        locked(&self.visitors).take(network(address), self.clock.now())
+    }
+
+    /// The token was right.
+    pub fn proved_secret(&self, address: IpAddr) {
+        locked(&self.visitors).give_back(&network(address));
+    }
+}
+
+fn locked<T>(buckets: &Mutex<T>) -> MutexGuard<'_, T> {
+    buckets.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Accounts are counted by what was typed, whether there are such or not: so nobody learns which there are.
+fn hashed(account: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, account.trim().to_lowercase().as_bytes()).as_ref());
+    bytes
 }
 
 /// What one guesser holds: an IPv4 address, or the whole /64 that every IPv6 customer gets.
@@ -129,6 +176,13 @@ impl<K: Eq + Hash> Buckets<K> {
         self.each.entry(key).or_insert(Bucket::full(rate, now)).take(rate, now)
     }
 
+    /// Takes back what was taken. Where all beyond the bound share one bucket, it stays taken.
+    fn give_back(&mut self, key: &K) {
+        if let Some(bucket) = self.each.get_mut(key) {
+            bucket.tokens = (bucket.tokens + 1.0).min(self.rate.burst);
+        }
+    }
+
     /// Forgets the buckets that are full again: they say nothing that a new one does not.
     fn prune(&mut self, now: UnixMs) {
         if now >= self.pruned_at && now < self.pruned_at.after(PRUNE_EVERY) {
@@ -163,6 +217,9 @@ mod tests {
         assert_eq!(allowed(&mut buckets, 2000, 500), 100, "and does not stop it either");
         assert_eq!(allowed(&mut buckets, 9_000_000, 2000), 1000, "never more than the burst");
         assert!(buckets.take(2, UnixMs(9_000_000)).is_ok(), "another key has its own");
+        assert!(buckets.take(1, UnixMs(9_000_000)).is_err());
+        buckets.give_back(&1);
+        assert!(buckets.take(1, UnixMs(9_000_000)).is_ok(), "what was given back can be taken again");
     }
 
     #[test]

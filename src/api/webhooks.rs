@@ -43,7 +43,7 @@ pub struct WebhookListQuery {
 )]
 pub async fn create(Admin(caller): Admin, State(api): State<Arc<Api>>, fields: Fields) -> Result<Response, ApiError> {
     let values = webhook_input::new_values(fields, api.parts.defaults)?;
-    let whose = (caller.subscription.id, caller.key.made_by.clone());
+    let whose = (caller.subscription.id, caller.owner());
     let created = api.parts.catalog.create(caller.actor(), whose, values).await;
     let created = created.map_err(ApiError::from_change)?;
     let location = format!("{}/{}", paths::WEBHOOKS, created.webhook.id);

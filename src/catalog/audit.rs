@@ -1,7 +1,7 @@
 //! Who changes what, for the audit log (docs/api.md). Secrets are never in it: it says that there is one, and whether it
 //! was changed.
 
-use super::{ApiKey, App, Webhook, categories_json};
+use super::{ApiKey, App, User, Webhook, categories_json};
 use crate::model::{SubscriptionId, UnixMs};
 use crate::store::configured::AuditEntry;
 use serde_json::{Map, Value, json};
@@ -19,7 +19,17 @@ pub struct Actor {
 impl Actor {
     /// The holder of an integration key.
     pub fn key(key: &ApiKey, address: IpAddr) -> Self {
-        Self { kind: "key", id: key.shown_id(), name: key.name.clone(), address: Some(address) }
+        Self { kind: "key", id: key.id.to_string(), name: key.name.clone(), address: Some(address) }
+    }
+
+    /// Somebody who has signed in, or is just doing so.
+    pub fn user(user: &User, address: IpAddr) -> Self {
+        Self { kind: "user", id: user.id.to_string(), name: user.email.clone(), address: Some(address) }
+    }
+
+    /// Who they are to somebody whom they invite: a key has no face.
+    pub(super) fn face(&self) -> &str {
+        if self.kind == "user" { &self.name } else { "An admin" }
     }
 
     /// Fanfare itself.
@@ -104,6 +114,11 @@ pub(super) fn app(app: &App) -> Map<String, Value> {
 /// What a person sets of a key.
 pub(super) fn key(key: &ApiKey) -> Map<String, Value> {
     fields(json!({"name": key.name, "role": key.role.name(), "expires_at": key.expires_at.map(|at| at.0)}))
+}
+
+/// What is set of a user.
+pub(super) fn user(user: &User) -> Map<String, Value> {
+    fields(json!({"email": user.email, "name": user.name, "role": user.role.name()}))
 }
 
 /// The fields of an object.

@@ -1,14 +1,19 @@
 //! The catalog: opens the configuration, holds it in memory, and makes each change durable before anybody sees it.
 
 use super::audit::{self, Actor, Deed};
+use super::people::Passwords;
 use super::values::toggled;
-use super::{CatalogError, ChangeError, MasterKey, Snapshot, User, Webhook, WebhookPatch, WebhookValues, seal};
+use super::{CatalogError, ChangeError, Snapshot, Webhook, WebhookPatch, WebhookValues};
 use crate::clock::{Clock, Random};
+use crate::config::SignInSettings;
 use crate::journal::{Group, Journal};
 use crate::limits;
+use crate::mail::{Letters, Queue};
 use crate::model::{
-    CategorySet, Entry, Position, Secret, SigningKey, SubscriptionId, Switch, UnixMs, WebhookId, WebhookState,
+    CategorySet, Entry, KeyId, Position, Secret, SigningKey, SubscriptionId, Switch, UnixMs, UserId, WebhookId,
+    WebhookState,
 };
+use crate::seal::{self, MasterKey};
 use crate::store::configured::{self, AuditEntry, AuditQuery, AuditRow, MIGRATIONS, WebhookRow};
 use crate::store::sqlite::{self, Shared, StoreError, Sync};
 use rusqlite::Connection;
@@ -24,15 +29,33 @@ const SIGNING_KEY_BYTES: usize = 32;
 /// Everything configured, and the only way to change it.
 #[derive(Debug)]
 pub struct Catalog {
-    store: Shared,
-    key: MasterKey,
+    pub(super) store: Shared,
+    pub(super) key: Arc<MasterKey>,
+    pub(super) passwords: Passwords,
+    pub(super) sign_in_settings: SignInSettings,
+    pub(super) mail: Arc<Queue>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     /// Held through a whole change, so that journal, store and snapshot see all changes in one order.
     pub(super) changes: Mutex<()>,
     /// When each key was last used.
-    pub(super) key_uses: parking_lot::Mutex<HashMap<u64, UnixMs>>,
+    pub(super) key_uses: parking_lot::Mutex<HashMap<KeyId, UnixMs>>,
+}
+
+/// What the catalog needs besides its file.
+#[derive(Debug)]
+pub struct CatalogParts {
+    /// Opens what is sealed in the file.
+    pub key: MasterKey,
+    /// How long sessions last.
+    pub sign_in: SignInSettings,
+    /// What mails say.
+    pub letters: Letters,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
 }
 
 /// A webhook that was just created.
@@ -51,14 +74,10 @@ impl Catalog {
     /// Opens `fanfare.db`, brings its schema up to date, and reads it. Blocking.
     ///
     /// # Errors
-    /// [`CatalogError::NotInitialised`] when there is nothing yet, [`CatalogError::MasterKey`] when `key` is not the
+    /// [`CatalogError::NotInitialised`] when there is nothing yet, [`CatalogError::MasterKey`] when the key is not the
     /// key that its secrets were sealed with.
-    pub fn open(
-        path: &Path,
-        key: MasterKey,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Result<Arc<Self>, CatalogError> {
+    pub fn open(path: &Path, parts: CatalogParts) -> Result<Arc<Self>, CatalogError> {
+        let CatalogParts { key, sign_in, letters, clock, random } = parts;
         if !path.exists() {
             return Err(CatalogError::NotInitialised(path.to_owned()));
         }
@@ -71,9 +90,15 @@ impl Catalog {
         let rows = configured::load(&mut connection)?;
         let key_uses = rows.keys.iter().filter_map(|row| Some((row.id, row.last_used_at?))).collect();
         let snapshot = Snapshot::of(rows, &key)?;
+        let (store, key) = (Shared::new(connection), Arc::new(key));
+        let sealed_store = (store.clone(), Arc::clone(&key));
+        let mail = Arc::new(Queue::new(sealed_store, letters, (Arc::clone(&clock), Arc::clone(&random))));
         Ok(Arc::new(Self {
-            store: Shared::new(connection),
+            store,
             key,
+            passwords: Passwords::default(),
+            sign_in_settings: sign_in,
+            mail,
             clock,
             random,
             snapshot: watch::Sender::new(Arc::new(snapshot)),
@@ -107,7 +132,7 @@ impl Catalog {
     pub async fn create(
         self: &Arc<Self>,
         by: Actor,
-        (subscription, owner): (SubscriptionId, Option<Arc<User>>),
+        (subscription, owner): (SubscriptionId, Option<UserId>),
         values: WebhookValues,
     ) -> Result<Created, ChangeError> {
         let catalog = Arc::clone(self);
@@ -176,13 +201,19 @@ impl Catalog {
         self.store.call(move |connection| configured::audit::page(connection, &query)).await
     }
 
-    /// Makes a change of the store together with its entry in the audit log.
-    pub(super) async fn write(
+    /// The mails that this catalog's changes have brought about.
+    pub fn mail(&self) -> &Arc<Queue> {
+        &self.mail
+    }
+
+    /// Makes a change of the store together with its entries in the audit log.
+    pub(super) async fn write<E: From<StoreError> + Send + 'static>(
         &self,
-        entry: Option<AuditEntry>,
-        change: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), StoreError> {
-        self.store.call(move |connection| configured::audit::with_entry(connection, entry.as_ref(), change)).await
+        entries: impl IntoIterator<Item = AuditEntry>,
+        change: impl FnOnce(&Connection) -> Result<(), E> + Send + 'static,
+    ) -> Result<(), E> {
+        let entries: Vec<_> = entries.into_iter().collect();
+        self.store.call(move |connection| configured::audit::with_entries(connection, &entries, change)).await
     }
 
     /// A signing key that no other place has.
@@ -196,7 +227,7 @@ impl Catalog {
         &self,
         by: &Actor,
         subscription: SubscriptionId,
-        owner: Option<Arc<User>>,
+        owner: Option<UserId>,
         values: WebhookValues,
     ) -> Result<Created, ChangeError> {
         values.check()?;
@@ -211,7 +242,7 @@ impl Catalog {
         let switched = Switched { state: WebhookState::Off, since: Position::ZERO };
         let id = WebhookId(self.random.id());
         let webhook = webhook((id, subscription), values, signing_key.as_ref(), switched, (now, now))?;
-        let row = self.row(&webhook, signing_key.as_ref(), owner.as_ref().map(|user| user.id));
+        let row = self.row(&webhook, signing_key.as_ref(), owner);
         let deed = Deed { subscription, at: now, action: "webhook.created", target: &id.to_string() };
         let entry = deed.by(by, Map::new(), audit::webhook(&webhook));
         self.write(Some(entry), move |connection| row.insert(connection)).await?;
@@ -257,7 +288,7 @@ impl Catalog {
             }
             return Err(error.into());
         }
-        let owner = snapshot.owners.get(&id).cloned();
+        let owner = snapshot.owners.get(&id).copied();
         self.replace(|snapshot| snapshot.insert_webhook(changed.clone(), key, owner));
         Ok(Patched { webhook: Arc::new(changed), signing_key: made })
     }
@@ -319,9 +350,11 @@ impl Catalog {
         self.snapshot.send_replace(Arc::new(next));
     }
 
-    fn row(&self, webhook: &Webhook, signing_key: Option<&SigningKey>, owner: Option<u64>) -> WebhookRow {
+    fn row(&self, webhook: &Webhook, signing_key: Option<&SigningKey>, owner: Option<UserId>) -> WebhookRow {
         let sealed = |secret: Option<&Secret>, column| {
-            secret.map(|secret| self.key.seal(&seal::place(webhook.id, column), secret.expose(), &*self.random))
+            secret.map(|secret| {
+                self.key.seal(&seal::place("webhooks", webhook.id, column), secret.expose(), &*self.random)
+            })
         };
         WebhookRow {
             id: webhook.id,

@@ -2,33 +2,9 @@
 
 use crate::journal::AppendError;
 use crate::model::WebhookId;
+use crate::seal::{MasterKeyError, Unopened};
 use crate::store::sqlite::StoreError;
 use std::path::PathBuf;
-
-/// Why the master key cannot be used. Says where to look, shows nothing of the key.
-#[derive(Debug, thiserror::Error)]
-pub enum MasterKeyError {
-    /// Neither the variable nor the file.
-    #[error(
-        "the master key is missing: set FANFARE_MASTER_KEY, or put back {0}; without it the stored secrets cannot be \
-         read"
-    )]
-    Missing(PathBuf),
-    /// Not base64 of 32 bytes.
-    #[error("{0} must hold the base64 of exactly 32 bytes")]
-    Malformed(String),
-    /// It opens nothing that the store holds.
-    #[error("the master key is not the one that the store's secrets were sealed with; use the one of that time")]
-    Wrong,
-    /// The file cannot be read or written.
-    #[error("the master key's file {path}")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-}
 
 /// Why the catalog cannot be opened or made.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +26,9 @@ pub enum CatalogError {
     /// The master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
-    /// A sealed value does not open although the master key is right: it was damaged, or moved from another row.
-    #[error("the sealed value {0} does not open: it is damaged or was moved there from another place")]
-    Sealed(String),
+    /// A sealed value does not open although the master key is right.
+    #[error(transparent)]
+    Sealed(#[from] Unopened),
     /// A value in the store cannot be what any release wrote.
     #[error("the store holds a value that no release writes: {0}")]
     Unreadable(&'static str),
@@ -90,6 +66,30 @@ pub enum ChangeError {
     /// Fanfare has turned it off: only turn-on leads out of that.
     #[error("the webhook was turned off after repeated failures")]
     TurnedOff(WebhookId),
+    /// Another user of the subscription has this address.
+    #[error("another user of the subscription has this e-mail address")]
+    EmailTaken,
+    /// Nobody would be left to manage the subscription.
+    #[error("this is the subscription's last admin")]
+    LastAdmin,
+    /// The user has accepted the invitation already.
+    #[error("the user has accepted the invitation already")]
+    NotInvited,
+    /// A link that is not known, was used, or is too old.
+    #[error("the link is not known, was used, or is too old")]
+    Link,
+    /// Somebody's own password, asked for again, was wrong.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// A code of the second factor was wrong.
+    #[error("the code is wrong")]
+    WrongCode,
+    /// There is a second factor in force.
+    #[error("the second factor is on already")]
+    SecondFactorOn,
+    /// A sealed value does not open, or the store holds what no release writes.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     /// The subscription has as many of these as it may have.
     #[error("the subscription has {0} of these, and may not have more")]
     TooMany(usize),

@@ -1,9 +1,10 @@
 //! Preparing an empty data directory.
 
 use super::token::{hash, token};
-use super::{CatalogError, MasterKey, Role, seal};
+use super::{CatalogError, Role};
 use crate::clock::{Clock, Random};
-use crate::model::{AppId, Platform, SubscriptionId};
+use crate::model::{AppId, KeyId, Platform, SubscriptionId};
+use crate::seal::{self, MasterKey};
 use crate::store::configured::{self, AppRow, KeyRow, MIGRATIONS, SubscriptionRow};
 use crate::store::sqlite::{self, StoreError, Sync};
 use rusqlite::{Connection, TransactionBehavior};
@@ -15,7 +16,7 @@ use std::path::Path;
 pub const FILE: &str = "fanfare.db";
 
 /// Under this name the store keeps the hash of the token in the set-up link.
-const SETUP_TOKEN: &str = "setup_token_hash";
+pub(super) const SETUP_TOKEN: &str = "setup_token_hash";
 
 /// Subscription ids have 16 decimal digits and are below 2^53: every JSON reader keeps them exact.
 const SUBSCRIPTION_IDS: std::ops::Range<u64> = 1_000_000_000_000_000..(1 << 53);
@@ -125,7 +126,7 @@ fn fill(
     app.insert(store)?;
     let integration_key = token("ff_key_", random);
     let key = KeyRow {
-        id: random.id(),
+        id: KeyId(random.id()),
         subscription,
         name: String::from("init"),
         role: Role::Admin.name().to_owned(),

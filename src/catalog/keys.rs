@@ -3,9 +3,9 @@
 use super::audit::{self, Actor, Deed};
 use super::change::to_its_end;
 use super::token::{hash, token};
-use super::{ApiKey, Catalog, ChangeError, InvalidValue, Role, User};
+use super::{ApiKey, Catalog, ChangeError, InvalidValue, Role};
 use crate::limits;
-use crate::model::{SubscriptionId, UnixMs};
+use crate::model::{KeyId, SubscriptionId, UnixMs, UserId};
 use crate::store::configured::KeyRow;
 use crate::store::sqlite::StoreError;
 use serde_json::Map;
@@ -58,7 +58,7 @@ impl Catalog {
     pub async fn make_key(
         self: &Arc<Self>,
         by: Actor,
-        (subscription, made_by): (SubscriptionId, Option<Arc<User>>),
+        (subscription, made_by): (SubscriptionId, Option<UserId>),
         values: KeyValues,
     ) -> Result<MadeKey, ChangeError> {
         let catalog = Arc::clone(self);
@@ -72,7 +72,7 @@ impl Catalog {
     pub async fn revoke_key(
         self: &Arc<Self>,
         by: Actor,
-        (subscription, id): (SubscriptionId, u64),
+        (subscription, id): (SubscriptionId, KeyId),
     ) -> Result<(), ChangeError> {
         let catalog = Arc::clone(self);
         to_its_end(async move { catalog.revoke_key_now(&by, (subscription, id)).await }).await
@@ -86,12 +86,12 @@ impl Catalog {
     }
 
     /// When a key was last used, to the minute.
-    pub fn key_used_at(&self, id: u64) -> Option<UnixMs> {
+    pub fn key_used_at(&self, id: KeyId) -> Option<UnixMs> {
         self.key_uses.lock().get(&id).copied()
     }
 
     /// Notes that a key is being used. The store learns of it by and by: nobody waits for that.
-    pub fn note_key_use(self: &Arc<Self>, id: u64, now: UnixMs) {
+    pub fn note_key_use(self: &Arc<Self>, id: KeyId, now: UnixMs) {
         {
             let mut uses = self.key_uses.lock();
             if uses.get(&id).is_some_and(|before| now.since(*before) < USE_NOTED_EVERY) {
@@ -110,7 +110,7 @@ impl Catalog {
     async fn make_key_now(
         &self,
         by: &Actor,
-        (subscription, made_by): (SubscriptionId, Option<Arc<User>>),
+        (subscription, made_by): (SubscriptionId, Option<UserId>),
         values: KeyValues,
     ) -> Result<MadeKey, ChangeError> {
         let now = self.clock.now();
@@ -121,10 +121,11 @@ impl Catalog {
             return Err(ChangeError::TooMany(has));
         }
         let KeyValues { name, role, expires_at } = values;
-        let key = ApiKey { id: self.random.id(), subscription, name, role, made_by, created_at: now, expires_at };
+        let key =
+            ApiKey { id: KeyId(self.random.id()), subscription, name, role, made_by, created_at: now, expires_at };
         let text = token("ff_key_", &*self.random);
         let hash = hash(text.as_bytes());
-        let deed = Deed { subscription, at: now, action: "key.created", target: &key.shown_id() };
+        let deed = Deed { subscription, at: now, action: "key.created", target: &key.id.to_string() };
         let entry = deed.by(by, Map::new(), audit::key(&key));
         let row = KeyRow {
             id: key.id,
@@ -132,7 +133,7 @@ impl Catalog {
             name: key.name.clone(),
             role: key.role.name().to_owned(),
             hash,
-            made_by: key.made_by.as_ref().map(|user| user.id),
+            made_by: key.made_by,
             created_at: now,
             expires_at,
             last_used_at: None,
@@ -143,10 +144,10 @@ impl Catalog {
         Ok(MadeKey { key, text })
     }
 
-    async fn revoke_key_now(&self, by: &Actor, (subscription, id): (SubscriptionId, u64)) -> Result<(), ChangeError> {
+    async fn revoke_key_now(&self, by: &Actor, (subscription, id): (SubscriptionId, KeyId)) -> Result<(), ChangeError> {
         let _changing = self.changes.lock().await;
         let key = Arc::clone(self.current().key_with_id(subscription, id).ok_or(ChangeError::NotFound)?);
-        let (at, target) = (self.clock.now(), key.shown_id());
+        let (at, target) = (self.clock.now(), key.id.to_string());
         let deed = Deed { subscription, at, action: "key.revoked", target: &target };
         let entry = deed.by(by, audit::key(&key), Map::new());
         self.write(Some(entry), move |connection| -> Result<(), StoreError> { KeyRow::delete(connection, id) }).await?;

@@ -9,24 +9,27 @@ mod change;
 mod error;
 mod init;
 mod keys;
-mod seal;
+mod people;
 mod token;
 mod values;
 
 pub use crate::store::configured::{AuditQuery, AuditRow};
 pub use apps::{AppPatch, AppValues, MadeApp};
 pub use audit::Actor;
-pub use change::{Catalog, Created, Patched};
-pub use error::{CatalogError, ChangeError, InvalidValue, MasterKeyError};
+pub use change::{Catalog, CatalogParts, Created, Patched};
+pub use error::{CatalogError, ChangeError, InvalidValue};
 pub use init::{FILE, InitOptions, Initialised, init, is_initialised};
 pub use keys::{KeyValues, MadeKey};
-pub use seal::MasterKey;
+pub use people::{
+    NewAdmin, NewSeed, Session, SignIn, SignInError, SignedIn, User, UserPatch, UserState, UserValues, Visit,
+};
 pub use values::{WebhookPatch, WebhookValues, categories_json};
 
 use crate::deliver::Destination;
 use crate::model::{
-    AppId, CategorySet, Platform, Position, SigningKey, SubscriptionId, UnixMs, WebhookId, WebhookState,
+    AppId, CategorySet, KeyId, Platform, Position, SigningKey, SubscriptionId, UnixMs, UserId, WebhookId, WebhookState,
 };
+use crate::seal::{self, MasterKey};
 use crate::store::configured::{Configured, WebhookRow};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,7 +50,9 @@ pub struct Snapshot {
     /// Each webhook's signing key, also while its three headers are off.
     pub signing_keys: HashMap<WebhookId, SigningKey>,
     /// Who created each webhook, where that is known.
-    pub owners: HashMap<WebhookId, Arc<User>>,
+    pub owners: HashMap<WebhookId, UserId>,
+    /// All users, removed ones too: they stay known as owners of what they made.
+    pub users: HashMap<UserId, Arc<User>>,
     /// Integration keys by the SHA-256 of the key.
     pub keys: HashMap<[u8; 32], Arc<ApiKey>>,
 }
@@ -76,26 +81,11 @@ impl Role {
     }
 }
 
-/// A person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// Unique in the installation.
-    pub id: u64,
-    /// A member of what.
-    pub subscription: SubscriptionId,
-    /// Unique within the subscription.
-    pub email: String,
-    /// For people.
-    pub name: String,
-    /// What they may do.
-    pub role: Role,
-}
-
 /// An integration key, without the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Unique in the installation.
-    pub id: u64,
+    pub id: KeyId,
     /// Whose.
     pub subscription: SubscriptionId,
     /// For people.
@@ -103,7 +93,7 @@ pub struct ApiKey {
     /// What its holder may do.
     pub role: Role,
     /// The user who made it: the owner of what is created with it.
-    pub made_by: Option<Arc<User>>,
+    pub made_by: Option<UserId>,
     /// Made when.
     pub created_at: UnixMs,
     /// From when on it opens nothing; `None`: never.
@@ -111,17 +101,6 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Its id in the API.
-    pub fn shown_id(&self) -> String {
-        format!("key_{:016x}", self.id)
-    }
-
-    /// The id behind one in the API.
-    pub fn id_of(shown: &str) -> Option<u64> {
-        let digits = shown.strip_prefix("key_").filter(|digits| digits.len() == 16)?;
-        u64::from_str_radix(digits, 16).ok()
-    }
-
     /// Whether its time is over.
     pub fn has_expired(&self, now: UnixMs) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
@@ -230,7 +209,7 @@ impl Snapshot {
     }
 
     /// The integration key, if this subscription has it.
-    pub fn key_with_id(&self, subscription: SubscriptionId, id: u64) -> Option<&Arc<ApiKey>> {
+    pub fn key_with_id(&self, subscription: SubscriptionId, id: KeyId) -> Option<&Arc<ApiKey>> {
         self.keys_of(subscription).find(|key| key.id == id)
     }
 
@@ -263,28 +242,24 @@ impl Snapshot {
             let subscription = subscription.ok_or(CatalogError::Unreadable("apps.subscription_id"))?;
             snapshot.insert_app(apps::of_row(subscription, row));
         }
-        let mut users = HashMap::new();
         for row in rows.users {
-            let role = Role::from_name(&row.role).ok_or(CatalogError::Unreadable("users.role"))?;
-            let (id, subscription) = (row.id, row.subscription);
-            users.insert(id, Arc::new(User { id, subscription, email: row.email, name: row.name, role }));
+            snapshot.users.insert(row.id, Arc::new(User::of(row)?));
         }
         for row in rows.keys {
             let role = Role::from_name(&row.role).ok_or(CatalogError::Unreadable("integration_keys.role"))?;
-            let made_by = row.made_by.and_then(|id| users.get(&id).cloned());
             let made = ApiKey {
                 id: row.id,
                 subscription: row.subscription,
                 name: row.name,
                 role,
-                made_by,
+                made_by: row.made_by,
                 created_at: row.created_at,
                 expires_at: row.expires_at,
             };
             snapshot.keys.insert(row.hash, Arc::new(made));
         }
         for row in rows.webhooks {
-            let owner = row.owner.and_then(|id| users.get(&id).cloned());
+            let owner = row.owner;
             let (webhook, signing_key) = open_webhook(row, key)?;
             snapshot.insert_webhook(webhook, signing_key, owner);
         }
@@ -320,7 +295,7 @@ impl Snapshot {
         }
     }
 
-    fn insert_webhook(&mut self, webhook: Webhook, signing_key: Option<SigningKey>, owner: Option<Arc<User>>) {
+    fn insert_webhook(&mut self, webhook: Webhook, signing_key: Option<SigningKey>, owner: Option<UserId>) {
         let id = webhook.id;
         if let Some(signing_key) = signing_key {
             self.signing_keys.insert(id, signing_key);
@@ -339,7 +314,7 @@ fn is_valid<T>(old: Option<&(T, UnixMs)>, now: UnixMs) -> bool {
 /// A webhook from its row. Its URL was checked when it was saved: one that no longer parses is a damaged row.
 fn open_webhook(row: WebhookRow, key: &MasterKey) -> Result<(Webhook, Option<SigningKey>), CatalogError> {
     let open = |sealed: &Option<String>, column| match sealed {
-        Some(sealed) => key.open(&seal::place(row.id, column), sealed).map(Some),
+        Some(sealed) => key.open(&seal::place("webhooks", row.id, column), sealed).map(Some),
         None => Ok(None),
     };
     let secret = open(&row.secret_sealed, "secret")?;

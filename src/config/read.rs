@@ -5,7 +5,7 @@ use super::layers::Merged;
 use super::units::{parse_bytes, parse_duration};
 use super::{
     ApiSettings, ConfigError, DeliverySettings, DispatchSettings, IntakeSettings, JournalSettings, LogFormat,
-    RecordSettings, Settings,
+    MailSettings, RecordSettings, Settings, SignInSettings, SmtpSecurity,
 };
 use figment::value::Value;
 use ipnet::IpNet;
@@ -43,6 +43,8 @@ pub(super) fn settings(merged: &Merged) -> Result<Settings, ConfigError> {
         delivery: delivery(merged)?,
         records: records(merged)?,
         api: api(merged)?,
+        sign_in: sign_in(merged)?,
+        mail: mail(merged)?,
     })
 }
 
@@ -84,7 +86,7 @@ fn delivery(merged: &Merged) -> Result<DeliverySettings, ConfigError> {
     Ok(DeliverySettings {
         timeout: merged.duration("timeout", SECOND..=Duration::from_secs(300))?,
         keep_alive: merged.duration("keep_alive", Duration::ZERO..=Duration::from_secs(3600))?,
-        ca_file: Some(merged.text("ca_file")?).filter(|path| !path.is_empty()).map(PathBuf::from),
+        ca_file: merged.optional("ca_file")?.map(PathBuf::from),
     })
 }
 
@@ -104,6 +106,26 @@ fn api(merged: &Merged) -> Result<ApiSettings, ConfigError> {
     })
 }
 
+fn sign_in(merged: &Merged) -> Result<SignInSettings, ConfigError> {
+    Ok(SignInSettings {
+        session_idle: merged.duration("session_idle", SECOND..=365 * DAY)?,
+        session_max_age: merged.duration("session_max_age", SECOND..=365 * DAY)?,
+        tries_per_account: merged.number("sign_in_tries_per_account", 1..=1_000_000)?,
+        tries_per_address: merged.number("sign_in_tries_per_address", 1..=1_000_000)?,
+    })
+}
+
+fn mail(merged: &Merged) -> Result<MailSettings, ConfigError> {
+    Ok(MailSettings {
+        smtp_host: merged.optional("smtp_host")?,
+        smtp_port: merged.number("smtp_port", 1..=u16::MAX)?,
+        smtp_security: merged.smtp_security()?,
+        smtp_user: merged.optional("smtp_user")?,
+        smtp_password_file: merged.optional("smtp_password_file")?.map(PathBuf::from),
+        mail_from: merged.parsed("mail_from")?,
+    })
+}
+
 impl Merged {
     fn value(&self, key: &str) -> Value {
         self.figment.find_value(key).unwrap_or_else(|_| Value::from(""))
@@ -115,6 +137,11 @@ impl Merged {
             Value::Array(..) | Value::Dict(..) => Err(self.invalid(key, "it takes one value")),
             value => Ok(plain(&value).trim().to_owned()),
         }
+    }
+
+    /// A text; `None` when it is empty.
+    fn optional(&self, key: &str) -> Result<Option<String>, ConfigError> {
+        Ok(Some(self.text(key)?).filter(|text| !text.is_empty()))
     }
 
     fn list(&self, key: &str) -> Result<Vec<String>, ConfigError> {
@@ -247,6 +274,15 @@ impl Merged {
             "text" => Ok(LogFormat::Text),
             "json" => Ok(LogFormat::Json),
             _ => Err(self.invalid("log_format", "it must be text or json")),
+        }
+    }
+
+    fn smtp_security(&self) -> Result<SmtpSecurity, ConfigError> {
+        match self.text("smtp_security")?.as_str() {
+            "starttls" => Ok(SmtpSecurity::Starttls),
+            "tls" => Ok(SmtpSecurity::Tls),
+            "none" => Ok(SmtpSecurity::None),
+            _ => Err(self.invalid("smtp_security", "it must be starttls, tls or none")),
         }
     }
 

@@ -54,6 +54,14 @@ impl AppId {
 #[serde(transparent)]
 pub struct WebhookId(pub u64);
 
+/// A person. Written `usr_` and 16 hex digits. Random, below 2^63.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(pub u64);
+
+/// An integration key. Written `key_` and 16 hex digits. Random, below 2^63.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub u64);
+
 /// An accepted event as the API names it: `evt_` and its journal position in hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub Position);
@@ -98,6 +106,18 @@ impl fmt::Display for WebhookId {
     }
 }
 
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "usr_{:016x}", self.0)
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key_{:016x}", self.0)
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "evt_{:x}", self.0.0)
@@ -120,8 +140,23 @@ impl FromStr for WebhookId {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let digits = text.strip_prefix("wh_").filter(|d| d.len() == 16).ok_or(ParseIdError)?;
-        Ok(Self(parse_hex(digits)?))
+        Ok(Self(parse_16(text, "wh_")?))
+    }
+}
+
+impl FromStr for UserId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        Ok(Self(parse_16(text, "usr_")?))
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        Ok(Self(parse_16(text, "key_")?))
     }
 }
 
@@ -145,6 +180,11 @@ impl FromStr for DeliveryId {
     }
 }
 
+/// A prefix and exactly 16 digits.
+fn parse_16(text: &str, prefix: &str) -> Result<u64, ParseIdError> {
+    parse_hex(text.strip_prefix(prefix).filter(|digits| digits.len() == 16).ok_or(ParseIdError)?)
+}
+
 /// Lower-case hex that fits SQLite's and PostgreSQL's signed 64 bits. `from_str_radix` alone would take "+1" and "FF".
 fn parse_hex(digits: &str) -> Result<u64, ParseIdError> {
     let lower = !digits.is_empty() && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -162,6 +202,8 @@ mod tests {
         assert_eq!(delivery.to_string(), "dlv_0000000000000123_4d");
         assert_eq!(delivery.to_string().parse(), Ok(delivery));
         assert_eq!("wh_0000000000000123".parse(), Ok(WebhookId(0x123)));
+        assert_eq!(UserId(5).to_string().parse(), Ok(UserId(5)));
+        assert_eq!(KeyId(5).to_string().parse(), Ok(KeyId(5)));
         assert_eq!("evt_4d".parse(), Ok(EventId(Position(77))));
     }
 
@@ -169,6 +211,7 @@ mod tests {
     fn nonsense_is_not_an_id() {
         for text in ["", "wh_", "wh_12", "wh_ffffffffffffffff", "wh_+000000000000123", "evt_", "evt_G", "dlv_1_2"] {
             assert!(text.parse::<WebhookId>().is_err(), "{text}");
+            assert!(text.parse::<UserId>().is_err() && text.parse::<KeyId>().is_err(), "{text}");
             assert!(text.parse::<EventId>().is_err(), "{text}");
             assert!(text.parse::<DeliveryId>().is_err(), "{text}");
         }

@@ -16,7 +16,7 @@ pub use entry::{
 };
 pub use event::{Category, CategorySet, EventKind, Withheld};
 pub use guide::{GuideProperties, GuideStep, UserRef};
-pub use ids::{AppId, DeliveryId, EventId, Position, SubscriptionId, UniqueId, WebhookId};
+pub use ids::{AppId, DeliveryId, EventId, KeyId, Position, SubscriptionId, UniqueId, UserId, WebhookId};
 pub use secret::Secret;
 pub use time::UnixMs;
 pub use webhook::{Endpoint, EndpointError, Platform, Scheme, SigningKey, WebhookState};

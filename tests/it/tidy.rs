@@ -17,6 +17,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("clock", &["model"]),
     ("http", &["observe"]),
     ("observe", &["model", "config", "journal"]),
+    ("seal", &["model", "clock"]),
+    ("mail", &["model", "clock", "config", "limits", "seal", "store"]),
 ];
 
 /// Modules that may not use these: the API sees what the stages offer, never a backend; stages do not see the API.

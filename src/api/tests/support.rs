@@ -1,10 +1,10 @@
 //! A node's API with everything around it replaced.
 
 use crate::api::{ApiParts, RecordReader, Tester, WebhookDefaults, router};
-use crate::catalog::tests::{MemoryJournal, initialise};
-use crate::catalog::{Catalog, MasterKey};
-use crate::clock::{ManualClock, SystemRandom};
-use crate::config::ApiSettings;
+use crate::catalog::Catalog;
+use crate::catalog::tests::{MemoryJournal, initialise, parts};
+use crate::clock::{Clock, ManualClock};
+use crate::config::{ApiSettings, Settings};
 use crate::deliver::{Destination, Message, Outcome};
 use crate::model::{
     AppId, DeliveryId, DeliveryState, EventId, EventKind, Position, Reason, SubscriptionId, Timings, UniqueId, UnixMs,
@@ -12,6 +12,7 @@ use crate::model::{
 };
 use crate::record::RecordError;
 use crate::record::view::*;
+use crate::seal::MasterKey;
 use crate::store::sqlite::{Sync, open};
 use axum::Router;
 use axum::body::Body;
@@ -32,11 +33,16 @@ pub(super) const SECRET: &str = "It's a Secret to Everybody";
 /// Keys of a member of the first subscription, and of the admin of a second one.
 pub(super) const MEMBER: &str = "ff_key_member";
 pub(super) const OTHER: &str = "ff_key_other";
+/// Tokens of sessions of the first subscription, where there are such.
+pub(super) const ADMIN_SESSION: &str = "ff_session_admin";
+pub(super) const MEMBER_SESSION: &str = "ff_session_member";
 pub(super) const OTHER_SUBSCRIPTION: u64 = 4_802_463_602_049_999;
 
 pub(super) struct Node {
     pub(super) dir: tempfile::TempDir,
     pub(super) admin: String,
+    /// The token of the set-up link.
+    pub(super) setup: String,
     pub(super) subscription: SubscriptionId,
     pub(super) clock: Arc<ManualClock>,
     pub(super) catalog: Arc<Catalog>,
@@ -78,13 +84,31 @@ impl Node {
         let made = initialise(dir.path());
         let subscription = SubscriptionId(made.subscription_id);
         more_keys(&dir, subscription);
-        let node = Parts { dir, admin: made.integration_key, subscription };
+        let setup = made.setup_url.split_once("token=").unwrap().1.to_owned();
+        let node = Parts { dir, admin: made.integration_key, setup, subscription };
         node.start()
+    }
+
+    /// With somebody signed in: an admin and a member of the first subscription.
+    pub(super) fn with_sessions() -> Self {
+        let node = Self::new();
+        let (subscription, until) = (node.subscription.0, NOW.0 + 3_600_000);
+        for (id, role, token) in [(21, "admin", ADMIN_SESSION), (22, "member", MEMBER_SESSION)] {
+            let hash = hex::encode(digest(&SHA256, token.as_bytes()));
+            node.sql(&format!(
+                "INSERT INTO users (id, subscription_id, email, name, role, created_at, password_hash)
+                     VALUES ({id}, {subscription}, '{role}@example.com', '{role}', '{role}', 0, 'none');
+                 INSERT INTO sessions VALUES ('{hash}', {id}, 0, {0}, {until}, '', '');",
+                NOW.0
+            ));
+        }
+        node.restart()
     }
 
     /// The same data directory, opened again.
     pub(super) fn restart(self) -> Self {
-        Parts { dir: self.dir, admin: self.admin, subscription: self.subscription }.start()
+        let (admin, setup) = (self.admin, self.setup);
+        Parts { dir: self.dir, admin, setup, subscription: self.subscription }.start()
     }
 
     pub(super) fn sql(&self, sql: &str) {
@@ -113,6 +137,32 @@ impl Node {
         self.call_as(&self.admin, method, path, body).await
     }
 
+    pub(super) fn clock_now(&self) -> UnixMs {
+        self.clock.now()
+    }
+
+    /// A call from a browser with these cookies and this CSRF token.
+    pub(super) async fn browse(
+        &self,
+        (cookie, csrf): (&str, &str),
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = request(method, path).header("user-agent", "Firefox");
+        if !cookie.is_empty() {
+            request = request.header("cookie", format!("fanfare_session={cookie}"));
+        }
+        if !csrf.is_empty() {
+            request = request.header("x-csrf-token", csrf);
+        }
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(Body::from(body.to_string())),
+            None => request.body(Body::empty()),
+        };
+        self.send(request.unwrap()).await
+    }
+
     pub(super) async fn get(&self, path: &str) -> Answer {
         self.call("GET", path, None).await
     }
@@ -133,6 +183,7 @@ pub(super) fn request(method: &str, path: &str) -> http::request::Builder {
 struct Parts {
     dir: tempfile::TempDir,
     admin: String,
+    setup: String,
     subscription: SubscriptionId,
 }
 
@@ -140,8 +191,7 @@ impl Parts {
     fn start(self) -> Node {
         let clock = Arc::new(ManualClock::at(NOW));
         let key = MasterKey::find(None, self.dir.path()).unwrap();
-        let random = Arc::new(SystemRandom::default());
-        let catalog = Catalog::open(&self.dir.path().join("fanfare.db"), key, clock.clone(), random).unwrap();
+        let catalog = Catalog::open(&self.dir.path().join("fanfare.db"), parts(key, clock.clone())).unwrap();
         let (journal, records, receiver) = (MemoryJournal::new(), Arc::default(), Arc::new(FakeReceiver::default()));
         let parts = ApiParts {
             catalog: catalog.clone(),
@@ -158,20 +208,23 @@ impl Parts {
                 calls_burst: 1000,
                 body_bytes: 64 * 1024,
             },
+            sign_in: Settings::defaults().sign_in,
+            secure: false,
             defaults: WebhookDefaults { timeout_s: 300, concurrency: 32 },
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             clock: clock.clone(),
         };
-        let (dir, admin, subscription) = (self.dir, self.admin, self.subscription);
-        Node { dir, admin, subscription, clock, catalog, journal, records, receiver, router: router(parts) }
+        let (dir, admin, setup, subscription) = (self.dir, self.admin, self.setup, self.subscription);
+        Node { dir, admin, setup, subscription, clock, catalog, journal, records, receiver, router: router(parts) }
     }
 }
 
 fn more_keys(dir: &tempfile::TempDir, subscription: SubscriptionId) {
     let hash = |key: &str| hex::encode(digest(&SHA256, key.as_bytes()));
     let sql = format!(
-        "INSERT INTO subscriptions VALUES ({OTHER_SUBSCRIPTION}, 'Other', 0);
-         INSERT INTO users VALUES (5, {OTHER_SUBSCRIPTION}, 'ada@example.com', 'Ada', 'admin', 0);
+        "INSERT INTO subscriptions VALUES ({OTHER_SUBSCRIPTION}, 'Other', 1626803899000);
+         INSERT INTO users (id, subscription_id, email, name, role, created_at)
+             VALUES (5, {OTHER_SUBSCRIPTION}, 'ada@example.com', 'Ada', 'admin', 0);
          INSERT INTO integration_keys VALUES (1, {}, 'm', 'member', '{}', NULL, 0, NULL, NULL);
          INSERT INTO integration_keys VALUES (2, {OTHER_SUBSCRIPTION}, 'o', 'admin', '{}', 5, 0, NULL, NULL);",
         subscription.0,

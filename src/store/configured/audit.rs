@@ -79,21 +79,22 @@ pub struct AuditChain {
 const COLUMNS: &str = "seq, subscription_id, at, actor_kind, actor_id, actor_name, address, action, target, \
                        before_json, after_json, hash";
 
-/// Makes a change and writes its entry, both or neither.
+/// Makes a change and writes its entries, all or nothing.
 ///
 /// # Errors
-/// [`StoreError`]; then nothing was changed.
-pub fn with_entry(
+/// [`StoreError`], or what the change itself finds wrong; then nothing was changed.
+pub fn with_entries<E: From<StoreError>>(
     connection: &mut Connection,
-    entry: Option<&AuditEntry>,
-    change: impl FnOnce(&Connection) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    entries: &[AuditEntry],
+    change: impl FnOnce(&Connection) -> Result<(), E>,
+) -> Result<(), E> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let transaction = transaction.map_err(StoreError::from)?;
     change(&transaction)?;
-    if let Some(entry) = entry {
+    for entry in entries {
         append(&transaction, entry)?;
     }
-    Ok(transaction.commit()?)
+    transaction.commit().map_err(|error| StoreError::from(error).into())
 }
 
 fn append(connection: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
@@ -242,7 +243,8 @@ mod tests {
         migrate(&mut connection, MIGRATIONS).unwrap();
         for at in 0..count {
             let action = if at % 2 == 0 { "webhook.created" } else { "webhook.deleted" };
-            with_entry(&mut connection, Some(&entry(at, action, &format!("wh_{at}"))), |_| Ok(())).unwrap();
+            with_entries(&mut connection, &[entry(at, action, &format!("wh_{at}"))], |_| Ok::<_, StoreError>(()))
+                .unwrap();
         }
         (dir, connection)
     }
@@ -266,7 +268,7 @@ mod tests {
     #[test]
     fn a_change_and_its_entry_are_made_together_or_not_at_all() {
         let (_dir, mut connection) = log_of(1);
-        let failed = with_entry(&mut connection, Some(&entry(9, "webhook.created", "wh_9")), |connection| {
+        let failed = with_entries(&mut connection, &[entry(9, "webhook.created", "wh_9")], |connection| {
             connection.execute("UPDATE audit_log SET target = 'gone'", [])?;
             Err(StoreError::Interrupted)
         });

@@ -5,14 +5,21 @@
 //! each statement names them in ascending order.
 
 pub mod audit;
+mod mails;
+mod people;
 mod rows;
 mod webhooks;
 
 pub use audit::{AuditChain, AuditEntry, AuditQuery, AuditRow};
-pub use rows::{AppRow, KeyRow, SubscriptionRow, UserRow};
+pub use mails::{MailRow, MailState};
+pub use people::{
+    Credentials, LinkKind, LinkRow, SessionRow, UserRow, recovery_codes, set_recovery_codes, use_recovery_code,
+};
+pub use rows::{AppRow, KeyRow, SubscriptionRow};
 pub use webhooks::WebhookRow;
 
 use super::sqlite::{Migration, StoreError};
+use crate::model::{SubscriptionId, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// The schema's steps.
@@ -20,6 +27,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "1_first.sql", sql: include_str!("../migrations/configured/1_first.sql") },
     Migration { name: "2_audit_and_keys.sql", sql: include_str!("../migrations/configured/2_audit_and_keys.sql") },
     Migration { name: "3_app_keys.sql", sql: include_str!("../migrations/configured/3_app_keys.sql") },
+    Migration { name: "4_people.sql", sql: include_str!("../migrations/configured/4_people.sql") },
 ];
 
 /// Everything there is, in one consistent picture.
@@ -46,7 +54,7 @@ pub fn load(connection: &mut Connection) -> Result<Configured, StoreError> {
     Ok(Configured {
         subscriptions: rows::subscriptions(&transaction)?,
         apps: rows::apps(&transaction)?,
-        users: rows::users(&transaction)?,
+        users: people::users(&transaction)?,
         keys: rows::keys(&transaction)?,
         webhooks: webhooks::all(&transaction)?,
     })
@@ -66,6 +74,35 @@ pub fn initialised(connection: &Connection) -> Result<bool, StoreError> {
 /// [`StoreError`].
 pub fn meta(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
     Ok(connection.query_row("SELECT value FROM meta WHERE name = $1", [name], |row| row.get(0)).optional()?)
+}
+
+/// Deletes a named value; whether it had this one.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn delete_meta(connection: &Connection, name: &str, value: &str) -> Result<bool, StoreError> {
+    Ok(connection.execute("DELETE FROM meta WHERE name = $1 AND value = $2", params![name, value])? > 0)
+}
+
+/// The subscription that `init` made.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn first_subscription(connection: &Connection) -> Result<SubscriptionId, StoreError> {
+    let sql = "SELECT id FROM subscriptions ORDER BY created_at, id LIMIT 1";
+    connection.query_row(sql, [], |row| Ok(rows::number(row, 0)))?.map(SubscriptionId)
+}
+
+/// Makes a user the maker of a subscription's keys, and the owner of its webhooks, that have none.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn give_to(connection: &Connection, subscription: SubscriptionId, user: UserId) -> Result<(), StoreError> {
+    let of = params![user.0 as i64, subscription.0 as i64];
+    connection
+        .execute("UPDATE integration_keys SET made_by = $1 WHERE subscription_id = $2 AND made_by IS NULL", of)?;
+    connection.execute("UPDATE webhooks SET owner = $1 WHERE subscription_id = $2 AND owner IS NULL", of)?;
+    Ok(())
 }
 
 /// Sets a named value.

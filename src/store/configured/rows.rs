@@ -1,6 +1,6 @@
-//! Subscriptions, apps, users and keys.
+//! Subscriptions, apps and keys.
 
-use crate::model::{AppId, Platform, SubscriptionId, UnixMs};
+use crate::model::{AppId, KeyId, Platform, SubscriptionId, UnixMs, UserId};
 use crate::store::sqlite::StoreError;
 use rusqlite::{Connection, Row, params};
 
@@ -40,28 +40,11 @@ pub struct AppRow {
     pub created_at: UnixMs,
 }
 
-/// A person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserRow {
-    /// Unique in the installation.
-    pub id: u64,
-    /// A member of what.
-    pub subscription: SubscriptionId,
-    /// Unique within the subscription.
-    pub email: String,
-    /// For people.
-    pub name: String,
-    /// "admin" or "member".
-    pub role: String,
-    /// Made when.
-    pub created_at: UnixMs,
-}
-
 /// An integration key, without the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRow {
     /// Unique in the installation.
-    pub id: u64,
+    pub id: KeyId,
     /// Whose.
     pub subscription: SubscriptionId,
     /// For people.
@@ -71,7 +54,7 @@ pub struct KeyRow {
     /// SHA-256 of the key.
     pub hash: [u8; 32],
     /// The user who made it.
-    pub made_by: Option<u64>,
+    pub made_by: Option<UserId>,
     /// Made when.
     pub created_at: UnixMs,
     /// From when on it opens nothing; `None`: never.
@@ -139,20 +122,6 @@ impl AppRow {
     }
 }
 
-impl UserRow {
-    /// Writes a new one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
-        let sql = "INSERT INTO users (id, subscription_id, email, name, role, created_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6)";
-        let (id, subscription) = (self.id as i64, self.subscription.0 as i64);
-        connection.execute(sql, params![id, subscription, self.email, self.name, self.role, self.created_at.0])?;
-        Ok(())
-    }
-}
-
 impl KeyRow {
     /// Writes a new one.
     ///
@@ -161,8 +130,8 @@ impl KeyRow {
     pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
         let sql = "INSERT INTO integration_keys (id, subscription_id, name, role, hash, made_by, created_at, \
                    expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        let (id, subscription) = (self.id as i64, self.subscription.0 as i64);
-        let (hash, made_by) = (hex::encode(self.hash), self.made_by.map(|id| id as i64));
+        let (id, subscription) = (self.id.0 as i64, self.subscription.0 as i64);
+        let (hash, made_by) = (hex::encode(self.hash), self.made_by.map(|id| id.0 as i64));
         let (at, expires) = (self.created_at.0, self.expires_at.map(|at| at.0));
         connection.execute(sql, params![id, subscription, self.name, self.role, hash, made_by, at, expires])?;
         Ok(())
@@ -172,8 +141,8 @@ impl KeyRow {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn delete(connection: &Connection, id: u64) -> Result<(), StoreError> {
-        connection.execute("DELETE FROM integration_keys WHERE id = $1", [id as i64])?;
+    pub fn delete(connection: &Connection, id: KeyId) -> Result<(), StoreError> {
+        connection.execute("DELETE FROM integration_keys WHERE id = $1", [id.0 as i64])?;
         Ok(())
     }
 
@@ -181,9 +150,9 @@ impl KeyRow {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn used(connection: &Connection, id: u64, at: UnixMs) -> Result<(), StoreError> {
+    pub fn used(connection: &Connection, id: KeyId, at: UnixMs) -> Result<(), StoreError> {
         let sql = "UPDATE integration_keys SET last_used_at = $1 WHERE id = $2";
-        connection.prepare_cached(sql)?.execute(params![at.0, id as i64])?;
+        connection.prepare_cached(sql)?.execute(params![at.0, id.0 as i64])?;
         Ok(())
     }
 }
@@ -219,31 +188,17 @@ pub(super) fn apps(connection: &Connection) -> Result<Vec<AppRow>, StoreError> {
     })
 }
 
-pub(super) fn users(connection: &Connection) -> Result<Vec<UserRow>, StoreError> {
-    let sql = "SELECT id, subscription_id, email, name, role, created_at FROM users ORDER BY id";
-    read(connection, sql, |row| {
-        Ok(UserRow {
-            id: number(row, 0)?,
-            subscription: SubscriptionId(number(row, 1)?),
-            email: row.get(2)?,
-            name: row.get(3)?,
-            role: row.get(4)?,
-            created_at: UnixMs(row.get(5)?),
-        })
-    })
-}
-
 pub(super) fn keys(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
     let sql = "SELECT id, subscription_id, name, role, hash, made_by, created_at, expires_at, last_used_at \
                FROM integration_keys ORDER BY id";
     read(connection, sql, |row| {
         Ok(KeyRow {
-            id: number(row, 0)?,
+            id: KeyId(number(row, 0)?),
             subscription: SubscriptionId(number(row, 1)?),
             name: row.get(2)?,
             role: row.get(3)?,
             hash: hash(&row.get::<_, String>(4)?)?,
-            made_by: optional_number(row, 5)?,
+            made_by: optional_number(row, 5)?.map(UserId),
             created_at: UnixMs(row.get(6)?),
             expires_at: row.get::<_, Option<i64>>(7)?.map(UnixMs),
             last_used_at: row.get::<_, Option<i64>>(8)?.map(UnixMs),

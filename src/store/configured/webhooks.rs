@@ -1,7 +1,7 @@
 //! Webhooks.
 
 use super::rows::{number, optional_number, read};
-use crate::model::{Category, CategorySet, Position, SubscriptionId, UnixMs, WebhookId, WebhookState};
+use crate::model::{Category, CategorySet, Position, SubscriptionId, UnixMs, UserId, WebhookId, WebhookState};
 use crate::store::sqlite::StoreError;
 use rusqlite::{Connection, params};
 
@@ -33,7 +33,7 @@ pub struct WebhookRow {
     /// The signing key, once the three headers have been on.
     pub signing_key_sealed: Option<String>,
     /// The user who made it.
-    pub owner: Option<u64>,
+    pub owner: Option<UserId>,
     /// Made when.
     pub created_at: UnixMs,
     /// Changed when.
@@ -62,7 +62,7 @@ impl WebhookRow {
             i64::from(self.standard_webhooks),
             self.secret_sealed,
             self.signing_key_sealed,
-            self.owner.map(|id| id as i64),
+            self.owner.map(|id| id.0 as i64),
             self.created_at.0,
             self.updated_at.0,
         ])?;
@@ -138,7 +138,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<WebhookRow>, StoreError
             standard_webhooks: row.get::<_, i64>(9)? != 0,
             secret_sealed: row.get(10)?,
             signing_key_sealed: row.get(11)?,
-            owner: optional_number(row, 12)?,
+            owner: optional_number(row, 12)?.map(UserId),
             created_at: UnixMs(row.get(13)?),
             updated_at: UnixMs(row.get(14)?),
         })

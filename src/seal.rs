@@ -1,9 +1,8 @@
 //! The master key, and sealing what must be readable again but never in the store: AES-256-GCM with a random nonce,
 //! bound to the place where the value is kept, so that one row's sealed value opens in no other.
 
-use super::{CatalogError, MasterKeyError};
 use crate::clock::Random;
-use crate::model::{Secret, WebhookId};
+use crate::model::Secret;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -11,7 +10,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file that holds the key, in the data directory.
 const FILE: &str = "master.key";
@@ -20,7 +19,37 @@ const FILE: &str = "master.key";
 const VERSION: &str = "v1.";
 
 /// Under this name the store keeps a sealed value that tells the right key from a wrong one.
-pub(super) const CHECK: &str = "master_key_check";
+pub const CHECK: &str = "master_key_check";
+
+/// A sealed value does not open although the master key is right: it was damaged, or moved from another row.
+#[derive(Debug, thiserror::Error)]
+#[error("the sealed value {0} does not open: it is damaged or was moved there from another place")]
+pub struct Unopened(String);
+
+/// Why the master key cannot be used. Says where to look, shows nothing of the key.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    /// Neither the variable nor the file.
+    #[error(
+        "the master key is missing: set FANFARE_MASTER_KEY, or put back {0}; without it the stored secrets cannot be \
+         read"
+    )]
+    Missing(PathBuf),
+    /// Not base64 of 32 bytes.
+    #[error("{0} must hold the base64 of exactly 32 bytes")]
+    Malformed(String),
+    /// It opens nothing that the store holds.
+    #[error("the master key is not the one that the store's secrets were sealed with; use the one of that time")]
+    Wrong,
+    /// The file cannot be read or written.
+    #[error("the master key's file {path}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
 
 /// The key that seals secrets at rest. It is neither printed nor stored in the store.
 pub struct MasterKey(LessSafeKey);
@@ -64,7 +93,7 @@ impl MasterKey {
 
     /// Seals a value for one place.
     #[expect(clippy::expect_used, reason = "AES-GCM refuses only inputs of more than 64 GB")]
-    pub(super) fn seal(&self, place: &str, value: &[u8], random: &dyn Random) -> String {
+    pub fn seal(&self, place: &str, value: &[u8], random: &dyn Random) -> String {
         let mut nonce = [0; NONCE_LEN];
         random.fill(&mut nonce);
         let mut sealed = value.to_vec();
@@ -76,8 +105,11 @@ impl MasterKey {
     }
 
     /// Opens what was sealed for this place with this key.
-    pub(super) fn open(&self, place: &str, sealed: &str) -> Result<Secret, CatalogError> {
-        self.try_open(place, sealed).ok_or_else(|| CatalogError::Sealed(place.to_owned()))
+    ///
+    /// # Errors
+    /// [`Unopened`].
+    pub fn open(&self, place: &str, sealed: &str) -> Result<Secret, Unopened> {
+        self.try_open(place, sealed).ok_or_else(|| Unopened(place.to_owned()))
     }
 
     fn try_open(&self, place: &str, sealed: &str) -> Option<Secret> {
@@ -89,12 +121,15 @@ impl MasterKey {
     }
 
     /// The value by which [`Self::check`] knows this key again.
-    pub(super) fn seal_check(&self, random: &dyn Random) -> String {
+    pub fn seal_check(&self, random: &dyn Random) -> String {
         self.seal(CHECK, CHECK.as_bytes(), random)
     }
 
     /// Whether the store's values were sealed with this key.
-    pub(super) fn check(&self, sealed: Option<&str>) -> Result<(), MasterKeyError> {
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Wrong`].
+    pub fn check(&self, sealed: Option<&str>) -> Result<(), MasterKeyError> {
         let opened = sealed.and_then(|sealed| self.try_open(CHECK, sealed));
         if opened.is_some_and(|value| value.expose() == CHECK.as_bytes()) { Ok(()) } else { Err(MasterKeyError::Wrong) }
     }
@@ -106,9 +141,9 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Where a webhook's sealed value is kept.
-pub(super) fn place(webhook: WebhookId, column: &str) -> String {
-    format!("webhooks/{webhook}/{column}")
+/// Where a sealed value is kept: the name of its table, its row and its column.
+pub fn place(table: &str, id: impl fmt::Display, column: &str) -> String {
+    format!("{table}/{id}/{column}")
 }
 
 /// Makes the key's file, readable for its owner only. It appears whole or not at all, and never replaces another:

@@ -1,0 +1,152 @@
+//! The queue of mails.
+
+use super::rows::number;
+use crate::model::UnixMs;
+use crate::store::sqlite::StoreError;
+use rusqlite::{Connection, Row, params};
+
+/// A mail on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailRow {
+    /// Unique in the installation; its Message-ID follows from it, so that a mail sent twice shows as one.
+    pub id: u64,
+    /// To whom.
+    pub recipient: String,
+    /// Its subject, which holds no secret.
+    pub subject: String,
+    /// Its texts, sealed; `None` once it was sent.
+    pub body_sealed: Option<String>,
+    /// waiting, sent or failed.
+    pub state: MailState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Not before then.
+    pub next_attempt_at: UnixMs,
+    /// Why the last attempt failed; "" when none did.
+    pub last_error: String,
+    /// Queued when.
+    pub created_at: UnixMs,
+    /// Changed when.
+    pub updated_at: UnixMs,
+}
+
+/// What became of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailState {
+    /// Will be sent, or sent again.
+    Waiting,
+    /// A server has taken it.
+    Sent,
+    /// Given up.
+    Failed,
+}
+
+impl MailState {
+    /// Its name in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn from_name(name: &str) -> Result<Self, StoreError> {
+        let found = [Self::Waiting, Self::Sent, Self::Failed].into_iter().find(|state| state.name() == name);
+        found.ok_or(StoreError::Unreadable("mails.state"))
+    }
+}
+
+const COLUMNS: &str = "id, recipient, subject, body_sealed, state, attempts, next_attempt_at, last_error, created_at, \
+                       updated_at";
+
+impl MailRow {
+    /// Queues a new one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = format!("INSERT INTO mails ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+        connection.prepare_cached(&sql)?.execute(params![
+            self.id as i64,
+            self.recipient,
+            self.subject,
+            self.body_sealed,
+            self.state.name(),
+            self.attempts,
+            self.next_attempt_at.0,
+            self.last_error,
+            self.created_at.0,
+            self.updated_at.0,
+        ])?;
+        Ok(())
+    }
+
+    /// Writes what became of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn update(&self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = "UPDATE mails SET body_sealed = $1, state = $2, attempts = $3, next_attempt_at = $4, \
+                   last_error = $5, updated_at = $6 WHERE id = $7";
+        let (state, next, at) = (self.state.name(), self.next_attempt_at.0, self.updated_at.0);
+        let values = params![self.body_sealed, state, self.attempts, next, self.last_error, at, self.id as i64];
+        connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    /// The waiting ones, the next first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn waiting(connection: &Connection, limit: usize) -> Result<Vec<Self>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM mails WHERE state = 'waiting' ORDER BY next_attempt_at, id LIMIT $1");
+        Self::read(connection, &sql, limit)
+    }
+
+    /// All of them, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn newest(connection: &Connection, limit: usize) -> Result<Vec<Self>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM mails ORDER BY created_at DESC, id LIMIT $1");
+        Self::read(connection, &sql, limit)
+    }
+
+    /// Forgets those that ended before that time, and the oldest beyond `keep`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn prune(connection: &Connection, ended_before: UnixMs, keep: usize) -> Result<(), StoreError> {
+        let sql = "DELETE FROM mails WHERE state <> 'waiting' AND updated_at < $1";
+        connection.execute(sql, [ended_before.0])?;
+        let sql = "DELETE FROM mails WHERE id IN (SELECT id FROM mails ORDER BY created_at DESC, id LIMIT 9223372036854775807 OFFSET $1)";
+        connection.execute(sql, [keep as i64])?;
+        Ok(())
+    }
+
+    fn read(connection: &Connection, sql: &str, limit: usize) -> Result<Vec<Self>, StoreError> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([limit as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(Self::of(row)?);
+        }
+        Ok(found)
+    }
+
+    fn of(row: &Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: number(row, 0)?,
+            recipient: row.get(1)?,
+            subject: row.get(2)?,
+            body_sealed: row.get(3)?,
+            state: MailState::from_name(&row.get::<_, String>(4)?)?,
+            attempts: row.get(5)?,
+            next_attempt_at: UnixMs(row.get(6)?),
+            last_error: row.get(7)?,
+            created_at: UnixMs(row.get(8)?),
+            updated_at: UnixMs(row.get(9)?),
+        })
+    }
+}
