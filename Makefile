@@ -9,7 +9,9 @@ LISTEN ?= 127.0.0.1:8080
 ROUNDS ?= 50
 # Tools that a machine may lack are installed here, once for all working copies.
 TOOLS ?= $(HOME)/.cache/fanfare-tools
+PYTHON := $(TOOLS)/python/bin/python
 export PATH := $(TOOLS)/bin:$(PATH)
+export TEST_PYTHON := $(PYTHON)
 
 .PHONY: help build run test bench crash lint fmt
 
@@ -23,9 +25,11 @@ run: build ## Build and start it on ./data, receivers on this machine allowed
 	@echo "The page is at http://$(LISTEN)/, the data in $(DATA). Next: the three commands of README.md. Ctrl-C ends."
 	exec target/release/fanfare serve --data-dir $(DATA) --listen $(LISTEN) --allow-private
 
-test: ## All tests (installs cargo-nextest when it is missing; needs node)
+test: ## All tests (installs cargo-nextest and Python packages when they are missing; needs node and python3)
 	@command -v node >/dev/null || { echo "make test: node is missing: the tests check bodies with JSON.parse and JSON.stringify. Install Node.js 18 or later." >&2; exit 1; }
 	@command -v cargo-nextest >/dev/null || cargo install --locked --root $(TOOLS) cargo-nextest
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || python3 -m venv $(TOOLS)/python || { echo "make test: python3 with venv is missing (Debian: python3-venv): the tests start a mail server with it." >&2; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	cargo nextest run --workspace --locked
 	cargo test --workspace --locked --doc
 

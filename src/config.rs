@@ -177,6 +177,8 @@ pub struct MailSettings {
     pub smtp_user: Option<String>,
     /// The file with the password for that.
     pub smtp_password_file: Option<PathBuf>,
+    /// The pauses before further attempts (1 min to 1 d); their number bounds the attempts.
+    pub retry_delays: Vec<Duration>,
     /// Whom mail comes from.
     pub mail_from: lettre::message::Mailbox,
 }

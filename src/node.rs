@@ -192,10 +192,10 @@ impl Node {
     /// Starts to send what is in the outbox, when there is a server that takes it.
     fn send_mail(&self, settings: &Settings, stop: CancellationToken) -> anyhow::Result<JoinHandle<()>> {
         let smtp = Smtp::new(&settings.mail, smtp_password(settings)?, settings.delivery.ca_file.as_deref())?;
-        let queue = Arc::clone(self.catalog.mail());
+        let (queue, pauses) = (Arc::clone(self.catalog.mail()), settings.mail.retry_delays.clone());
         Ok(tokio::spawn(async move {
             match smtp {
-                Some(smtp) => mail::run(&queue, &smtp, stop).await,
+                Some(smtp) => mail::run(&queue, (&smtp, &pauses), stop).await,
                 None => tracing::info!("no smtp_host: mail stays in the outbox"),
             }
         }))

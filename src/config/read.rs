@@ -122,6 +122,7 @@ fn mail(merged: &Merged) -> Result<MailSettings, ConfigError> {
         smtp_security: merged.smtp_security()?,
         smtp_user: merged.optional("smtp_user")?,
         smtp_password_file: merged.optional("smtp_password_file")?.map(PathBuf::from),
+        retry_delays: merged.delays("mail_retry_delays")?,
         mail_from: merged.parsed("mail_from")?,
     })
 }

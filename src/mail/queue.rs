@@ -13,17 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// The pauses before further attempts; their number bounds the attempts.
-const PAUSES: [Duration; 7] = [
-    Duration::from_secs(60),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(15 * 60),
-    Duration::from_secs(3600),
-    Duration::from_secs(4 * 3600),
-    Duration::from_secs(12 * 3600),
-    Duration::from_secs(24 * 3600),
-];
-
 /// Queues mails and keeps what became of them.
 #[derive(Debug)]
 pub struct Queue {
@@ -120,12 +109,17 @@ impl Queue {
         Ok(rows.into_iter().map(|row| self.open(row)).collect())
     }
 
-    /// Writes down what became of an attempt.
+    /// Writes down what became of an attempt; one that was refused is tried again after the next of these pauses.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn settle(&self, mail: MailRow, result: Result<(), Refusal>) -> Result<(), StoreError> {
-        let settled = settled(mail, result, self.clock.now());
+    pub async fn settle(
+        &self,
+        mail: MailRow,
+        result: Result<(), Refusal>,
+        pauses: &[Duration],
+    ) -> Result<(), StoreError> {
+        let settled = settled(mail, result, (self.clock.now(), pauses));
         self.store.call(move |connection| settled.update(connection)).await
     }
 
@@ -145,13 +139,13 @@ fn place(id: u64) -> String {
 }
 
 /// What is known of a mail after an attempt at that time.
-fn settled(mut mail: MailRow, result: Result<(), Refusal>, now: UnixMs) -> MailRow {
+fn settled(mut mail: MailRow, result: Result<(), Refusal>, (now, pauses): (UnixMs, &[Duration])) -> MailRow {
     mail.attempts += 1;
     mail.updated_at = now;
     match result {
         Ok(()) => (mail.state, mail.body_sealed) = (MailState::Sent, None),
         Err(refusal) => {
-            let pause = PAUSES.get(mail.attempts as usize - 1).filter(|_| !refusal.is_final);
+            let pause = pauses.get(mail.attempts as usize - 1).filter(|_| !refusal.is_final);
             match pause {
                 Some(pause) => mail.next_attempt_at = now.after(*pause),
                 None => mail.state = MailState::Failed,
@@ -165,6 +159,7 @@ fn settled(mut mail: MailRow, result: Result<(), Refusal>, now: UnixMs) -> MailR
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Settings;
 
     fn mail() -> MailRow {
         MailRow {
@@ -187,26 +182,27 @@ mod tests {
 
     #[test]
     fn a_sent_mail_forgets_its_words() {
-        let sent = settled(mail(), Ok(()), UnixMs(5));
+        let sent = settled(mail(), Ok(()), (UnixMs(5), &[]));
         assert_eq!((sent.state, sent.body_sealed, sent.attempts), (MailState::Sent, None, 1));
     }
 
     #[test]
     fn a_refused_one_is_tried_again_later_and_later_then_given_up() {
+        let allowed = Settings::defaults().mail.retry_delays;
         let mut mail = mail();
         let mut pauses = Vec::new();
         while mail.state == MailState::Waiting {
             let now = mail.next_attempt_at;
-            mail = settled(mail, refusal(false), now);
+            mail = settled(mail, refusal(false), (now, &allowed));
             pauses.push(mail.next_attempt_at.since(now));
         }
         assert_eq!((mail.state, mail.attempts, mail.last_error.as_str()), (MailState::Failed, 8, "busy"));
-        assert!(pauses[..7].is_sorted() && pauses[..7] == PAUSES, "{pauses:?}");
+        assert!(pauses[..7].is_sorted() && pauses[..7] == allowed, "{pauses:?}");
         assert!(mail.body_sealed.is_some(), "what was not sent can still be read");
     }
 
     #[test]
     fn a_final_refusal_is_not_tried_again() {
-        assert_eq!(settled(mail(), refusal(true), UnixMs(5)).state, MailState::Failed);
+        assert_eq!(settled(mail(), refusal(true), (UnixMs(5), &[Duration::ZERO])).state, MailState::Failed);
     }
 }

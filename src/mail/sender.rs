@@ -25,13 +25,13 @@ pub trait Carrier: Send + Sync + 'static {
 }
 
 /// Sends until `stop` is cancelled. A mail that is being handed over then is handed over.
-pub async fn run(queue: &Queue, carrier: &dyn Carrier, stop: CancellationToken) {
+pub async fn run(queue: &Queue, (carrier, pauses): (&dyn Carrier, &[Duration]), stop: CancellationToken) {
     while !stop.is_cancelled() {
         let pause = match queue.next().await {
             Ok(None) => LOOK_AGAIN,
             Ok(Some(mail)) => match queue.until(mail.row.next_attempt_at) {
                 Duration::ZERO => {
-                    send(queue, carrier, mail, &stop).await;
+                    send(queue, (carrier, pauses), mail, &stop).await;
                     continue;
                 }
                 // A clock that is set while we wait must not keep a mail back for long.
@@ -50,7 +50,7 @@ pub async fn run(queue: &Queue, carrier: &dyn Carrier, stop: CancellationToken) 
     }
 }
 
-async fn send(queue: &Queue, carrier: &dyn Carrier, mail: Outgoing, stop: &CancellationToken) {
+async fn send(queue: &Queue, (carrier, pauses): (&dyn Carrier, &[Duration]), mail: Outgoing, stop: &CancellationToken) {
     let result = match &mail.letter {
         Some(_) => carrier.send(&mail).await,
         None => Err(Refusal { is_final: true, reason: String::from("its text does not open with the master key") }),
@@ -61,7 +61,7 @@ async fn send(queue: &Queue, carrier: &dyn Carrier, mail: Outgoing, stop: &Cance
         Err(refusal) => tracing::warn!(mail = %id, attempt, reason = %refusal, "mail not taken"),
     }
     // The queue is not read again before this is written: the same mail would go out again and again.
-    while let Err(error) = queue.settle(mail.row.clone(), result.clone()).await {
+    while let Err(error) = queue.settle(mail.row.clone(), result.clone(), pauses).await {
         tracing::error!(%error, mail = %id, "what became of a mail cannot be written");
         tokio::select! {
             () = stop.cancelled() => return,

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// How the table is written again after a decision: it is then for a person to read the difference.
-const REWRITE: &str = "FANFARE_REWRITE_PERMISSIONS";
+const REWRITE: &str = "REWRITE_PERMISSIONS";
 
 /// Everybody who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

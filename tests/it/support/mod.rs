@@ -5,6 +5,7 @@ pub mod http;
 pub mod node;
 pub mod receiver;
 pub mod sign;
+pub mod smtp;
 
 pub use node::{Node, Webhook};
 pub use receiver::{Receiver, Reply};

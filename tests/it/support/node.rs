@@ -27,6 +27,15 @@ pub struct Keys {
     pub agent_key: String,
     pub track_secret: String,
     pub integration_key: String,
+    pub setup_url: String,
+}
+
+impl Keys {
+    /// The token of the set-up link.
+    #[track_caller]
+    pub fn setup_token(&self) -> &str {
+        self.setup_url.split_once("?token=").expect("a token").1
+    }
 }
 
 /// A node under test.
@@ -103,6 +112,11 @@ impl Node {
             assert!(ended.is_none(), "the node ended with {ended:?} while starting:\n{}", self.log());
             http::call(self.addr, "GET", "/readyz", &[], b"").ok().filter(|answer| answer.status == 200)
         });
+    }
+
+    /// Flags for the next start.
+    pub fn add_flags(&mut self, flags: &[String]) {
+        self.flags.extend_from_slice(flags);
     }
 
     /// kill -9.
@@ -303,13 +317,13 @@ fn init(data_dir: &std::path::Path) -> Keys {
     assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
     let answer: Value = serde_json::from_slice(&output.stdout).expect("init prints one JSON object");
     let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("init: no {name} in {answer}")).to_owned();
-    assert!(answer["setup_url"].is_string(), "{answer}");
     Keys {
         subscription_id: answer["subscription_id"].as_u64().expect("subscription_id"),
         app_id: answer["app_id"].as_i64().expect("app_id"),
         agent_key: text("agent_key"),
         track_secret: text("track_secret"),
         integration_key: text("integration_key"),
+        setup_url: text("setup_url"),
     }
 }
 
