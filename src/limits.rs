@@ -187,3 +187,9 @@ pub const SIGN_IN_ADDRESS_PAUSE: Duration = Duration::from_secs(15);
 
 /// Accounts and addresses whose wrong passwords are counted one by one; those beyond share one count.
 pub const SIGN_INS_COUNTED: usize = 10_000;
+
+/// How long a signature of the operator's command line opens its call.
+pub const OPERATOR_CALL_TTL: Duration = Duration::from_secs(60);
+
+/// Signatures remembered for that long, so that none opens twice; beyond it calls are refused.
+pub const OPERATOR_CALLS_REMEMBERED: usize = 10_000;

@@ -115,7 +115,7 @@ fn initialise(settings: &Settings, system: &System) -> anyhow::Result<Initialise
 }
 
 /// The master key is no setting, so that no list of settings can show it.
-fn master_key_variable() -> Option<String> {
+pub fn master_key_variable() -> Option<String> {
     std::env::var("FANFARE_MASTER_KEY").ok()
 }
 

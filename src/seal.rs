@@ -1,6 +1,10 @@
 //! The master key, and sealing what must be readable again but never in the store: AES-256-GCM with a random nonce,
 //! bound to the place where the value is kept, so that one row's sealed value opens in no other.
 
+mod operator;
+
+pub use operator::{OperatorCall, OperatorKey};
+
 use crate::clock::Random;
 use crate::model::Secret;
 use base64::Engine;
@@ -52,7 +56,10 @@ pub enum MasterKeyError {
 }
 
 /// The key that seals secrets at rest. It is neither printed nor stored in the store.
-pub struct MasterKey(LessSafeKey);
+pub struct MasterKey {
+    sealing: LessSafeKey,
+    operator: OperatorKey,
+}
 
 impl MasterKey {
     /// The key from the variable `FANFARE_MASTER_KEY` where it is set, else from `master.key` in the data directory.
@@ -88,7 +95,13 @@ impl MasterKey {
     fn from_base64(text: &str, place: &str) -> Result<Self, MasterKeyError> {
         let malformed = || MasterKeyError::Malformed(place.to_owned());
         let bytes = BASE64_STANDARD.decode(text.trim()).map_err(|_| malformed())?;
-        Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| malformed())?)))
+        let sealing = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| malformed())?);
+        Ok(Self { sealing, operator: OperatorKey::of(&bytes) })
+    }
+
+    /// By which the operator's command line is known.
+    pub fn operator(&self) -> &OperatorKey {
+        &self.operator
     }
 
     /// Seals a value for one place.
@@ -98,7 +111,7 @@ impl MasterKey {
         random.fill(&mut nonce);
         let mut sealed = value.to_vec();
         let aad = Aad::from(place.as_bytes());
-        self.0
+        self.sealing
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
             .expect("a value is short");
         format!("{VERSION}{}", BASE64_STANDARD.encode([&nonce, sealed.as_slice()].concat()))
@@ -116,7 +129,7 @@ impl MasterKey {
         let mut bytes = BASE64_STANDARD.decode(sealed.strip_prefix(VERSION)?).ok()?;
         let nonce = Nonce::try_assume_unique_for_key(bytes.get(..NONCE_LEN)?).ok()?;
         let aad = Aad::from(place.as_bytes());
-        let value = self.0.open_in_place(nonce, aad, bytes.get_mut(NONCE_LEN..)?).ok()?;
+        let value = self.sealing.open_in_place(nonce, aad, bytes.get_mut(NONCE_LEN..)?).ok()?;
         Some(Secret::new(&*value))
     }
 

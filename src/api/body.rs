@@ -15,6 +15,21 @@ use std::sync::Arc;
 pub struct Fields(Map<String, Value>);
 
 impl Fields {
+    /// The fields of a body, which is nothing or a JSON object.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn of(body: &[u8]) -> Result<Self, ApiError> {
+        if body.is_empty() {
+            return Ok(Self(Map::new()));
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(other) => Err(ApiError::Unreadable(format!("it must be a JSON object, not {}", type_name(&other)))),
+            Err(error) => Err(ApiError::Unreadable(syntax(&error))),
+        }
+    }
+
     /// Takes a field, if it is there.
     ///
     /// # Errors
@@ -54,21 +69,18 @@ impl FromRequest<Arc<Api>> for Fields {
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
         let json = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
         let body = read(request, api.parts.settings.body_bytes).await?;
-        if body.is_empty() {
-            return Ok(Self(Map::new()));
-        }
-        if !json {
+        if !json && !body.is_empty() {
             return Err(ApiError::ContentType);
         }
-        match serde_json::from_slice(&body) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(other) => Err(ApiError::Unreadable(format!("it must be a JSON object, not {}", type_name(&other)))),
-            Err(error) => Err(ApiError::Unreadable(syntax(&error))),
-        }
+        Self::of(&body)
     }
 }
 
-async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+/// The whole body.
+///
+/// # Errors
+/// It is too large, or was broken off.
+pub(super) async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let collected = Limited::new(request.into_body(), limit).collect().await;
     collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {

@@ -15,6 +15,7 @@ mod deliveries;
 mod events;
 mod keys;
 mod list;
+mod operator;
 pub mod paths;
 mod problem;
 mod session;
@@ -23,6 +24,8 @@ mod throttle;
 mod users;
 mod webhook_input;
 mod webhooks;
+
+pub use operator::PREFIX as OPERATOR_PREFIX;
 
 use crate::catalog::{Catalog, Subscription};
 use crate::clock::Clock;
@@ -204,6 +207,7 @@ pub fn router(parts: ApiParts) -> Router {
     };
     let nowhere = any(|| async { ApiError::NoRoute });
     routes
+        .merge(operator::router())
         .route(paths::OPENAPI, get(openapi))
         .route("/api", nowhere.clone())
         .route("/api/", nowhere.clone())

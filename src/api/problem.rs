@@ -54,6 +54,15 @@ pub enum ApiError {
     /// The last admin.
     #[error("this is the subscription's last admin: make another user an admin first")]
     LastAdmin,
+    /// The last subscription.
+    #[error("this is the installation's last subscription: make another one first")]
+    LastSubscription,
+    /// Somebody changed it at the same time.
+    #[error("it was changed at the same time: try again")]
+    Busy,
+    /// A call that only the operator's command line may make.
+    #[error("this call is made by `fanfare operator`, on the machine and with the master key of this installation")]
+    NotOperator,
     /// An invitation that was accepted.
     #[error("the user has accepted the invitation already")]
     NotInvited,
@@ -212,6 +221,9 @@ impl ApiError {
             Self::LinkEnded => (StatusCode::GONE, "link_ended"),
             Self::EmailTaken => (StatusCode::CONFLICT, "email_taken"),
             Self::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
+            Self::LastSubscription => (StatusCode::CONFLICT, "last_subscription"),
+            Self::Busy => (StatusCode::CONFLICT, "busy"),
+            Self::NotOperator => (StatusCode::UNAUTHORIZED, "not_operator"),
             Self::NotInvited => (StatusCode::CONFLICT, "not_invited"),
             Self::SecondFactorOn => (StatusCode::CONFLICT, "second_factor_on"),
             Self::TooManyUsers(_) => (StatusCode::CONFLICT, "too_many_users"),
@@ -358,6 +370,8 @@ impl ApiError {
             ChangeError::EmailTaken => Self::EmailTaken,
             ChangeError::LastAdmin => Self::LastAdmin,
             ChangeError::NotInvited => Self::NotInvited,
+            ChangeError::LastSubscription => Self::LastSubscription,
+            ChangeError::Busy => Self::Busy,
             ChangeError::Link => Self::LinkEnded,
             ChangeError::WrongPassword => Self::field("current_password", "is wrong"),
             ChangeError::WrongCode => Self::field("code", "is wrong, or too old: send the one that the app shows now"),

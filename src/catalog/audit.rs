@@ -32,6 +32,11 @@ impl Actor {
         if self.kind == "user" { &self.name } else { "An admin" }
     }
 
+    /// Whoever runs the installation, at its command line.
+    pub fn operator() -> Self {
+        Self { kind: "operator", id: String::new(), name: String::from("operator"), address: None }
+    }
+
     /// Fanfare itself.
     pub fn system() -> Self {
         Self { kind: "system", id: String::new(), name: String::from("Fanfare"), address: None }

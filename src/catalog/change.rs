@@ -13,7 +13,7 @@ use crate::model::{
     CategorySet, Entry, KeyId, Position, Secret, SigningKey, SubscriptionId, Switch, UnixMs, UserId, WebhookId,
     WebhookState,
 };
-use crate::seal::{self, MasterKey};
+use crate::seal::{self, MasterKey, OperatorKey};
 use crate::store::configured::{self, AuditEntry, AuditQuery, AuditRow, MIGRATIONS, WebhookRow};
 use crate::store::sqlite::{self, Shared, StoreError, Sync};
 use rusqlite::Connection;
@@ -155,6 +155,26 @@ impl Catalog {
         to_its_end(async move { catalog.patch_now(&by, &*journal, (subscription, id), patch).await }).await
     }
 
+    /// Turns a webhook on whatever it was, also one that Fanfare has turned off.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn turn_on(
+        self: &Arc<Self>,
+        by: Actor,
+        journal: Arc<dyn Journal>,
+        (subscription, id): (SubscriptionId, WebhookId),
+    ) -> Result<Patched, ChangeError> {
+        let catalog = Arc::clone(self);
+        to_its_end(async move {
+            let _changing = catalog.changes.lock().await;
+            let snapshot = catalog.current();
+            let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
+            catalog.change_now(&by, &*journal, current, (WebhookState::On, WebhookValues::of(current))).await
+        })
+        .await
+    }
+
     /// Turns a webhook off, which cancels what waits for it, and deletes it.
     ///
     /// # Errors
@@ -199,6 +219,11 @@ impl Catalog {
     /// [`StoreError`].
     pub async fn audit_log(&self, query: AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
         self.store.call(move |connection| configured::audit::page(connection, &query)).await
+    }
+
+    /// By which the operator's command line is known.
+    pub fn operator_key(&self) -> &OperatorKey {
+        self.key.operator()
     }
 
     /// The mails that this catalog's changes have brought about.
@@ -264,6 +289,18 @@ impl Catalog {
         let mut values = WebhookValues::of(current);
         values.apply(patch);
         values.check()?;
+        self.change_now(by, journal, current, (state, values)).await
+    }
+
+    /// Call it with `changes` held.
+    async fn change_now(
+        &self,
+        by: &Actor,
+        journal: &dyn Journal,
+        current: &Webhook,
+        (state, values): (WebhookState, WebhookValues),
+    ) -> Result<Patched, ChangeError> {
+        let (snapshot, id, subscription) = (self.current(), current.id, current.subscription);
         let old_key = snapshot.signing_keys.get(&id).cloned();
         let made = (values.standard_webhooks && old_key.is_none()).then(|| self.new_signing_key());
         let key = made.clone().or(old_key);

@@ -75,6 +75,12 @@ pub enum ChangeError {
     /// The user has accepted the invitation already.
     #[error("the user has accepted the invitation already")]
     NotInvited,
+    /// Without a subscription the next start would make a new installation.
+    #[error("this is the installation's last subscription")]
+    LastSubscription,
+    /// Somebody changed it at the same time.
+    #[error("it was changed at the same time")]
+    Busy,
     /// A link that is not known, was used, or is too old.
     #[error("the link is not known, was used, or is too old")]
     Link,

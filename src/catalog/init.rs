@@ -1,11 +1,12 @@
 //! Preparing an empty data directory.
 
+use super::CatalogError;
+use super::subscriptions::NewRows;
 use super::token::{hash, token};
-use super::{CatalogError, Role};
 use crate::clock::{Clock, Random};
-use crate::model::{AppId, KeyId, Platform, SubscriptionId};
+use crate::model::AppId;
 use crate::seal::{self, MasterKey};
-use crate::store::configured::{self, AppRow, KeyRow, MIGRATIONS, SubscriptionRow};
+use crate::store::configured::{self, MIGRATIONS};
 use crate::store::sqlite::{self, StoreError, Sync};
 use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
@@ -17,9 +18,6 @@ pub const FILE: &str = "fanfare.db";
 
 /// Under this name the store keeps the hash of the token in the set-up link.
 pub(super) const SETUP_TOKEN: &str = "setup_token_hash";
-
-/// Subscription ids have 16 decimal digits and are below 2^53: every JSON reader keeps them exact.
-const SUBSCRIPTION_IDS: std::ops::Range<u64> = 1_000_000_000_000_000..(1 << 53);
 
 /// What `init` may be told.
 #[derive(Debug, Clone)]
@@ -106,45 +104,17 @@ fn fill(
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<Initialised, CatalogError> {
-    let created_at = clock.now();
-    let span = SUBSCRIPTION_IDS.end - SUBSCRIPTION_IDS.start;
-    let subscription = SubscriptionId(SUBSCRIPTION_IDS.start + random.id() % span);
-    SubscriptionRow { id: subscription, name: options.subscription_name.clone(), created_at }.insert(store)?;
-    let (agent_key, track_secret) = (token("ff_agent_", random), token("ff_track_", random));
-    let app = AppRow {
-        subscription,
-        id: AppId::FIRST,
-        name: options.app_name.clone(),
-        platform: Platform::Web,
-        origins: Vec::new(),
-        agent_key: agent_key.clone(),
-        old_agent_key: None,
-        track_secret_hash: hash(track_secret.as_bytes()),
-        old_track_secret: None,
-        created_at,
-    };
-    app.insert(store)?;
-    let integration_key = token("ff_key_", random);
-    let key = KeyRow {
-        id: KeyId(random.id()),
-        subscription,
-        name: String::from("init"),
-        role: Role::Admin.name().to_owned(),
-        hash: hash(integration_key.as_bytes()),
-        made_by: None,
-        created_at,
-        expires_at: None,
-        last_used_at: None,
-    };
-    key.insert(store)?;
+    let names = (options.subscription_name.as_str(), options.app_name.as_str());
+    let (rows, made) = NewRows::make(names, "init", (clock.now(), random));
+    rows.insert(store)?;
     let setup = token("", random);
     configured::set_meta(store, SETUP_TOKEN, &hex::encode(hash(setup.as_bytes())))?;
     Ok(Initialised {
-        subscription_id: subscription.0,
+        subscription_id: made.id.0,
         app_id: AppId::FIRST.0,
-        agent_key,
-        track_secret,
-        integration_key,
+        agent_key: made.agent_key,
+        track_secret: made.track_secret,
+        integration_key: made.integration_key,
         setup_url: format!("{}/setup?token={setup}", options.public_url.trim_end_matches('/')),
     })
 }

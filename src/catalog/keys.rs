@@ -3,7 +3,7 @@
 use super::audit::{self, Actor, Deed};
 use super::change::to_its_end;
 use super::token::{hash, token};
-use super::{ApiKey, Catalog, ChangeError, InvalidValue, Role};
+use super::{ApiKey, Catalog, CatalogError, ChangeError, InvalidValue, Role};
 use crate::limits;
 use crate::model::{KeyId, SubscriptionId, UnixMs, UserId};
 use crate::store::configured::KeyRow;
@@ -48,6 +48,19 @@ impl std::fmt::Debug for MadeKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MadeKey").field("key", &self.key).finish_non_exhaustive()
     }
+}
+
+/// A key from its row.
+pub(super) fn of_row(row: KeyRow) -> Result<ApiKey, CatalogError> {
+    Ok(ApiKey {
+        id: row.id,
+        subscription: row.subscription,
+        name: row.name,
+        role: Role::from_name(&row.role).ok_or(CatalogError::Unreadable("integration_keys.role"))?,
+        made_by: row.made_by,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+    })
 }
 
 impl Catalog {

@@ -10,6 +10,7 @@ mod error;
 mod init;
 mod keys;
 mod people;
+mod subscriptions;
 mod token;
 mod values;
 
@@ -23,6 +24,7 @@ pub use keys::{KeyValues, MadeKey};
 pub use people::{
     NewAdmin, NewSeed, Session, SignIn, SignInError, SignedIn, User, UserPatch, UserState, UserValues, Visit,
 };
+pub use subscriptions::MadeSubscription;
 pub use values::{WebhookPatch, WebhookValues, categories_json};
 
 use crate::deliver::Destination;
@@ -246,17 +248,7 @@ impl Snapshot {
             snapshot.users.insert(row.id, Arc::new(User::of(row)?));
         }
         for row in rows.keys {
-            let role = Role::from_name(&row.role).ok_or(CatalogError::Unreadable("integration_keys.role"))?;
-            let made = ApiKey {
-                id: row.id,
-                subscription: row.subscription,
-                name: row.name,
-                role,
-                made_by: row.made_by,
-                created_at: row.created_at,
-                expires_at: row.expires_at,
-            };
-            snapshot.keys.insert(row.hash, Arc::new(made));
+            snapshot.keys.insert(row.hash, Arc::new(keys::of_row(row)?));
         }
         for row in rows.webhooks {
             let owner = row.owner;
@@ -280,18 +272,38 @@ impl Snapshot {
     fn insert_app(&mut self, app: App) {
         let app = Arc::new(app);
         if let Some(old) = self.apps.insert((app.subscription.id, app.id), Arc::clone(&app)) {
-            for agent_key in old.agent_keys() {
-                self.agent_keys.remove(agent_key);
-            }
-            for hash in old.track_secret_hashes() {
-                self.track_secrets.remove(&hash);
-            }
+            self.forget_keys_of(&old);
         }
         for agent_key in app.agent_keys() {
             self.agent_keys.insert(agent_key.to_owned(), Arc::clone(&app));
         }
         for hash in app.track_secret_hashes() {
             self.track_secrets.insert(hash, Arc::clone(&app));
+        }
+    }
+
+    fn remove_apps_of(&mut self, subscription: SubscriptionId) {
+        for app in self.apps.extract_if(|(of, _), _| *of == subscription).map(|(_, app)| app).collect::<Vec<_>>() {
+            self.forget_keys_of(&app);
+        }
+    }
+
+    fn forget_keys_of(&mut self, app: &App) {
+        for agent_key in app.agent_keys() {
+            self.agent_keys.remove(agent_key);
+        }
+        for hash in app.track_secret_hashes() {
+            self.track_secrets.remove(&hash);
+        }
+    }
+
+    /// What nobody owns yet in a subscription becomes this user's.
+    fn give_to(&mut self, subscription: SubscriptionId, user: UserId) {
+        for webhook in self.webhooks.values().filter(|webhook| webhook.subscription == subscription) {
+            self.owners.entry(webhook.id).or_insert(user);
+        }
+        for key in self.keys.values_mut().filter(|key| key.subscription == subscription && key.made_by.is_none()) {
+            Arc::make_mut(key).made_by = Some(user);
         }
     }
 

@@ -1,27 +1,15 @@
 //! `fanfare emit`: sends sample items through the real intake of a running Fanfare, as an application would.
 
+use super::client::{self, Client, explanation};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::intake::sample::{agent_batch, track_call};
-use crate::model::{Endpoint, EventKind, Scheme};
+use crate::model::{Endpoint, EventKind};
 use anyhow::{Context, bail};
-use bytes::Bytes;
 use clap::{Arg, ArgMatches, Command, value_parser};
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderName, Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use http::{HeaderName, Method, StatusCode};
 use serde_json::Value;
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
-use tokio::net::TcpStream;
-
-/// Longest wait for a connection, and for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Of an answer, at most this is read.
-const ANSWER_BYTES: usize = 1024 * 1024;
 
 pub(super) fn command() -> Command {
     let names = EventKind::ALL.map(EventKind::name).into_iter().chain(["all"]);
@@ -66,13 +54,9 @@ struct Plan {
 impl Plan {
     fn of(matches: &ArgMatches) -> anyhow::Result<Self> {
         let server = given(matches, "server").unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
-        let server = Endpoint::parse(&server).with_context(|| format!("--server {server}"))?;
-        if server.scheme == Scheme::Https {
-            bail!("--server: emit speaks plain HTTP; name the address that Fanfare itself listens on");
-        }
         let plan = Self {
             kind: matches.get_one::<String>("event").and_then(|name| EventKind::from_name(name)),
-            server,
+            server: client::server(&server)?,
             agent_key: given(matches, "agent-key"),
             track_secret: given(matches, "track-secret"),
             count: matches.get_one("count").copied().unwrap_or(1),
@@ -111,7 +95,7 @@ impl Plan {
         let body = agent_batch(self.kind, &person.visitor_id, &person.account_id, SystemClock.now());
         let types = item_types(&body)?;
         let key_header = HeaderName::from_static("x-fanfare-agent-key");
-        let (status, answer) = client.post("/data/events", key_header, key, body).await?;
+        let (status, answer) = client.call((Method::POST, "/data/events"), (key_header, key), body).await?;
         let rejected = answer["rejected"].as_array().map(Vec::as_slice).unwrap_or_default();
         if status != StatusCode::OK {
             writeln!(out, "  /data/events answered {status}: {}", explanation(&answer))?;
@@ -135,7 +119,7 @@ impl Plan {
     ) -> anyhow::Result<bool> {
         let body = track_call(&person.visitor_id, &person.account_id, SystemClock.now());
         let key_header = HeaderName::from_static("x-pendo-integration-key");
-        let (status, answer) = client.post("/data/track", key_header, secret, body).await?;
+        let (status, answer) = client.call((Method::POST, "/data/track"), (key_header, secret), body).await?;
         if status == StatusCode::OK {
             writeln!(out, "  /data/track accepted a track event")?;
         } else {
@@ -170,64 +154,6 @@ fn person() -> Person {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-/// The most telling part of a problem document.
-fn explanation(answer: &Value) -> String {
-    let part = |key: &str| answer[key].as_str().map(str::to_owned);
-    part("detail").or_else(|| part("title")).unwrap_or_else(|| answer.to_string())
-}
-
-/// One connection, kept for all requests.
-struct Client {
-    sender: SendRequest<Full<Bytes>>,
-    authority: String,
-    prefix: String,
-}
-
-impl Client {
-    async fn connect(server: &Endpoint) -> anyhow::Result<Self> {
-        let address = (server.host.as_str(), server.port);
-        let stream = tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await;
-        let stream = stream.context("timed out").and_then(|result| Ok(result?));
-        let stream =
-            stream.with_context(|| format!("connecting to {}: is Fanfare running there?", server.authority))?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
-            }
-        });
-        let prefix = server.path_and_query.trim_end_matches('/').to_owned();
-        Ok(Self { sender, authority: server.authority.clone(), prefix })
-    }
-
-    async fn post(
-        &mut self,
-        path: &str,
-        key_header: HeaderName,
-        key: &str,
-        body: String,
-    ) -> anyhow::Result<(StatusCode, Value)> {
-        let request = Request::post(format!("{}{path}", self.prefix))
-            .header(HOST, &self.authority)
-            .header(CONTENT_TYPE, "application/json")
-            .header(USER_AGENT, concat!("fanfare-emit/", env!("CARGO_PKG_VERSION")))
-            .header(key_header, key)
-            .body(Full::new(Bytes::from(body)))?;
-        let exchange = async {
-            self.sender.ready().await?;
-            let response = self.sender.send_request(request).await?;
-            let status = response.status();
-            let body =
-                Limited::new(response.into_body(), ANSWER_BYTES).collect().await.map_err(|e| anyhow::anyhow!(e))?;
-            anyhow::Ok((status, body.to_bytes()))
-        };
-        let (status, bytes) =
-            tokio::time::timeout(PATIENCE, exchange).await.with_context(|| format!("no answer to {path}"))??;
-        let answer = serde_json::from_slice(&bytes);
-        Ok((status, answer.unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into())))
-    }
 }
 
 #[cfg(test)]

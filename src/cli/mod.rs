@@ -3,10 +3,12 @@
 //! Exit codes: 0 done, 1 failed, 2 called or configured wrongly.
 
 mod audit;
+mod client;
 mod emit;
 mod init;
 mod journal;
 mod listen;
+mod operator;
 mod serve;
 mod settings;
 mod store;
@@ -50,6 +52,7 @@ pub fn command() -> Command {
             init::command(),
             listen::command(),
             emit::command(),
+            operator::command(),
             audit::command(),
             journal::command(),
             store::command(),
@@ -63,6 +66,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("init", matches)) => init::run(matches),
         Some(("listen", matches)) => listen::run(matches),
         Some(("emit", matches)) => emit::run(matches),
+        Some(("operator", matches)) => operator::run(matches),
         Some(("audit", matches)) => audit::run(matches),
         Some(("journal", matches)) => journal::run(matches),
         Some(("store", matches)) => store::run(matches),

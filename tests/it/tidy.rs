@@ -17,7 +17,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("clock", &["model"]),
     ("http", &["observe"]),
     ("observe", &["model", "config", "journal"]),
-    ("seal", &["model", "clock"]),
+    ("seal", &["model", "clock", "limits"]),
     ("mail", &["model", "clock", "config", "limits", "seal", "store"]),
 ];
 

@@ -5,11 +5,11 @@ use crate::catalog::audit::{self, Actor, Deed};
 use crate::catalog::change::to_its_end;
 use crate::catalog::token::hash;
 use crate::catalog::values::check_name;
-use crate::catalog::{Catalog, ChangeError, SignInError};
+use crate::catalog::{Catalog, ChangeError, Role, SignInError};
 use crate::limits;
 use crate::mail::{Occasion, Queue};
-use crate::model::Secret;
-use crate::store::configured::{Credentials, LinkKind, LinkRow, SessionRow};
+use crate::model::{Secret, UserId};
+use crate::store::configured::{self, Credentials, LinkKind, LinkRow, SessionRow, set_recovery_codes};
 use crate::store::sqlite::StoreError;
 use rusqlite::Connection;
 use serde_json::{Map, json};
@@ -49,6 +49,21 @@ impl Catalog {
     pub async fn forgot_password(self: &Arc<Self>, email: &str) -> Result<(), ChangeError> {
         let (catalog, email) = (Arc::clone(self), email.trim().to_lowercase());
         to_its_end(async move { catalog.forgot_now(&email).await }).await
+    }
+
+    /// Makes a link for the operator to pass on: to somebody's invitation, or to another password. One that was mailed
+    /// opens too, until either is used.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotFound`].
+    pub async fn link_for(
+        self: &Arc<Self>,
+        by: Actor,
+        id: UserId,
+        drop_second_factor: bool,
+    ) -> Result<String, ChangeError> {
+        let catalog = Arc::clone(self);
+        to_its_end(async move { catalog.link_now(&by, id, drop_second_factor).await }).await
     }
 
     /// Sets another password by a mailed link. All sessions end.
@@ -156,6 +171,8 @@ impl Catalog {
         let invited = self.user_of_link(LinkKind::Invitation, token).await?.0;
         let user = User { name, state: UserState::Active, ..User::clone(&invited) };
         let kept = Credentials { password_hash, ..Credentials::default() };
+        let is_first = user.role == Role::Admin
+            && !self.current().users_of(user.subscription).any(|other| other.is_active_admin());
         let (row, written) = (user.row(), kept.clone());
         let target = user.id.to_string();
         let deed =
@@ -164,14 +181,52 @@ impl Catalog {
         let change = move |connection: &Connection| -> Result<(), StoreError> {
             row.update(connection)?;
             written.write(connection, row.id)?;
+            if is_first {
+                configured::give_to(connection, row.subscription, row.id)?;
+            }
             LinkRow::delete_of(connection, row.id, None)
         };
         self.write(Some(entry), change).await?;
+        if is_first {
+            self.replace(|snapshot| snapshot.give_to(user.subscription, user.id));
+        }
         let user = self.keep(user);
         self.open_session(user, visit, (SecondFactor::None, kept)).await.map_err(|error| match error {
             SignInError::Catalog(error) => ChangeError::Catalog(error),
             _ => ChangeError::Link,
         })
+    }
+
+    async fn link_now(&self, by: &Actor, id: UserId, drop_second_factor: bool) -> Result<String, ChangeError> {
+        let _changing = self.changes.lock().await;
+        let current = self.current();
+        let user = current.users.get(&id).filter(|user| user.is_member()).ok_or(ChangeError::NotFound)?;
+        let (kind, ttl, page) = match user.state {
+            UserState::Invited => (LinkKind::Invitation, limits::INVITATION_TTL, "invitation"),
+            _ => (LinkKind::PasswordReset, limits::PASSWORD_RESET_TTL, "password-reset"),
+        };
+        let (token, link) = self.link(user, (kind, ttl), None);
+        let mut after = Map::from_iter([(String::from("link"), json!(kind.name()))]);
+        let drop_second_factor = drop_second_factor && user.second_factor;
+        if drop_second_factor {
+            after.insert(String::from("second_factor"), json!(false));
+        }
+        let (at, target) = (self.clock.now(), id.to_string());
+        let deed = Deed { subscription: user.subscription, at, action: "user.link_made", target: &target };
+        let change = move |connection: &Connection| -> Result<(), StoreError> {
+            link.insert(connection)?;
+            if drop_second_factor {
+                let password_hash = Credentials::of(connection, id)?.password_hash;
+                Credentials { password_hash, ..Credentials::default() }.write(connection, id)?;
+                set_recovery_codes(connection, id, &[])?;
+            }
+            Ok(())
+        };
+        self.write(Some(deed.by(by, Map::new(), after)), change).await?;
+        if drop_second_factor {
+            self.keep(User { second_factor: false, ..User::clone(user) });
+        }
+        Ok(self.mail.letters().link(page, &token))
     }
 
     async fn forgot_now(&self, email: &str) -> Result<(), ChangeError> {

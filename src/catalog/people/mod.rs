@@ -354,11 +354,16 @@ impl Catalog {
         new_email: Option<&str>,
         write: impl FnOnce(&Queue, &str) -> MailRow,
     ) -> Posted {
+        let (token, link) = self.link(user, (kind, ttl), new_email);
+        Posted { link, mail: write(&self.mail, &token) }
+    }
+
+    /// Makes a link and its token.
+    fn link(&self, user: &User, (kind, ttl): (LinkKind, Duration), new_email: Option<&str>) -> (String, LinkRow) {
         let (now, token) = (self.clock.now(), token("", &*self.random));
         let hash = hex::encode(hash(token.as_bytes()));
         let email = new_email.map(ToOwned::to_owned);
-        let link = LinkRow { hash, kind, user: user.id, email, created_at: now, expires_at: now.after(ttl) };
-        Posted { link, mail: write(&self.mail, &token) }
+        (token, LinkRow { hash, kind, user: user.id, email, created_at: now, expires_at: now.after(ttl) })
     }
 
     /// Puts a changed user into the snapshot.

@@ -89,14 +89,7 @@ impl Catalog {
         let user = Arc::new(user);
         self.replace(|snapshot| {
             snapshot.users.insert(user.id, Arc::clone(&user));
-            let owned = snapshot.webhooks.values().filter(|webhook| webhook.subscription == subscription);
-            for webhook in owned {
-                snapshot.owners.entry(webhook.id).or_insert(user.id);
-            }
-            let keys = snapshot.keys.values_mut().filter(|key| key.subscription == subscription);
-            for key in keys.filter(|key| key.made_by.is_none()) {
-                Arc::make_mut(key).made_by = Some(user.id);
-            }
+            snapshot.give_to(subscription, user.id);
         });
         let (created_at, expires_at) = (session.created_at, session.expires_at);
         Ok(SignedIn { token: text, session: Session { user, hash: session.hash, created_at, expires_at } })

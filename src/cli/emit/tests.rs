@@ -1,6 +1,7 @@
 //! Against a stand-in for intake that answers as docs/intake.md says.
 
 use super::*;
+use crate::cli::client::PATIENCE;
 use crate::http::{Limits, serve};
 use crate::observe::HttpMetrics;
 use axum::routing::post;

@@ -93,6 +93,22 @@ pub fn first_subscription(connection: &Connection) -> Result<SubscriptionId, Sto
     connection.query_row(sql, [], |row| Ok(rows::number(row, 0)))?.map(SubscriptionId)
 }
 
+/// Deletes a subscription with its apps, keys and users. Its webhooks must be gone.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn remove_subscription(connection: &Connection, id: SubscriptionId) -> Result<(), StoreError> {
+    const USERS: &str = "(SELECT id FROM users WHERE subscription_id = $1)";
+    for table in ["sessions", "links", "recovery_codes"] {
+        connection.execute(&format!("DELETE FROM {table} WHERE user_id IN {USERS}"), [id.0 as i64])?;
+    }
+    for table in ["integration_keys", "users", "apps"] {
+        connection.execute(&format!("DELETE FROM {table} WHERE subscription_id = $1"), [id.0 as i64])?;
+    }
+    connection.execute("DELETE FROM subscriptions WHERE id = $1", [id.0 as i64])?;
+    Ok(())
+}
+
 /// Makes a user the maker of a subscription's keys, and the owner of its webhooks, that have none.
 ///
 /// # Errors

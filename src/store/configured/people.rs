@@ -283,6 +283,14 @@ impl LinkRow {
     /// [`StoreError`].
     pub fn replace(&self, connection: &Connection) -> Result<(), StoreError> {
         Self::delete_of(connection, self.user, Some(self.kind))?;
+        self.insert(connection)
+    }
+
+    /// Writes a new one beside the others.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
         let sql = "INSERT INTO links (hash, kind, user_id, email, created_at, expires_at) \
                    VALUES ($1, $2, $3, $4, $5, $6)";
         let user = self.user.0 as i64;
