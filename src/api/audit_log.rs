@@ -4,10 +4,11 @@ use super::answer::{List, rfc3339};
 use super::auth::Caller;
 use super::list::{self, Asked};
 use super::problem::ApiError;
-use super::{Api, paths};
+use super::{Api, export, paths};
 use crate::catalog::{AuditQuery, AuditRow};
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -89,6 +90,61 @@ impl AuditJson {
         }
     }
 }
+
+/// Which entries to export.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditExportQuery {
+    /// See the list.
+    action: Option<String>,
+    /// See the list.
+    target: Option<String>,
+    /// See the list.
+    actor: Option<String>,
+    /// Not before this time (RFC 3339).
+    from: Option<String>,
+    /// Before this time (RFC 3339).
+    to: Option<String>,
+}
+
+/// Downloads changes as one JSON array, newest first, however many there are.
+#[utoipa::path(
+    get,
+    path = paths::AUDIT_LOG_EXPORT,
+    params(AuditExportQuery),
+    tag = "audit log",
+    responses((status = 200, body = Vec<AuditJson>), ApiError)
+)]
+pub async fn export(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Asked(asked): Asked<AuditExportQuery>,
+) -> Result<Response, ApiError> {
+    let query = AuditQuery {
+        subscription: caller.subscription.id,
+        before: None,
+        from: list::time("from", asked.from.as_deref())?,
+        to: list::time("to", asked.to.as_deref())?,
+        action: asked.action,
+        target: asked.target,
+        actor: asked.actor,
+        limit: EXPORT_ROWS,
+    };
+    let catalog = Arc::clone(&api.parts.catalog);
+    let read = move |query: AuditQuery| {
+        let catalog = Arc::clone(&catalog);
+        async move { catalog.audit_log(query).await }
+    };
+    let next = |query: &AuditQuery, rows: &[AuditRow]| {
+        let last = rows.last().filter(|_| rows.len() == EXPORT_ROWS)?;
+        Some(AuditQuery { before: Some(last.seq), ..query.clone() })
+    };
+    Ok(export::download("audit-log.json", query, read, next, AuditJson::of))
+}
+
+/// Rows read at a time.
+const EXPORT_ROWS: usize = 500;
 
 /// Lists changes, newest first.
 #[utoipa::path(

@@ -2,6 +2,7 @@
 
 use super::answer::rfc3339;
 use super::problem::ApiError;
+use super::throttle::StandingCell;
 use super::{Api, cookie};
 use crate::catalog::{Actor, ApiKey, Role, Session, Subscription, Visit};
 use crate::limits;
@@ -97,9 +98,10 @@ impl FromRequestParts<Arc<Api>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
         let visit = visit(parts, &api.parts.trusted_proxies);
+        let standing = parts.extensions.get::<StandingCell>().cloned().unwrap_or_default();
         match key_text(&parts.headers) {
-            Some(text) => with_key(api, text, visit),
-            None => with_session(api, parts, visit).await,
+            Some(text) => with_key(api, text, (visit, &standing)),
+            None => with_session(api, parts, (visit, &standing)).await,
         }
     }
 }
@@ -125,13 +127,13 @@ impl FromRequestParts<Arc<Api>> for Person {
     }
 }
 
-fn with_key(api: &Api, text: &str, visit: Visit) -> Result<Caller, ApiError> {
+fn with_key(api: &Api, text: &str, (visit, standing): (Visit, &StandingCell)) -> Result<Caller, ApiError> {
     let current = api.parts.catalog.current();
     // Looked up before anything is counted, so that somebody's guesses never slow a valid key. The look-up is by
     // hash: how long it takes says nothing about how much of a key was right.
     let key = (text.len() <= limits::KEY_BYTES).then(|| current.key(text)).flatten();
     let Some(key) = key else { return Err(wrong(api, visit.address, ApiError::WrongKey)) };
-    api.throttle.call(key.id.0).map_err(ApiError::TooManyCalls)?;
+    api.throttle.call(key.id.0, standing).map_err(ApiError::TooManyCalls)?;
     let now = api.parts.clock.now();
     if let Some(at) = key.expires_at.filter(|_| key.has_expired(now)) {
         return Err(ApiError::KeyExpired(rfc3339(at)));
@@ -141,14 +143,14 @@ fn with_key(api: &Api, text: &str, visit: Visit) -> Result<Caller, ApiError> {
     Ok(Caller { subscription: Arc::clone(subscription), who: Who::Key(Arc::clone(key)), visit })
 }
 
-async fn with_session(api: &Api, parts: &Parts, visit: Visit) -> Result<Caller, ApiError> {
+async fn with_session(api: &Api, parts: &Parts, (visit, standing): (Visit, &StandingCell)) -> Result<Caller, ApiError> {
     let token = cookie::token(&parts.headers, api.parts.secure).ok_or(ApiError::NoKey)?;
     let session = match token.len() <= limits::KEY_BYTES {
         true => api.parts.catalog.session(token).await.map_err(|error| ApiError::internal(&error))?,
         false => None,
     };
     let Some(session) = session else { return Err(wrong(api, visit.address, ApiError::SessionEnded)) };
-    api.throttle.call(session.user.id.0).map_err(ApiError::TooManyCalls)?;
+    api.throttle.call(session.user.id.0, standing).map_err(ApiError::TooManyCalls)?;
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
     let shown = parts.headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok());
     if !is_safe && !shown.is_some_and(|shown| cookie::is_csrf_token(token, shown)) {

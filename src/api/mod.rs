@@ -13,6 +13,7 @@ pub mod console;
 mod cookie;
 mod deliveries;
 mod events;
+mod export;
 mod keys;
 mod list;
 mod operator;
@@ -40,7 +41,7 @@ use crate::record::view::{
 };
 use crate::record::{RecordError, Records};
 use axum::Router;
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use bytes::Bytes;
@@ -213,6 +214,7 @@ pub fn router(parts: ApiParts) -> Router {
         .route("/api/", nowhere.clone())
         .route(paths::ELSEWHERE, nowhere)
         .method_not_allowed_fallback(|| async { ApiError::Method })
+        .layer(from_fn(throttle::tell))
         .layer(map_response(secured))
         .with_state(Arc::new(Api { parts, throttle, tests }))
 }
@@ -238,6 +240,7 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::read, keys::revoke))
         .routes(routes!(audit_log::list))
+        .routes(routes!(audit_log::export))
         .routes(routes!(events::list))
         .routes(routes!(events::read))
         .merge(people())

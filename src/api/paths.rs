@@ -60,6 +60,8 @@ pub const PASSWORD_RESET: &str = "/api/v1/password-reset";
 pub const EMAIL_CHANGE: &str = "/api/v1/email-change";
 /// Who changed what.
 pub const AUDIT_LOG: &str = "/api/v1/audit-log";
+/// Who changed what, all of it.
+pub const AUDIT_LOG_EXPORT: &str = "/api/v1/audit-log.json";
 /// The OpenAPI document. Public: it holds nothing that the source does not.
 pub const OPENAPI: &str = "/api/openapi.json";
 /// Everything else below `/api`.

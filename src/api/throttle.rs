@@ -4,11 +4,15 @@ use crate::clock::Clock;
 use crate::config::{ApiSettings, SignInSettings};
 use crate::limits;
 use crate::model::UnixMs;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderName, HeaderValue};
 use ring::digest::{SHA256, digest};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Pruning a full table looks at every bucket, so it is not done at every call.
@@ -41,12 +45,17 @@ impl Throttle {
         }
     }
 
-    /// A call with the valid key `id`.
+    /// A call with the valid credential `id`, which is told in `standing` how many more may come.
     ///
     /// # Errors
     /// It is one too many; how long until the next may come.
-    pub fn call(&self, id: u64) -> Result<(), Duration> {
-        locked(&self.calls).take(id, self.clock.now())
+    pub fn call(&self, id: u64, standing: &StandingCell) -> Result<(), Duration> {
+        let (taken, left) = {
+            let mut calls = locked(&self.calls);
+            (calls.take(id, self.clock.now()), calls.standing(&id))
+        };
+        let _told_once = standing.0.set(left);
+        taken
     }
 
     /// A wrong key from this address.
@@ -85,6 +94,35 @@ impl Throttle {
     pub fn proved_secret(&self, address: IpAddr) {
         locked(&self.visitors).give_back(&network(address));
     }
+}
+
+/// How many calls a credential has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Calls that may come at once.
+    limit: u32,
+    /// Of these, how many may come now.
+    remaining: u32,
+    /// In how many seconds all may come again.
+    reset_s: u64,
+}
+
+/// Where a request finds its caller's standing once that is known.
+#[derive(Debug, Clone, Default)]
+pub struct StandingCell(Arc<OnceLock<Standing>>);
+
+/// Tells each caller how many calls they have left, in the headers that clients of APIs look for.
+pub async fn tell(mut request: Request, next: Next) -> Response {
+    let cell = StandingCell::default();
+    request.extensions_mut().insert(cell.clone());
+    let mut response = next.run(request).await;
+    if let Some(Standing { limit, remaining, reset_s }) = cell.0.get() {
+        let headers = response.headers_mut();
+        headers.insert(HeaderName::from_static("ratelimit-limit"), HeaderValue::from(*limit));
+        headers.insert(HeaderName::from_static("ratelimit-remaining"), HeaderValue::from(*remaining));
+        headers.insert(HeaderName::from_static("ratelimit-reset"), HeaderValue::from(*reset_s));
+    }
+    response
 }
 
 fn locked<T>(buckets: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -174,6 +212,13 @@ impl<K: Eq + Hash> Buckets<K> {
             return self.rest.get_or_insert(Bucket::full(rate, now)).take(rate, now);
         }
         self.each.entry(key).or_insert(Bucket::full(rate, now)).take(rate, now)
+    }
+
+    /// How many tokens this key has left. One of those that share a bucket is told of that.
+    fn standing(&self, key: &K) -> Standing {
+        let tokens = self.each.get(key).or(self.rest.as_ref()).map_or(self.rate.burst, |bucket| bucket.tokens);
+        let reset_ms = (self.rate.burst - tokens) / self.rate.per_ms;
+        Standing { limit: self.rate.burst as u32, remaining: tokens as u32, reset_s: (reset_ms / 1000.0).ceil() as u64 }
     }
 
     /// Takes back what was taken. Where all beyond the bound share one bucket, it stays taken.

@@ -1,4 +1,4 @@
-use super::support::{MEMBER, NOW, Node, OTHER, request};
+use super::support::{Answer, MEMBER, NOW, Node, OTHER, request};
 use crate::model::UnixMs;
 use axum::body::Body;
 
@@ -67,6 +67,12 @@ async fn a_valid_key_has_its_burst_then_its_rate() {
     let limited = call(MEMBER).await;
     limited.problem(429, "too_many_calls");
     assert_eq!(limited.headers["retry-after"], "1");
+    let standing = |answer: &Answer| {
+        ["limit", "remaining", "reset"]
+            .map(|name| answer.headers[format!("ratelimit-{name}")].to_str().unwrap().to_owned())
+    };
+    assert_eq!(standing(&limited), ["1000", "0", "10"]);
+    assert_eq!(standing(&call(OTHER).await), ["1000", "999", "1"]);
     call(OTHER).await.problem(404, "not_found");
     node.clock.set(UnixMs(NOW.0 + 10));
     call(MEMBER).await.problem(404, "not_found");

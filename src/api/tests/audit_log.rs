@@ -57,3 +57,22 @@ async fn it_is_read_in_pages_and_by_filters_and_only_by_its_own_subscription() {
         node.get(&format!("/api/v1/audit-log?{wrong}")).await.problem(400, "wrong_query");
     }
 }
+
+#[tokio::test]
+async fn the_export_is_the_whole_list() {
+    let node = Node::new();
+    for number in 0..501 {
+        let body = json!({"name": format!("key {number}"), "role": "member"});
+        node.call("POST", "/api/v1/keys", Some(body)).await.ok(201);
+    }
+    node.webhook(OTHER).await;
+    let export = node.get("/api/v1/audit-log.json").await;
+    assert_eq!(export.headers["content-type"], "application/json");
+    let rows = export.ok(200);
+    let seqs: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, (1..=501).rev().collect::<Vec<_>>());
+    assert_eq!(entries(&node, "?limit=1").await[0], rows[0], "an entry looks as it does in the list");
+    let none = node.get("/api/v1/audit-log.json?action=webhook.created").await;
+    assert_eq!(none.ok(200), json!([]));
+    node.get("/api/v1/audit-log.json?limit=5").await.problem(400, "wrong_query");
+}
