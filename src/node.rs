@@ -17,7 +17,7 @@ use crate::mail::{self, Letters, Smtp};
 use crate::model::Secret;
 use crate::observe::{self, Metrics};
 use crate::record::Records;
-use crate::seal::MasterKey;
+use crate::seal::{MasterKey, rotation};
 use crate::store::projection::Projection;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -119,6 +119,15 @@ pub fn master_key_variable() -> Option<String> {
     std::env::var("FANFARE_MASTER_KEY").ok()
 }
 
+/// The key that the store is sealed with. A rotation that was broken off is brought to its end first.
+fn master_key(settings: &Settings) -> anyhow::Result<MasterKey> {
+    let variable = master_key_variable();
+    if variable.is_none() {
+        rotation::recover(&settings.data_dir, |key| catalog::is_sealed_with(&settings.store_dir, key))?;
+    }
+    Ok(MasterKey::find(variable.as_deref(), &settings.data_dir)?)
+}
+
 /// The mail server's password: no setting either.
 fn smtp_password(settings: &Settings) -> anyhow::Result<Option<Secret>> {
     if let Ok(password) = std::env::var("FANFARE_SMTP_PASSWORD") {
@@ -143,7 +152,7 @@ struct Node {
 impl Node {
     async fn open(settings: &Settings, system: &System) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
-        let key = MasterKey::find(master_key_variable().as_deref(), &settings.data_dir)?;
+        let key = master_key(settings)?;
         let path = settings.store_dir.join(catalog::FILE);
         let parts = CatalogParts {
             key,

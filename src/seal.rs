@@ -2,6 +2,7 @@
 //! bound to the place where the value is kept, so that one row's sealed value opens in no other.
 
 mod operator;
+pub mod rotation;
 
 pub use operator::{OperatorCall, OperatorKey};
 
@@ -68,7 +69,7 @@ impl MasterKey {
     /// [`MasterKeyError`] when there is none, or what is there is no key.
     pub fn find(variable: Option<&str>, data_dir: &Path) -> Result<Self, MasterKeyError> {
         if let Some(text) = variable {
-            return Self::from_base64(text, "FANFARE_MASTER_KEY");
+            return Self::from_variable(text, "FANFARE_MASTER_KEY");
         }
         let path = data_dir.join(FILE);
         match fs::read_to_string(&path) {
@@ -90,6 +91,14 @@ impl MasterKey {
             }
             found => found,
         }
+    }
+
+    /// The key that a variable of this name holds.
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Malformed`].
+    pub fn from_variable(text: &str, name: &str) -> Result<Self, MasterKeyError> {
+        Self::from_base64(text, name)
     }
 
     fn from_base64(text: &str, place: &str) -> Result<Self, MasterKeyError> {
@@ -159,16 +168,21 @@ pub fn place(table: &str, id: impl fmt::Display, column: &str) -> String {
     format!("{table}/{id}/{column}")
 }
 
+/// Writes a new key to a new file, readable for its owner only.
+fn write_new(path: &Path, random: &dyn Random) -> io::Result<()> {
+    let mut key = [0; 32];
+    random.fill(&mut key);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(BASE64_STANDARD.encode(key).as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
 /// Makes the key's file, readable for its owner only. It appears whole or not at all, and never replaces another:
 /// of two processes that make it at once, the slower one finds the other's.
 fn make(path: &Path, random: &dyn Random) -> io::Result<()> {
-    let mut key = [0; 32];
-    random.fill(&mut key);
     let draft = path.with_extension(format!("{:016x}", random.id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(BASE64_STANDARD.encode(key).as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
+    write_new(&draft, random)?;
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft)?;
     match linked {

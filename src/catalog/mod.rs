@@ -10,6 +10,7 @@ mod error;
 mod init;
 mod keys;
 mod people;
+mod rotation;
 mod subscriptions;
 mod token;
 mod values;
@@ -24,6 +25,7 @@ pub use keys::{KeyValues, MadeKey};
 pub use people::{
     NewAdmin, NewSeed, Session, SignIn, SignInError, SignedIn, User, UserPatch, UserState, UserValues, Visit,
 };
+pub use rotation::{is_sealed_with, rotate};
 pub use subscriptions::MadeSubscription;
 pub use values::{WebhookPatch, WebhookValues, categories_json};
 

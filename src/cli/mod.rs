@@ -8,6 +8,7 @@ mod emit;
 mod init;
 mod journal;
 mod listen;
+mod master_key;
 mod operator;
 mod serve;
 mod settings;
@@ -53,6 +54,7 @@ pub fn command() -> Command {
             listen::command(),
             emit::command(),
             operator::command(),
+            master_key::command(),
             audit::command(),
             journal::command(),
             store::command(),
@@ -67,6 +69,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("listen", matches)) => listen::run(matches),
         Some(("emit", matches)) => emit::run(matches),
         Some(("operator", matches)) => operator::run(matches),
+        Some(("master-key", matches)) => master_key::run(matches),
         Some(("audit", matches)) => audit::run(matches),
         Some(("journal", matches)) => journal::run(matches),
         Some(("store", matches)) => store::run(matches),

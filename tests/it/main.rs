@@ -14,6 +14,7 @@ mod engine;
 mod fairness;
 mod identity;
 mod intake;
+mod master_key;
 mod operator;
 mod people;
 mod secrets;

@@ -97,7 +97,11 @@ pub fn with_entries<E: From<StoreError>>(
     transaction.commit().map_err(|error| StoreError::from(error).into())
 }
 
-fn append(connection: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
+/// Writes an entry, in the transaction of what it is about.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn append(connection: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
     let last = connection
         .query_row("SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1", [], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))

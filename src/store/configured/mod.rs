@@ -93,6 +93,42 @@ pub fn first_subscription(connection: &Connection) -> Result<SubscriptionId, Sto
     connection.query_row(sql, [], |row| Ok(rows::number(row, 0)))?.map(SubscriptionId)
 }
 
+/// The ids of all subscriptions.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn subscription_ids(connection: &Connection) -> Result<Vec<SubscriptionId>, StoreError> {
+    rows::read(connection, "SELECT id FROM subscriptions ORDER BY id", |row| Ok(SubscriptionId(rows::number(row, 0)?)))
+}
+
+/// The sealed values of a column, with their rows' ids.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn sealed_values(
+    connection: &Connection,
+    table: &'static str,
+    column: &'static str,
+) -> Result<Vec<(u64, String)>, StoreError> {
+    let sql = format!("SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY id");
+    rows::read(connection, &sql, |row| Ok((rows::number(row, 0)?, row.get(1)?)))
+}
+
+/// Replaces a sealed value.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn set_sealed_value(
+    connection: &Connection,
+    (table, column): (&'static str, &'static str),
+    id: u64,
+    value: &str,
+) -> Result<(), StoreError> {
+    let sql = format!("UPDATE {table} SET {column} = $1 WHERE id = $2");
+    connection.prepare_cached(&sql)?.execute(params![value, id as i64])?;
+    Ok(())
+}
+
 /// Deletes a subscription with its apps, keys and users. Its webhooks must be gone.
 ///
 /// # Errors

@@ -80,7 +80,7 @@ impl Node {
     pub fn with(flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let keys = init(&dir.path().join("data"));
+        let keys = init(&dir.path().join("data"), environment);
         let mut node = Self {
             dir,
             flags: flags.iter().map(ToString::to_string).collect(),
@@ -117,6 +117,11 @@ impl Node {
     /// Flags for the next start.
     pub fn add_flags(&mut self, flags: &[String]) {
         self.flags.extend_from_slice(flags);
+    }
+
+    /// The environment of the next start.
+    pub fn set_environment(&mut self, environment: &[(&str, &str)]) {
+        self.environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     }
 
     /// kill -9.
@@ -169,7 +174,14 @@ impl Node {
 
     /// Runs another subcommand of the program on this node's data directory.
     pub fn command(&self, arguments: &[&str]) -> std::process::Output {
-        Command::new(PROGRAM).args(arguments).arg("--data-dir").arg(self.data_dir()).output().unwrap()
+        self.command_with(arguments, &[])
+    }
+
+    /// The same with this environment.
+    pub fn command_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> std::process::Output {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).arg("--data-dir").arg(self.data_dir()).envs(environment.iter().copied());
+        command.output().unwrap()
     }
 
     /// Everything that the node has logged.
@@ -312,8 +324,10 @@ impl Drop for Node {
     }
 }
 
-fn init(data_dir: &std::path::Path) -> Keys {
-    let output = Command::new(PROGRAM).arg("init").arg("--data-dir").arg(data_dir).arg("--json").output().unwrap();
+fn init(data_dir: &std::path::Path, environment: &[(&str, &str)]) -> Keys {
+    let mut command = Command::new(PROGRAM);
+    command.arg("init").arg("--data-dir").arg(data_dir).arg("--json").envs(environment.iter().copied());
+    let output = command.output().unwrap();
     assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
     let answer: Value = serde_json::from_slice(&output.stdout).expect("init prints one JSON object");
     let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("init: no {name} in {answer}")).to_owned();
