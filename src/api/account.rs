@@ -11,13 +11,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// The first admin.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct SetUpInput {
     /// From the link that `fanfare init` printed.
@@ -41,7 +42,8 @@ pub struct SetUpJson {
 }
 
 /// What accepting an invitation takes.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct AcceptInput {
     /// From the link in the mail.
@@ -53,7 +55,8 @@ pub struct AcceptInput {
 }
 
 /// Who has forgotten a password.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct ForgottenInput {
     /// Where the mail goes, if somebody has this address.
@@ -62,7 +65,8 @@ pub struct ForgottenInput {
 }
 
 /// What a reset takes.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct ResetInput {
     /// From the link in the mail.
@@ -72,7 +76,8 @@ pub struct ResetInput {
 }
 
 /// What confirming an address takes.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct ConfirmInput {
     /// From the link in the mail.

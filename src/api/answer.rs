@@ -41,7 +41,7 @@ pub struct WebhookJson {
     /// Exactly as entered.
     pub url: String,
     /// "all", or a list of guides, polls, nps, track_events, visitors, accounts.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = super::webhook_input::categories_schema)]
     pub categories: Value,
     /// Whether events accepted from now on are sent.
     pub enabled: bool,

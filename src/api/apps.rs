@@ -13,25 +13,30 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
 
 /// What a body may say of an app. When editing, what is left out stays.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct AppInput {
     /// Required when making; 1 to 255 characters.
+    #[schema(example = "Shop")]
     pub name: Option<String>,
     /// web (the default), ios or android; cannot be changed.
+    #[schema(example = "web")]
     pub platform: Option<String>,
     /// Origins from which its agent may send, like https://app.example.com.
+    #[schema(example = json!(["https://app.example.com"]))]
     pub origins: Option<Vec<String>>,
 }
 
 /// How to rotate a key.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct RotateInput {
     /// How long the old one opens yet: 0 to 2592000 (30 days), 86400 by default.
@@ -138,7 +143,7 @@ pub async fn read(caller: Caller, State(api): State<Arc<Api>>, Id(id): Id) -> Re
     patch,
     path = paths::APP,
     params(("id" = i64, Path)),
-    request_body = AppInput,
+    request_body = Option<AppInput>,
     tag = "apps",
     responses((status = 200, body = AppJson), ApiError)
 )]
@@ -158,7 +163,7 @@ pub async fn patch(
     post,
     path = paths::APP_ROTATE_AGENT_KEY,
     params(("id" = i64, Path)),
-    request_body = RotateInput,
+    request_body = Option<RotateInput>,
     tag = "apps",
     responses((status = 200, body = AppJson), ApiError)
 )]
@@ -177,7 +182,7 @@ pub async fn rotate_agent_key(
     post,
     path = paths::APP_ROTATE_TRACK_SECRET,
     params(("id" = i64, Path)),
-    request_body = RotateInput,
+    request_body = Option<RotateInput>,
     tag = "apps",
     responses((status = 200, body = AppJson), ApiError)
 )]

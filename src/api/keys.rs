@@ -11,19 +11,23 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// What a body says of a new key.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct KeyInput {
     /// 1 to 255 characters.
+    #[schema(example = "deploy script")]
     pub name: String,
     /// "admin" (changes things) or "member" (reads).
+    #[schema(example = "admin")]
     pub role: String,
     /// RFC 3339; null or left out: never.
+    #[schema(example = "2027-01-31T12:00:00Z")]
     pub expires_at: Option<String>,
 }
 

@@ -248,6 +248,7 @@ fn routes() -> (Router<Arc<Api>>, String) {
     let key = ApiKey::Header(ApiKeyValue::new("x-pendo-integration-key"));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = document.components.get_or_insert_default();
+    components.responses.extend(problem::documented());
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.add_security_scheme("integration_key", SecurityScheme::ApiKey(key));
     let cookie = ApiKey::Cookie(ApiKeyValue::new("fanfare_session"));

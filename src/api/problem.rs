@@ -265,8 +265,28 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// One error of each status that a call may be answered with, and what they have in common.
+    fn cases() -> [(&'static str, Self); 12] {
+        let json = || String::from("it is not valid JSON at line 1 column 2");
+        [
+            ("The body or the query cannot be read.", Self::Unreadable(json())),
+            ("A credential is missing or wrong, or a password or code is.", Self::NoKey),
+            ("The role does not allow it, the call needs a session, or X-CSRF-Token is missing.", Self::Forbidden),
+            ("There is no such thing, or it is another subscription's.", Self::NotFound("webhook")),
+            ("It is not in a state for this.", Self::LastAdmin),
+            ("It was there and is no longer.", Self::EventGone),
+            ("The body is too large.", Self::TooLarge(1024 * 1024)),
+            ("The body is not JSON by its own account.", Self::ContentType),
+            ("A field cannot have this value; `field` names it.", Self::field("name", "must not be empty")),
+            ("Too many calls, wrong credentials or tests; `Retry-After` says when.", Self::TooManyTests),
+            ("Something went wrong inside.", Self::Internal),
+            ("It cannot be done now; nothing was changed. Try again.", Self::Journal(AppendError::Full)),
+        ]
+    }
+
+    /// As it is told.
+    fn problem(&self) -> Problem {
         let (status, code) = self.row();
         let field = match &self {
             Self::Field { field, .. } => Some(field.clone()),
@@ -278,9 +298,14 @@ impl IntoResponse for ApiError {
         };
         let title = status.canonical_reason().unwrap_or_default();
         let detail = self.to_string();
-        let problem =
-            Problem { kind: "about:blank", title, status: status.as_u16(), code, detail, field, subscriptions };
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        Problem { kind: "about:blank", title, status: status.as_u16(), code, detail, field, subscriptions }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.row().0;
+        let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
@@ -295,14 +320,26 @@ impl IntoResponse for ApiError {
 /// In the OpenAPI document: what every call may answer instead.
 impl IntoResponses for ApiError {
     fn responses() -> BTreeMap<String, RefOr<Documented>> {
-        let described = |what: &str| {
-            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-            ResponseBuilder::new().description(what).content("application/problem+json", content).build()
-        };
-        let caller = ("4XX", "The call is wrong; `code` and `detail` say how.");
-        let server = ("5XX", "Fanfare cannot do it now; try again.");
-        [caller, server].into_iter().map(|(status, what)| (status.to_owned(), RefOr::T(described(what)))).collect()
+        let named =
+            |status: StatusCode| (status.as_str().to_owned(), RefOr::Ref(Ref::from_response_name(name(status))));
+        Self::cases().into_iter().map(|(_, case)| named(case.row().0)).collect()
     }
+}
+
+/// What a documented answer of this status is called.
+fn name(status: StatusCode) -> String {
+    format!("Problem{}", status.as_u16())
+}
+
+/// The documented answers, each with an example.
+pub fn documented() -> impl Iterator<Item = (String, RefOr<Documented>)> {
+    ApiError::cases().into_iter().map(|(what, case)| {
+        let status = case.row().0;
+        let example = serde_json::to_value(case.problem()).ok();
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(example).build();
+        let response = ResponseBuilder::new().description(what).content("application/problem+json", content).build();
+        (name(status), RefOr::T(response))
+    })
 }
 
 impl From<InvalidValue> for ApiError {

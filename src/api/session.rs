@@ -11,12 +11,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// What to sign in with.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct SignInInput {
     /// Upper and lower case are the same.
@@ -32,7 +33,8 @@ pub struct SignInInput {
 }
 
 /// What another password takes.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct PasswordInput {
     /// The one that holds until now.
@@ -42,7 +44,8 @@ pub struct PasswordInput {
 }
 
 /// What another e-mail address takes.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct EmailInput {
     /// Asked for again.
@@ -53,7 +56,8 @@ pub struct EmailInput {
 }
 
 /// A password, asked for again.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct CurrentPasswordInput {
     /// Asked for again.
@@ -61,7 +65,8 @@ pub struct CurrentPasswordInput {
 }
 
 /// A code of the authenticator app.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct CodeInput {
     /// The one that the app shows now.

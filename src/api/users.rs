@@ -12,12 +12,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Whom to invite.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct UserInput {
     /// Where the invitation goes.
@@ -32,7 +33,8 @@ pub struct UserInput {
 }
 
 /// What to change of a user; what is left out stays.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct UserChange {
     /// 1 to 255 characters.
@@ -130,7 +132,7 @@ pub async fn read(caller: Caller, State(api): State<Arc<Api>>, Id(id): Id) -> Re
     patch,
     path = paths::USER,
     params(("id" = String, Path)),
-    request_body = UserChange,
+    request_body = Option<UserChange>,
     tag = "users",
     responses((status = 200, body = UserJson), ApiError)
 )]

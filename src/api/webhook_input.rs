@@ -7,31 +7,45 @@ use crate::catalog::{WebhookPatch, WebhookValues};
 use crate::model::{Category, CategorySet, Secret};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 
 /// What a body may say of a webhook. When editing, what is left out stays.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct WebhookInput {
     /// Required when creating; 1 to 255 characters.
+    #[schema(example = "Warehouse")]
     pub name: Option<String>,
     /// Only "url" in this release.
-    #[schema(rename = "type")]
+    #[schema(rename = "type", example = "url")]
     pub kind: Option<String>,
     /// Required when creating; http or https, without user info and fragment. Kept byte for byte.
+    #[schema(example = "https://example.com/hook?team=7")]
     pub url: Option<String>,
     /// The key of X-Pendo-Signature, as typed. null or "" takes it away.
     pub secret: Option<String>,
     /// "all" (the default), or a list of guides, polls, nps, track_events, visitors, accounts.
-    #[schema(value_type = Object)]
+    #[schema(required = false, schema_with = categories_schema)]
     pub categories: Option<Value>,
     /// The toggle. A webhook is always created off, whatever this says.
     pub enabled: Option<bool>,
     /// 1 to 300.
+    #[schema(example = 30, minimum = 1, maximum = 300)]
     pub timeout_s: Option<u32>,
     /// 1 to 1000.
+    #[schema(example = 32, minimum = 1, maximum = 1000)]
     pub concurrency: Option<u32>,
     /// Whether the three Standard Webhooks headers are sent; true by default.
     pub standard_webhooks: Option<bool>,
+}
+
+/// Categories in the OpenAPI document: "all", or a list of some.
+pub fn categories_schema() -> Schema {
+    let all = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["all"]));
+    let one = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Category::ALL.map(Category::name)));
+    let some = ArrayBuilder::new().items(one.build()).min_items(Some(1));
+    let example = json!(["nps", "visitors"]);
+    OneOfBuilder::new().item(all.build()).item(some.build()).examples([example]).build().into()
 }
 
 /// What only Fanfare sets.

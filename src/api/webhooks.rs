@@ -88,7 +88,7 @@ pub async fn read(caller: Caller, State(api): State<Arc<Api>>, Id(id): Id) -> Re
     patch,
     path = paths::WEBHOOK,
     params(("id" = String, Path)),
-    request_body = WebhookInput,
+    request_body = Option<WebhookInput>,
     tag = "webhooks",
     responses((status = 200, body = WebhookJson), ApiError)
 )]

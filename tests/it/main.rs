@@ -15,6 +15,7 @@ mod fairness;
 mod identity;
 mod intake;
 mod master_key;
+mod openapi;
 mod operator;
 mod people;
 mod secrets;

@@ -22,7 +22,7 @@ fn the_openapi_document_says_how_every_call_fails() {
     for (path, methods) in documented {
         for (method, call) in methods.as_object().unwrap() {
             let answers = call["responses"].as_object().unwrap();
-            assert!(answers.contains_key("4XX") && answers.len() >= 3, "{method} {path}");
+            assert!(answers.contains_key("422") && answers.len() >= 3, "{method} {path}");
         }
     }
 }
