@@ -58,7 +58,7 @@ async fn send(queue: &Queue, (carrier, pauses): (&dyn Carrier, &[Duration]), mai
     let (id, attempt) = (format!("{:016x}", mail.row.id), mail.row.attempts + 1);
     match &result {
         Ok(()) => tracing::info!(mail = %id, attempt, "mail sent"),
-        Err(refusal) => tracing::warn!(mail = %id, attempt, reason = %refusal, "mail not taken"),
+        Err(refusal) => tracing::warn!(mail = %id, attempt, reason = ?refusal.reason, "mail not taken"),
     }
     // The queue is not read again before this is written: the same mail would go out again and again.
     while let Err(error) = queue.settle(mail.row.clone(), result.clone(), pauses).await {

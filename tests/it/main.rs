@@ -7,6 +7,7 @@
 mod support;
 
 mod api;
+mod attacks;
 mod audit;
 mod crash;
 mod delivery;
@@ -18,6 +19,7 @@ mod master_key;
 mod openapi;
 mod operator;
 mod people;
+mod rebinding;
 mod secrets;
 mod stop;
 mod switch;

@@ -18,6 +18,49 @@ fn holds(bytes: &[u8], secret: &[u8]) -> bool {
     bytes.windows(secret.len()).any(|window| window == secret)
 }
 
+/// Somebody signed in, and every secret of people that there is.
+struct People {
+    cookie: String,
+    secrets: Vec<String>,
+}
+
+fn people(node: &Node) -> People {
+    let password = "correct horse battery";
+    let token = node.keys.setup_token().to_owned();
+    let admin = json!({"token": token, "email": "ada@example.com", "name": "Ada", "password": password});
+    let signed_in = node.call("POST", "/api/v1/set-up", &[], Some(admin)).expect(201);
+    let cookie = signed_in.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let csrf = signed_in.json()["csrf_token"].as_str().unwrap().to_owned();
+    let as_ada = [("Cookie", cookie.as_str()), ("X-CSRF-Token", csrf.as_str())];
+    let call = |method: &str, path: &str, body: serde_json::Value| {
+        node.call(method, &format!("/api/v1/session/{path}"), &as_ada, Some(body))
+    };
+    let seed = call("POST", "second-factor", json!({"current_password": password})).expect(201).json();
+    let seed = seed["secret"].as_str().unwrap();
+    let secret = totp_rs::Secret::try_from_base32(seed).unwrap();
+    let raw: String = hex::encode(secret.as_ref());
+    let totp = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+    let code = totp.generate(crate::support::events::now_ms() as u64 / 1000).to_string();
+    let codes = call("PUT", "second-factor", json!({"code": code})).expect(200).json();
+    let recovery = codes["recovery_codes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned());
+    call("PUT", "email", json!({"current_password": password, "email": "new@example.com"})).expect(202);
+    let mia = json!({"email": "mia@example.com", "name": "Mia", "role": "member"});
+    node.api("POST", "/users", Some(mia)).expect(201);
+    let outbox = node.command(&["operator", "mail", "--json", "--listen", &node.addr.to_string()]);
+    let outbox = String::from_utf8(outbox.stdout).unwrap();
+    let links = outbox.split("token=").skip(1).map(|rest| rest.split("\\n").next().unwrap().to_owned());
+    let links: Vec<String> = links.collect();
+    assert_eq!(links.len(), 2, "{outbox}");
+    let session = cookie.split_once('=').unwrap().1.to_owned();
+    // A wrong password must not be kept either, for it may be a right one mistyped, or another account's.
+    let wrong = json!({"email": "new@example.com", "password": "correct horse batter"});
+    node.call("POST", "/api/v1/session", &[], Some(wrong)).expect(401);
+    let mut secrets = vec![token, password.to_owned(), session, seed.to_owned(), raw];
+    secrets.push(String::from("correct horse batter"));
+    secrets.extend(recovery.chain(links));
+    People { cookie, secrets }
+}
+
 #[test]
 fn secrets_are_in_no_file_no_log_and_no_answer() {
     // Small journal files: each is searched byte by byte.
@@ -32,6 +75,7 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
     node.settled(&webhook, "failed");
     node.api("POST", &format!("/webhooks/{}/test", webhook.id), None).expect(200);
     node.patch(&webhook, json!({"secret": NEXT_SECRET}));
+    let people = people(&node);
     // A wrong key must not be repeated to the log either, for it may be a right one mistyped.
     let guess = [("Authorization", "Bearer ff_key_almost_right")];
     node.call("GET", "/api/v1/keys", &guess, None).expect(401);
@@ -40,13 +84,17 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
     let mut secrets = vec![SECRET.to_owned(), NEXT_SECRET.to_owned(), signing_key];
     secrets.extend([text(&key["key"]), text(&rotated["track_secret"])]);
     secrets.extend([node.keys.integration_key.clone(), node.keys.track_secret.clone()]);
+    secrets.extend(people.secrets);
     let deliveries = format!("/webhooks/{}/deliveries", webhook.id);
     let delivery = format!("/deliveries/{}", text(&node.deliveries(&webhook)[0]["id"]));
     let webhook = format!("/webhooks/{}", webhook.id);
-    for path in ["/webhooks", &webhook, &deliveries, &delivery, "/events", "/keys", "/apps", "/audit-log"] {
+    for path in ["/webhooks", &webhook, &deliveries, &delivery, "/events", "/keys", "/apps", "/users", "/audit-log"] {
         let answer = node.get(path).to_string();
         assert_eq!(secrets.iter().find(|secret| answer.contains(secret.as_str())), None, "GET {path} shows it");
     }
+    let session = node.call("GET", "/api/v1/session", &[("Cookie", &people.cookie)], None).expect(200).json();
+    let shown = session.to_string();
+    assert_eq!(secrets.iter().find(|secret| shown.contains(secret.as_str())), None, "GET /session shows it");
     node.kill();
     secrets.push(String::from("ff_key_almost_right"));
     let log = node.log();

@@ -78,6 +78,15 @@ impl Node {
 
     /// A node with more flags and environment.
     pub fn with(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::that(&[&["--allow-private"], flags].concat(), environment)
+    }
+
+    /// A node whose address guard refuses private addresses.
+    pub fn guarded(flags: &[&str]) -> Self {
+        Self::that(flags, &[])
+    }
+
+    fn that(flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let keys = init(&dir.path().join("data"), environment);
@@ -97,7 +106,7 @@ impl Node {
     pub fn serve(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
         let child = Command::new(PROGRAM)
-            .args(["serve", "--listen", &self.addr.to_string(), "--allow-private", "--data-dir"])
+            .args(["serve", "--listen", &self.addr.to_string(), "--data-dir"])
             .arg(self.data_dir())
             .args(&self.flags)
             .envs(self.environment.iter().cloned())
