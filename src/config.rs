@@ -54,6 +54,8 @@ pub struct Settings {
     pub api: ApiSettings,
     /// How people sign in.
     pub sign_in: SignInSettings,
+    /// With whom people sign in besides a password.
+    pub oidc: OidcSettings,
     /// How mail leaves.
     pub mail: MailSettings,
 }
@@ -162,6 +164,19 @@ pub struct SignInSettings {
     pub tries_per_account: u32,
     /// Wrong passwords from one address that may come at once (60).
     pub tries_per_address: u32,
+}
+
+/// Settings of the OpenID Connect provider.
+#[derive(Debug, Clone)]
+pub struct OidcSettings {
+    /// Its issuer; `None`: there is none.
+    pub issuer: Option<String>,
+    /// By what it knows this installation.
+    pub client_id: String,
+    /// The file with the client secret.
+    pub client_secret_file: Option<PathBuf>,
+    /// What people call it.
+    pub name: String,
 }
 
 /// Settings of mail.

@@ -8,7 +8,7 @@
 //! 4. [`deliver`] makes one HTTP request and says what became of it.
 //! 5. [`record`] shows deliveries and attempts; [`store`] keeps what is configured and what is known.
 //!
-//! [`catalog`] is the slow-changing rest (webhooks, apps, keys, people), [`mail`] tells people, [`seal`] keeps secrets, [`api`] the management API, [`node`] the wiring.
+//! [`catalog`] is the slow-changing rest (webhooks, apps, keys, people), [`mail`] tells people, [`oidc`] lets them in, [`seal`] keeps secrets, [`api`] the management API, [`node`] the wiring.
 //! `ARCHITECTURE.md` tells the whole story.
 
 pub mod cli;
@@ -30,5 +30,6 @@ pub mod record;
 pub mod api;
 pub mod catalog;
 pub mod mail;
+pub mod oidc;
 pub mod seal;
 pub mod store;

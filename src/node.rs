@@ -16,11 +16,13 @@ use crate::journal::file::{FileJournal, SystemDisk};
 use crate::mail::{self, Letters, Smtp};
 use crate::model::Secret;
 use crate::observe::{self, Metrics};
+use crate::oidc::Provider;
 use crate::record::Records;
 use crate::seal::{MasterKey, rotation};
 use crate::store::projection::Projection;
 use anyhow::Context;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -128,14 +130,23 @@ fn master_key(settings: &Settings) -> anyhow::Result<MasterKey> {
     Ok(MasterKey::find(variable.as_deref(), &settings.data_dir)?)
 }
 
-/// The mail server's password: no setting either.
-fn smtp_password(settings: &Settings) -> anyhow::Result<Option<Secret>> {
-    if let Ok(password) = std::env::var("FANFARE_SMTP_PASSWORD") {
-        return Ok(Some(Secret::new(password)));
+/// A secret from this variable, else from this file: no setting either.
+fn secret_of(variable: &str, file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
+    if let Ok(secret) = std::env::var(variable) {
+        return Ok(Some(Secret::new(secret)));
     }
-    let Some(path) = &settings.mail.smtp_password_file else { return Ok(None) };
+    let Some(path) = file else { return Ok(None) };
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']))))
+}
+
+/// The OpenID Connect provider that the settings name.
+fn provider(settings: &Settings, system: &System) -> anyhow::Result<Option<Provider>> {
+    let secret = secret_of("FANFARE_OIDC_CLIENT_SECRET", settings.oidc.client_secret_file.as_deref())?;
+    let callback = format!("{}{}", settings.public_url.trim_end_matches('/'), api::PROVIDER_CALLBACK);
+    let tls = Tls::new(settings.delivery.ca_file.as_deref(), Arc::clone(&system.clock))?;
+    let ports = (Arc::clone(&system.clock), Arc::clone(&system.random));
+    Ok(Provider::new(&settings.oidc, secret, callback, tls, ports))
 }
 
 /// The stages of a node, in the order in which they were started.
@@ -147,6 +158,7 @@ struct Node {
     dispatcher: Dispatcher,
     intake: Arc<Intake>,
     metrics: Arc<Metrics>,
+    provider: Option<Arc<Provider>>,
 }
 
 impl Node {
@@ -178,7 +190,8 @@ impl Node {
         };
         let dispatcher = Dispatcher::start(parts, &restart(&projection)?)?;
         let intake = open_intake(settings, system, seam, &catalog, &projection, &metrics)?;
-        Ok(Self { journal, projection, catalog, client, dispatcher, intake, metrics })
+        let provider = provider(settings, system)?.map(Arc::new);
+        Ok(Self { journal, projection, catalog, client, dispatcher, intake, metrics, provider })
     }
 
     /// Stops what is still at work, the last first: lanes, projection, journal.
@@ -200,7 +213,8 @@ impl Node {
 
     /// Starts to send what is in the outbox, when there is a server that takes it.
     fn send_mail(&self, settings: &Settings, stop: CancellationToken) -> anyhow::Result<JoinHandle<()>> {
-        let smtp = Smtp::new(&settings.mail, smtp_password(settings)?, settings.delivery.ca_file.as_deref())?;
+        let password = secret_of("FANFARE_SMTP_PASSWORD", settings.mail.smtp_password_file.as_deref())?;
+        let smtp = Smtp::new(&settings.mail, password, settings.delivery.ca_file.as_deref())?;
         let (queue, pauses) = (Arc::clone(self.catalog.mail()), settings.mail.retry_delays.clone());
         Ok(tokio::spawn(async move {
             match smtp {
@@ -221,6 +235,7 @@ impl Node {
             sampler: sampler(system),
             settings: settings.api.clone(),
             sign_in: settings.sign_in.clone(),
+            provider: self.provider.clone(),
             secure: settings.public_url.starts_with("https://"),
             defaults: WebhookDefaults {
                 timeout_s: settings.delivery.timeout.as_secs() as u32,

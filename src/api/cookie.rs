@@ -6,29 +6,58 @@ use http::{HeaderMap, HeaderValue, header};
 use ring::digest::{SHA256, digest};
 use std::time::Duration;
 
-/// Over https the prefix makes browsers refuse a cookie of this name from anybody but this host.
-const SECURE_NAME: &str = "__Host-fanfare_session";
-const PLAIN_NAME: &str = "fanfare_session";
+/// The session's cookie, and the one that remembers what is under way with the sign-in provider.
+const SESSION: &str = "fanfare_session";
+const PENDING: &str = "fanfare_sign_in";
 
 /// The session's token, if the browser sent one.
 pub fn token(headers: &HeaderMap, secure: bool) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.into_iter().find(|(name, value)| *name == name_of(secure) && !value.is_empty()).map(|(_, value)| value)
+    get(headers, SESSION, secure)
 }
 
 /// A header that makes the browser keep the token: out of reach of scripts, and not sent when another site causes a
 /// request.
 pub fn set(token: &str, lasts: Duration, secure: bool) -> Option<HeaderValue> {
-    let (name, flag) = (name_of(secure), if secure { "; Secure" } else { "" });
-    let seconds = lasts.as_secs();
-    let text = format!("{name}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{flag}");
-    HeaderValue::try_from(text).ok()
+    put((SESSION, token), lasts, "Strict", secure)
 }
 
 /// A header that makes the browser forget it.
 pub fn clear(secure: bool) -> Option<HeaderValue> {
     set("", Duration::ZERO, secure)
+}
+
+/// What the browser was given when it left for the provider.
+pub fn pending(headers: &HeaderMap, secure: bool) -> Option<&str> {
+    get(headers, PENDING, secure)
+}
+
+/// A header that makes the browser keep that. It comes back from another site, which "Strict" would not allow.
+pub fn set_pending(sealed: &str, lasts: Duration, secure: bool) -> Option<HeaderValue> {
+    put((PENDING, sealed), lasts, "Lax", secure)
+}
+
+/// A header that makes the browser forget it.
+pub fn clear_pending(secure: bool) -> Option<HeaderValue> {
+    set_pending("", Duration::ZERO, secure)
+}
+
+fn get<'a>(headers: &'a HeaderMap, name: &str, secure: bool) -> Option<&'a str> {
+    let name = name_of(name, secure);
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(found, value)| *found == name && !value.is_empty()).map(|(_, value)| value)
+}
+
+fn put((name, value): (&str, &str), lasts: Duration, same_site: &str, secure: bool) -> Option<HeaderValue> {
+    let (name, flag) = (name_of(name, secure), if secure { "; Secure" } else { "" });
+    let seconds = lasts.as_secs();
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={same_site}{flag}");
+    HeaderValue::try_from(text).ok()
+}
+
+/// Over https the prefix makes browsers refuse a cookie of this name from anybody but this host.
+fn name_of(name: &str, secure: bool) -> String {
+    format!("{}{name}", if secure { "__Host-" } else { "" })
 }
 
 /// The token that calls other than GET carry in a header. Another site can neither read nor guess it. It follows from
@@ -42,10 +71,6 @@ pub fn csrf_token(session_token: &str) -> String {
 pub fn is_csrf_token(session_token: &str, shown: &str) -> bool {
     let hash = |text: &str| digest(&SHA256, text.as_bytes());
     hash(&csrf_token(session_token)).as_ref() == hash(shown).as_ref()
-}
-
-fn name_of(secure: bool) -> &'static str {
-    if secure { SECURE_NAME } else { PLAIN_NAME }
 }
 
 #[cfg(test)]

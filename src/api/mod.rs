@@ -19,6 +19,7 @@ mod list;
 mod operator;
 pub mod paths;
 mod problem;
+mod provider;
 mod session;
 mod test;
 mod throttle;
@@ -35,6 +36,7 @@ use crate::deliver::{Destination, Message, Outcome};
 use crate::journal::Journal;
 use crate::limits;
 use crate::model::{DeliveryId, EventId, EventKind, SubscriptionId, UniqueId, WebhookId};
+use crate::oidc::Provider;
 use crate::record::view::{
     DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, RangeSummary,
     WebhookStats,
@@ -157,6 +159,8 @@ pub struct ApiParts {
     pub settings: ApiSettings,
     /// How often somebody may try to sign in.
     pub sign_in: SignInSettings,
+    /// With whom people sign in besides a password.
+    pub provider: Option<Arc<Provider>>,
     /// Whether browsers reach this installation over https: cookies are then for https only.
     pub secure: bool,
     /// For new webhooks.
@@ -194,6 +198,9 @@ impl Api {
     components(schemas(problem::Problem))
 )]
 struct Document;
+
+/// Where the sign-in provider sends browsers back to, behind the public URL.
+pub const PROVIDER_CALLBACK: &str = paths::SESSION_PROVIDER_CALLBACK;
 
 /// The API's routes. They expect the peer's address as `ConnectInfo<SocketAddr>` among the request's extensions; the
 /// router has no fallback of its own, and can be merged into another one.
@@ -266,6 +273,9 @@ fn people() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(session::change_password))
         .routes(routes!(session::change_email))
         .routes(routes!(session::begin_second_factor, session::confirm_second_factor, session::end_second_factor))
+        .routes(routes!(provider::methods))
+        .routes(routes!(provider::begin))
+        .routes(routes!(provider::callback))
         .routes(routes!(account::needs_set_up, account::set_up))
         .routes(routes!(account::accept))
         .routes(routes!(account::forgot, account::reset))

@@ -48,6 +48,12 @@ pub const SESSION_PASSWORD: &str = "/api/v1/session/password";
 pub const SESSION_EMAIL: &str = "/api/v1/session/email";
 /// The second factor.
 pub const SESSION_SECOND_FACTOR: &str = "/api/v1/session/second-factor";
+/// How people may sign in.
+pub const SIGN_IN_METHODS: &str = "/api/v1/sign-in-methods";
+/// Away to the sign-in provider.
+pub const SESSION_PROVIDER: &str = "/api/v1/session/provider";
+/// Back from it.
+pub const SESSION_PROVIDER_CALLBACK: &str = "/api/v1/session/provider/callback";
 /// All of the caller's sessions.
 pub const SESSIONS: &str = "/api/v1/sessions";
 /// The first admin.

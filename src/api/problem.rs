@@ -42,6 +42,18 @@ pub enum ApiError {
     /// The account belongs to several subscriptions.
     #[error("this account belongs to several subscriptions: send also `subscription_id`, one of those listed")]
     Choose(Vec<SubscriptionJson>),
+    /// The provider knows somebody whom nobody here has invited.
+    #[error("nobody here was invited under the address that the sign-in provider gives, or it does not vouch for it")]
+    NobodyInvited,
+    /// There is no provider.
+    #[error("this installation has no sign-in provider: sign in with a password")]
+    NoProvider,
+    /// The provider fails, or refuses.
+    #[error("{0}")]
+    Provider(String),
+    /// The browser did not begin what it wants to end.
+    #[error("this sign-in was not begun in this browser, or too long ago: begin again")]
+    NotPending,
     /// Too many passwords, codes or links were tried.
     #[error("too many tries for this account or from this address")]
     TooManyTries(Duration),
@@ -217,6 +229,10 @@ impl ApiError {
             Self::CodeNeeded => (StatusCode::UNAUTHORIZED, "code_needed"),
             Self::WrongCode => (StatusCode::UNAUTHORIZED, "wrong_code"),
             Self::Choose(_) => (StatusCode::CONFLICT, "choose_subscription"),
+            Self::NobodyInvited => (StatusCode::FORBIDDEN, "not_invited"),
+            Self::NoProvider => (StatusCode::NOT_FOUND, "no_provider"),
+            Self::Provider(_) => (StatusCode::BAD_GATEWAY, "provider_failed"),
+            Self::NotPending => (StatusCode::CONFLICT, "not_pending"),
             Self::TooManyTries(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
             Self::LinkEnded => (StatusCode::GONE, "link_ended"),
             Self::EmailTaken => (StatusCode::CONFLICT, "email_taken"),
@@ -224,7 +240,7 @@ impl ApiError {
             Self::LastSubscription => (StatusCode::CONFLICT, "last_subscription"),
             Self::Busy => (StatusCode::CONFLICT, "busy"),
             Self::NotOperator => (StatusCode::UNAUTHORIZED, "not_operator"),
-            Self::NotInvited => (StatusCode::CONFLICT, "not_invited"),
+            Self::NotInvited => (StatusCode::CONFLICT, "accepted_already"),
             Self::SecondFactorOn => (StatusCode::CONFLICT, "second_factor_on"),
             Self::TooManyUsers(_) => (StatusCode::CONFLICT, "too_many_users"),
             Self::WrongKey => (StatusCode::UNAUTHORIZED, "wrong_key"),
@@ -382,6 +398,7 @@ impl ApiError {
             SignInError::Wrong => Self::WrongSignIn,
             SignInError::CodeNeeded => Self::CodeNeeded,
             SignInError::WrongCode => Self::WrongCode,
+            SignInError::NotInvited => Self::NobodyInvited,
             SignInError::Choose(choice) => Self::Choose(choice.iter().map(|one| SubscriptionJson::of(one)).collect()),
             SignInError::Catalog(error) => Self::internal(&error),
         }

@@ -10,7 +10,7 @@ use crate::model::{Secret, SubscriptionId};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -271,10 +271,14 @@ pub(super) fn opened(api: &Api, signed_in: &SignedIn) -> Result<Response, ApiErr
     let SignedIn { token, session } = signed_in;
     let current = api.parts.catalog.current();
     let subscription = current.subscriptions.get(&session.user.subscription).ok_or(ApiError::Internal)?;
-    let lasts = session.expires_at.since(session.created_at);
-    let cookie = cookie::set(token, lasts, api.parts.secure).map(|value| (header::SET_COOKIE, value));
+    let cookie = session_cookie(api, signed_in).map(|value| (header::SET_COOKIE, value));
     let shown = SessionJson::of(session, SubscriptionJson::of(subscription), token);
     Ok((StatusCode::CREATED, AppendHeaders(cookie), Json(shown)).into_response())
+}
+
+/// The header that gives a browser its session.
+pub(super) fn session_cookie(api: &Api, SignedIn { token, session }: &SignedIn) -> Option<HeaderValue> {
+    cookie::set(token, session.expires_at.since(session.created_at), api.parts.secure)
 }
 
 fn closed(api: &Api) -> Response {

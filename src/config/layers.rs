@@ -12,7 +12,8 @@ pub const CONFIG_KEY: &str = "config";
 
 /// Variables that start with `FANFARE_` without being settings: the master key and the next one, the mail server's password, the path of
 /// the file, and the keys that the developer commands take.
-pub const OTHER_VARIABLES: [&str; 10] = [
+pub const OTHER_VARIABLES: [&str; 11] = [
+    "FANFARE_OIDC_CLIENT_SECRET",
     "FANFARE_MASTER_KEY",
     "FANFARE_NEXT_MASTER_KEY",
     "FANFARE_SMTP_PASSWORD",

@@ -5,8 +5,9 @@ use super::layers::Merged;
 use super::units::{parse_bytes, parse_duration};
 use super::{
     ApiSettings, ConfigError, DeliverySettings, DispatchSettings, IntakeSettings, JournalSettings, LogFormat,
-    MailSettings, RecordSettings, Settings, SignInSettings, SmtpSecurity,
+    MailSettings, OidcSettings, RecordSettings, Settings, SignInSettings, SmtpSecurity,
 };
+use crate::model::Endpoint;
 use figment::value::Value;
 use ipnet::IpNet;
 use std::fmt::Display;
@@ -44,6 +45,7 @@ pub(super) fn settings(merged: &Merged) -> Result<Settings, ConfigError> {
         records: records(merged)?,
         api: api(merged)?,
         sign_in: sign_in(merged)?,
+        oidc: oidc(merged)?,
         mail: mail(merged)?,
     })
 }
@@ -112,6 +114,23 @@ fn sign_in(merged: &Merged) -> Result<SignInSettings, ConfigError> {
         session_max_age: merged.duration("session_max_age", SECOND..=365 * DAY)?,
         tries_per_account: merged.number("sign_in_tries_per_account", 1..=1_000_000)?,
         tries_per_address: merged.number("sign_in_tries_per_address", 1..=1_000_000)?,
+    })
+}
+
+fn oidc(merged: &Merged) -> Result<OidcSettings, ConfigError> {
+    let issuer = merged.optional("oidc_issuer")?;
+    if issuer.as_ref().is_some_and(|issuer| Endpoint::parse(issuer).is_err()) {
+        return Err(merged.invalid("oidc_issuer", "it must be an http:// or https:// URL"));
+    }
+    let client_id = merged.text("oidc_client_id")?;
+    if issuer.is_some() && client_id.is_empty() {
+        return Err(merged.invalid("oidc_client_id", "with oidc_issuer it must say by what the provider knows us"));
+    }
+    Ok(OidcSettings {
+        issuer,
+        client_id,
+        client_secret_file: merged.optional("oidc_client_secret_file")?.map(PathBuf::from),
+        name: merged.text("oidc_name")?,
     })
 }
 
@@ -297,6 +316,8 @@ impl Merged {
         };
         let example = match (name, key) {
             ("public_url", _) => "https://fanfare.example.com".to_owned(),
+            ("oidc_issuer", _) => "https://accounts.example.com".to_owned(),
+            ("oidc_client_id", _) => "fanfare".to_owned(),
             (_, Some(key)) if !key.default.is_empty() => key.default.clone(),
             _ => "10.0.0.0/8".to_owned(),
         };

@@ -79,6 +79,14 @@ impl Tls {
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
+    /// The handshake with a server that is no receiver; `host` is the name that the certificate must be for.
+    ///
+    /// # Errors
+    /// What went wrong, in words that tell where to look.
+    pub async fn handshake(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.connect(host, stream).await.map_err(|failure| io::Error::other(failure.detail))
+    }
+
     /// The handshake; `host` is the name that the certificate must be for.
     pub(super) async fn connect(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
         // A name may end in a dot, which says that it is complete; a certificate's names don't.

@@ -56,10 +56,6 @@ async fn send(queue: &Queue, (carrier, pauses): (&dyn Carrier, &[Duration]), mai
         None => Err(Refusal { is_final: true, reason: String::from("its text does not open with the master key") }),
     };
     let (id, attempt) = (format!("{:016x}", mail.row.id), mail.row.attempts + 1);
-    match &result {
-        Ok(()) => tracing::info!(mail = %id, attempt, "mail sent"),
-        Err(refusal) => tracing::warn!(mail = %id, attempt, reason = ?refusal.reason, "mail not taken"),
-    }
     // The queue is not read again before this is written: the same mail would go out again and again.
     while let Err(error) = queue.settle(mail.row.clone(), result.clone(), pauses).await {
         tracing::error!(%error, mail = %id, "what became of a mail cannot be written");
@@ -67,5 +63,9 @@ async fn send(queue: &Queue, (carrier, pauses): (&dyn Carrier, &[Duration]), mai
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
+    }
+    match &result {
+        Ok(()) => tracing::info!(mail = %id, attempt, "mail sent"),
+        Err(refusal) => tracing::warn!(mail = %id, attempt, reason = ?refusal.reason, "mail not taken"),
     }
 }

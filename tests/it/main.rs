@@ -19,6 +19,7 @@ mod master_key;
 mod openapi;
 mod operator;
 mod people;
+mod provider;
 mod rebinding;
 mod secrets;
 mod stop;

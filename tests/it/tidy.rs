@@ -18,6 +18,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("http", &["observe"]),
     ("observe", &["model", "config", "journal"]),
     ("seal", &["model", "clock", "limits"]),
+    ("oidc", &["model", "clock", "config", "deliver"]),
     ("mail", &["model", "clock", "config", "limits", "seal", "store"]),
 ];
 

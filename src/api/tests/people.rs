@@ -224,7 +224,7 @@ async fn an_invitation_is_accepted_once_and_in_time() {
     let shown = mia.call("GET", SESSION, None).await.ok(200);
     assert_eq!((shown["user"]["state"].as_str(), shown["user"]["name"].as_str()), (Some("active"), Some("Mia")));
     accept(&node, &second).await.problem(410, "link_ended");
-    node.call("POST", &format!("{path}/invite"), None).await.problem(409, "not_invited");
+    node.call("POST", &format!("{path}/invite"), None).await.problem(409, "accepted_already");
     anybody(&node, "PUT", "/api/v1/password-reset", json!({"token": second, "password": PASSWORD}))
         .await
         .problem(410, "link_ended");

@@ -129,7 +129,7 @@ async fn the_table_says_who_may_make_which_call() {
          Made by a test from the OpenAPI document, and checked by it. \"yes\": the call is looked at (its body may still be \
          wrong). 401: a\ncredential is missing. 403: the role, or the kind of credential, does not allow it. 404: for this \
          caller it does not exist.\nCalls with an `{id}` are made with the id of something that belongs to the first \
-         subscription.\n\n\
+         subscription. The\ncalls that lead to a sign-in provider are 404 because the test's installation has none.\n\n\
          | call | nobody | member's key | member's session | admin's key | admin's session | other subscription's admin |\n\
          |---|---|---|---|---|---|---|\n",
     );

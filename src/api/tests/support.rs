@@ -209,6 +209,7 @@ impl Parts {
                 body_bytes: 64 * 1024,
             },
             sign_in: Settings::defaults().sign_in,
+            provider: None,
             secure: false,
             defaults: WebhookDefaults { timeout_s: 300, concurrency: 32 },
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],

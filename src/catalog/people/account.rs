@@ -5,7 +5,7 @@ use crate::catalog::audit::{self, Actor, Deed};
 use crate::catalog::change::to_its_end;
 use crate::catalog::token::hash;
 use crate::catalog::values::check_name;
-use crate::catalog::{Catalog, ChangeError, Role, SignInError};
+use crate::catalog::{Catalog, ChangeError, SignInError};
 use crate::limits;
 use crate::mail::{Occasion, Queue};
 use crate::model::{Secret, UserId};
@@ -171,8 +171,7 @@ impl Catalog {
         let invited = self.user_of_link(LinkKind::Invitation, token).await?.0;
         let user = User { name, state: UserState::Active, ..User::clone(&invited) };
         let kept = Credentials { password_hash, ..Credentials::default() };
-        let is_first = user.role == Role::Admin
-            && !self.current().users_of(user.subscription).any(|other| other.is_active_admin());
+        let is_first = self.current().is_first_admin(&user);
         let (row, written) = (user.row(), kept.clone());
         let target = user.id.to_string();
         let deed =

@@ -3,6 +3,7 @@
 
 mod account;
 mod password;
+mod provider;
 mod second_factor;
 mod sessions;
 mod setup;
@@ -44,6 +45,8 @@ pub struct User {
     pub state: UserState,
     /// Whether they sign in with a second factor.
     pub second_factor: bool,
+    /// Who they are at the OpenID Connect provider, once they have signed in with it.
+    pub provider_subject: Option<String>,
     /// When they last signed in.
     pub last_sign_in_at: Option<UnixMs>,
     /// Invited when.
@@ -95,7 +98,7 @@ pub struct UserPatch {
 impl User {
     /// A user from its row.
     pub(super) fn of(row: UserRow) -> Result<Self, CatalogError> {
-        let state = match (row.removed_at, row.has_password) {
+        let state = match (row.removed_at, row.can_sign_in) {
             (Some(at), _) => UserState::Removed(at),
             (None, true) => UserState::Active,
             (None, false) => UserState::Invited,
@@ -108,6 +111,7 @@ impl User {
             role: Role::from_name(&row.role).ok_or(CatalogError::Unreadable("users.role"))?,
             state,
             second_factor: row.has_second_factor,
+            provider_subject: row.provider_subject,
             last_sign_in_at: row.last_sign_in_at,
             created_at: row.created_at,
         })
@@ -120,7 +124,8 @@ impl User {
             email: self.email.clone(),
             name: self.name.clone(),
             role: self.role.name().to_owned(),
-            has_password: self.state == UserState::Active,
+            can_sign_in: self.state == UserState::Active,
+            provider_subject: self.provider_subject.clone(),
             has_second_factor: self.second_factor,
             last_sign_in_at: self.last_sign_in_at,
             removed_at: match self.state {
@@ -150,6 +155,11 @@ impl Snapshot {
     /// The user, if this subscription has them.
     pub fn user(&self, subscription: SubscriptionId, id: UserId) -> Option<&Arc<User>> {
         self.users.get(&id).filter(|user| user.subscription == subscription && user.is_member())
+    }
+
+    /// Whether this is the first admin who can sign in.
+    fn is_first_admin(&self, user: &User) -> bool {
+        user.role == Role::Admin && !self.users_of(user.subscription).any(|other| other.is_active_admin())
     }
 
     /// Whether nobody would be left to manage the subscription without this user.
@@ -250,6 +260,7 @@ impl Catalog {
             role: values.role,
             state: UserState::Invited,
             second_factor: false,
+            provider_subject: None,
             last_sign_in_at: before.and_then(|user| user.last_sign_in_at),
             created_at: now,
         };
@@ -324,7 +335,8 @@ impl Catalog {
             return Err(ChangeError::LastAdmin);
         }
         let now = self.clock.now();
-        let user = User { state: UserState::Removed(now), second_factor: false, ..User::clone(old) };
+        let state = UserState::Removed(now);
+        let user = User { state, second_factor: false, provider_subject: None, ..User::clone(old) };
         let deed = Deed { subscription, at: now, action: "user.removed", target: &id.to_string() };
         let entry = deed.by(by, audit::user(old), Map::new());
         let row = user.row();

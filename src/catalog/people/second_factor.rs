@@ -29,6 +29,8 @@ const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
 pub enum SecondFactor {
     /// They have none.
     None,
+    /// The provider asks for one, or does not: that is its affair.
+    Provider,
     /// A code of the app, of this time step.
     Code(u64),
     /// A recovery code, by its hash.
@@ -40,6 +42,7 @@ impl SecondFactor {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::Provider => "provider",
             Self::Code(_) => "code",
             Self::Recovery(_) => "recovery_code",
         }

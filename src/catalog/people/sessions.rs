@@ -79,6 +79,9 @@ pub enum SignInError {
     /// The password is right; the code is not.
     #[error("the code is wrong, or was used already")]
     WrongCode,
+    /// Nobody with this identity was invited.
+    #[error("nobody here was invited under the address that the provider gives")]
+    NotInvited,
     /// The password opens more than one subscription.
     #[error("this account belongs to several subscriptions")]
     Choose(Vec<Arc<Subscription>>),
@@ -223,7 +226,7 @@ impl Catalog {
         let (session, user_row) = (row.clone(), changed.row());
         let change = move |connection: &Connection| {
             match &accepted {
-                SecondFactor::None => {}
+                SecondFactor::None | SecondFactor::Provider => {}
                 SecondFactor::Code(step) => {
                     kept.totp_step = Some(*step);
                     kept.write(connection, user_row.id)?;

@@ -64,6 +64,7 @@ impl Catalog {
             role: Role::Admin,
             state: UserState::Active,
             second_factor: false,
+            provider_subject: None,
             last_sign_in_at: Some(now),
             created_at: now,
         };

@@ -28,6 +28,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "2_audit_and_keys.sql", sql: include_str!("../migrations/configured/2_audit_and_keys.sql") },
     Migration { name: "3_app_keys.sql", sql: include_str!("../migrations/configured/3_app_keys.sql") },
     Migration { name: "4_people.sql", sql: include_str!("../migrations/configured/4_people.sql") },
+    Migration { name: "5_provider.sql", sql: include_str!("../migrations/configured/5_provider.sql") },
 ];
 
 /// Everything there is, in one consistent picture.

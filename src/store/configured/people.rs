@@ -18,8 +18,10 @@ pub struct UserRow {
     pub name: String,
     /// "admin" or "member".
     pub role: String,
-    /// Whether there is a password: not before the invitation was followed.
-    pub has_password: bool,
+    /// Whether there is a password, or somebody at the provider: not before the invitation was followed.
+    pub can_sign_in: bool,
+    /// Who they are at the OpenID Connect provider.
+    pub provider_subject: Option<String>,
     /// Whether the second factor is in force.
     pub has_second_factor: bool,
     /// Signed in last when.
@@ -119,10 +121,11 @@ impl UserRow {
     /// # Errors
     /// [`StoreError`].
     pub fn update(&self, connection: &Connection) -> Result<(), StoreError> {
-        let sql = "UPDATE users SET email = $1, name = $2, role = $3, last_sign_in_at = $4, removed_at = $5 \
-                   WHERE id = $6";
+        let sql = "UPDATE users SET email = $1, name = $2, role = $3, last_sign_in_at = $4, removed_at = $5, \
+                   provider_subject = $6 WHERE id = $7";
         let (signed_in, removed) = (self.last_sign_in_at.map(|at| at.0), self.removed_at.map(|at| at.0));
-        connection.execute(sql, params![self.email, self.name, self.role, signed_in, removed, self.id.0 as i64])?;
+        let (subject, id) = (&self.provider_subject, self.id.0 as i64);
+        connection.execute(sql, params![self.email, self.name, self.role, signed_in, removed, subject, id])?;
         Ok(())
     }
 }
@@ -345,7 +348,8 @@ impl LinkRow {
 }
 
 pub(super) fn users(connection: &Connection) -> Result<Vec<UserRow>, StoreError> {
-    let sql = "SELECT id, subscription_id, email, name, role, password_hash IS NOT NULL, totp_sealed IS NOT NULL, \
+    let sql = "SELECT id, subscription_id, email, name, role, \
+               password_hash IS NOT NULL OR provider_subject IS NOT NULL, provider_subject, totp_sealed IS NOT NULL, \
                last_sign_in_at, removed_at, created_at FROM users ORDER BY id";
     read(connection, sql, user)
 }
@@ -357,10 +361,11 @@ fn user(row: &Row<'_>) -> Result<UserRow, StoreError> {
         email: row.get(2)?,
         name: row.get(3)?,
         role: row.get(4)?,
-        has_password: row.get(5)?,
-        has_second_factor: row.get(6)?,
-        last_sign_in_at: row.get::<_, Option<i64>>(7)?.map(UnixMs),
-        removed_at: row.get::<_, Option<i64>>(8)?.map(UnixMs),
-        created_at: UnixMs(row.get(9)?),
+        can_sign_in: row.get(5)?,
+        provider_subject: row.get(6)?,
+        has_second_factor: row.get(7)?,
+        last_sign_in_at: row.get::<_, Option<i64>>(8)?.map(UnixMs),
+        removed_at: row.get::<_, Option<i64>>(9)?.map(UnixMs),
+        created_at: UnixMs(row.get(10)?),
     })
 }

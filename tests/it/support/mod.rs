@@ -3,6 +3,7 @@
 pub mod events;
 pub mod http;
 pub mod node;
+pub mod provider;
 pub mod receiver;
 pub mod sign;
 pub mod smtp;
