@@ -44,10 +44,10 @@ use crate::record::view::{
 use crate::record::{RecordError, Records};
 use axum::Router;
 use axum::middleware::{from_fn, map_response};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{any, get};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderValue, header};
 use ipnet::IpNet;
 use problem::ApiError;
 use std::pin::Pin;
@@ -222,7 +222,7 @@ pub fn router(parts: ApiParts) -> Router {
         .route(paths::ELSEWHERE, nowhere)
         .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(from_fn(throttle::tell))
-        .layer(map_response(secured))
+        .layer(map_response(uncached))
         .with_state(Arc::new(Api { parts, throttle, tests }))
 }
 
@@ -282,16 +282,10 @@ fn people() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(account::confirm_email))
 }
 
-/// What every answer says to browsers: guess no type, load nothing, keep nothing.
-async fn secured(mut response: Response) -> Response {
-    const HEADERS: [(HeaderName, HeaderValue); 4] = [
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    ];
-    response.headers_mut().extend(HEADERS);
-    response.into_response()
+/// No answer may be kept: some hold what is shown once, and all hold what is somebody's own.
+async fn uncached(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 #[cfg(test)]

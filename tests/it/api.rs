@@ -168,3 +168,23 @@ fn the_api_describes_itself_and_its_health() {
     let metrics = get("/metrics").expect(200);
     assert!(String::from_utf8(metrics.body).unwrap().contains("fanfare_"));
 }
+
+#[test]
+fn every_answer_is_locked_down_for_browsers() {
+    let node = Node::start();
+    let paths = ["/", "/setup?token=x", "/api/v1/webhooks", "/api/openapi.json", "/nowhere", "/metrics", "/healthz"];
+    for path in paths.into_iter().chain(["/data/track", "/data/events"]) {
+        let answer = node.call("GET", path, &[], None);
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        let policies: Vec<_> = answer.headers.iter().filter(|(name, _)| name == "content-security-policy").collect();
+        assert_eq!(policies.len(), 1, "{path}");
+        let policy = &policies[0].1;
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+        assert!(!policy.contains("script-src"), "{path}: nothing may run");
+    }
+    node.try_track(json!({"type": "track", "event": "e", "visitorId": "v"})).expect(200);
+}

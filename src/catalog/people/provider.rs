@@ -8,6 +8,7 @@ use crate::oidc::Identity;
 use crate::store::configured::{self, LinkRow};
 use crate::store::sqlite::StoreError;
 use rusqlite::Connection;
+use serde_json::{Map, json};
 use std::sync::Arc;
 
 impl Catalog {
@@ -54,14 +55,15 @@ impl Catalog {
             return Err(SignInError::Choose(choice.collect()));
         }
         let user = found.pop().ok_or(SignInError::NotInvited)?;
-        let user = if user.provider_subject.is_some() { user } else { self.tie(&user, identity).await? };
+        let user = if user.provider_subject.is_some() { user } else { self.tie(&user, identity, visit).await? };
         let (user, kept) = self.credentials_of(user).await?;
         self.open_session(user, visit, (SecondFactor::Provider, kept)).await
     }
 
     /// Ties a user to who they are at the provider. Call it with `changes` held.
-    async fn tie(&self, user: &User, identity: &Identity) -> Result<Arc<User>, StoreError> {
-        let is_first = user.state == UserState::Invited && self.current().is_first_admin(user);
+    async fn tie(&self, user: &User, identity: &Identity, visit: &Visit) -> Result<Arc<User>, StoreError> {
+        let is_invited = user.state == UserState::Invited;
+        let is_first = is_invited && self.current().is_first_admin(user);
         let tied = User { provider_subject: Some(identity.subject.clone()), state: UserState::Active, ..user.clone() };
         let row = tied.row();
         let change = move |connection: &Connection| -> Result<(), StoreError> {
@@ -71,7 +73,9 @@ impl Catalog {
             }
             LinkRow::delete_of(connection, row.id, None)
         };
-        self.write(None, change).await?;
+        let action = if is_invited { "user.joined" } else { "user.changed" };
+        let after = Map::from_iter([(String::from("provider"), json!("tied"))]);
+        self.write(Some(self.session_entry(user, visit, action, after)), change).await?;
         if is_first {
             self.replace(|snapshot| snapshot.give_to(tied.subscription, tied.id));
         }
