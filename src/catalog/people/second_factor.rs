@@ -179,12 +179,13 @@ impl Catalog {
         self.clock.now().seconds().unsigned_abs()
     }
 
-    /// Two groups of five letters: 50 random bits.
+    /// Four groups of four letters: 80 random bits, too many to be found again from the hash.
     fn recovery_code(&self) -> String {
-        let mut bytes = [0; 10];
+        let mut bytes = [0; 16];
         self.random.fill(&mut bytes);
-        let letters: String = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
-        format!("{}-{}", &letters[..5], &letters[5..])
+        let group =
+            |bytes: &[u8]| bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect::<String>();
+        bytes.chunks(4).map(group).collect::<Vec<_>>().join("-")
     }
 }
 
@@ -193,7 +194,7 @@ fn totp(seed: &[u8], account: &str) -> Result<Totp, CatalogError> {
     builder.build().map_err(|_| CatalogError::Unreadable("users.totp_sealed"))
 }
 
-/// As it is kept: without the dash, which people leave out.
+/// As it is kept: without the dashes, which people leave out.
 fn recovery_hash(code: &str) -> String {
     let letters: String = code.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
     hex::encode(hash(letters.as_bytes()))

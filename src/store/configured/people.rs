@@ -289,11 +289,12 @@ impl LinkRow {
         self.insert(connection)
     }
 
-    /// Writes a new one beside the others.
+    /// Writes a new one beside the others, and forgets those of anybody that have ended.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
+        connection.execute("DELETE FROM links WHERE expires_at <= $1", [self.created_at.0])?;
         let sql = "INSERT INTO links (hash, kind, user_id, email, created_at, expires_at) \
                    VALUES ($1, $2, $3, $4, $5, $6)";
         let user = self.user.0 as i64;
