@@ -193,3 +193,6 @@ pub const OPERATOR_CALL_TTL: Duration = Duration::from_secs(60);
 
 /// Signatures remembered for that long, so that none opens twice; beyond it calls are refused.
 pub const OPERATOR_CALLS_REMEMBERED: usize = 10_000;
+
+/// Exclusions of one subscription (docs/intake.md).
+pub const EXCLUSIONS: usize = 10_000;

@@ -38,17 +38,22 @@ impl Client {
 
     /// Makes a call once; the status and the body (null when it is not JSON).
     pub fn exchange(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
-        let result = self.try_exchange(method, path, body);
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.send(method, path, "application/json", &body)
+    }
+
+    /// The same with a body of any type.
+    pub fn send(&mut self, method: &str, path: &str, content_type: &str, body: &str) -> Result<(u16, Value)> {
+        let result = self.try_send(method, path, content_type, body);
         if result.is_err() {
             self.stream = None;
         }
         result.with_context(|| format!("{method} {path}"))
     }
 
-    fn try_exchange(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
-        let body = body.map(Value::to_string).unwrap_or_default();
+    fn try_send(&mut self, method: &str, path: &str, content_type: &str, body: &str) -> Result<(u16, Value)> {
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: {content_type}\r\n\
              Content-Length: {}\r\n\r\n{body}",
             self.addr,
             self.key,

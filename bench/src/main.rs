@@ -72,6 +72,7 @@ fn measure(name: &str, options: &Options) -> Result<bool> {
             scenario::backlog::run(options, &mut report)?;
         }
         "idle" => scenario::idle::run(options, &mut report)?,
+        "exclusions" => scenario::exclusions::run(options, &mut report)?,
         "crash" => crash::run(options, &mut report)?,
         other => bail!("unknown command {other:?}\n{}", options::USAGE),
     }

@@ -102,6 +102,15 @@ impl Server {
         Ok(id)
     }
 
+    /// Makes exclusions of a CSV file.
+    pub fn exclude(&mut self, csv: &str) -> Result<()> {
+        let (status, answer) = self.api.send("POST", "/api/v1/exclusions.csv", "text/csv", csv)?;
+        if status != 200 {
+            bail!("the exclusions were answered with {status}: {answer}");
+        }
+        Ok(())
+    }
+
     /// Switches a webhook on or off.
     pub fn switch(&mut self, webhook: &str, on: bool) -> Result<()> {
         let path = format!("/api/v1/webhooks/{webhook}");

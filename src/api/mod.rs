@@ -13,6 +13,7 @@ pub mod console;
 mod cookie;
 mod deliveries;
 mod events;
+mod exclusions;
 mod export;
 mod keys;
 mod list;
@@ -240,16 +241,9 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::redeliver))
-        .routes(routes!(apps::create, apps::list))
-        .routes(routes!(apps::read, apps::patch))
-        .routes(routes!(apps::rotate_agent_key))
-        .routes(routes!(apps::rotate_track_secret))
-        .routes(routes!(keys::create, keys::list))
-        .routes(routes!(keys::read, keys::revoke))
-        .routes(routes!(audit_log::list))
-        .routes(routes!(audit_log::export))
         .routes(routes!(events::list))
         .routes(routes!(events::read))
+        .merge(configured())
         .merge(people())
         .split_for_parts();
     let key = ApiKey::Header(ApiKeyValue::new("x-pendo-integration-key"));
@@ -261,6 +255,21 @@ fn routes() -> (Router<Arc<Api>>, String) {
     let cookie = ApiKey::Cookie(ApiKeyValue::new("fanfare_session"));
     components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     (router, document.to_json().unwrap_or_default())
+}
+
+fn configured() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(apps::create, apps::list))
+        .routes(routes!(apps::read, apps::patch))
+        .routes(routes!(apps::rotate_agent_key))
+        .routes(routes!(apps::rotate_track_secret))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::read, keys::revoke))
+        .routes(routes!(exclusions::create, exclusions::list))
+        .routes(routes!(exclusions::read, exclusions::delete))
+        .routes(routes!(exclusions::export, exclusions::import))
+        .routes(routes!(audit_log::list))
+        .routes(routes!(audit_log::export))
 }
 
 fn people() -> OpenApiRouter<Arc<Api>> {

@@ -34,6 +34,12 @@ pub const APP_ROTATE_TRACK_SECRET: &str = "/api/v1/apps/{id}/rotate-track-secret
 pub const KEYS: &str = "/api/v1/keys";
 /// One key: read, revoke.
 pub const KEY: &str = "/api/v1/keys/{id}";
+/// Exclusions: make, list.
+pub const EXCLUSIONS: &str = "/api/v1/exclusions";
+/// All of them as CSV: download, import.
+pub const EXCLUSIONS_CSV: &str = "/api/v1/exclusions.csv";
+/// One exclusion: read, delete.
+pub const EXCLUSION: &str = "/api/v1/exclusions/{id}";
 /// Users: invite, list.
 pub const USERS: &str = "/api/v1/users";
 /// One user: read, change, remove.

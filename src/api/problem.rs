@@ -108,6 +108,15 @@ pub enum ApiError {
     /// The body is not JSON by its own account.
     #[error("the body must be JSON: send Content-Type: application/json")]
     ContentType,
+    /// The body is not CSV by its own account.
+    #[error("the body must be CSV: send Content-Type: text/csv")]
+    NotCsv,
+    /// The rule is there already.
+    #[error("there is such an exclusion already")]
+    SameExclusion,
+    /// The subscription has all the exclusions that it may have.
+    #[error("a subscription has at most {0} exclusions: one with a * can take the place of many")]
+    TooManyExclusions(usize),
     /// The body is too large.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -251,6 +260,9 @@ impl ApiError {
             Self::NoRoute => (StatusCode::NOT_FOUND, "no_such_path"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json"),
+            Self::NotCsv => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_csv"),
+            Self::SameExclusion => (StatusCode::CONFLICT, "same_exclusion"),
+            Self::TooManyExclusions(_) => (StatusCode::CONFLICT, "too_many_exclusions"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::Unreadable(_) => (StatusCode::BAD_REQUEST, "unreadable"),
             Self::Query(_) => (StatusCode::BAD_REQUEST, "wrong_query"),
@@ -417,7 +429,7 @@ impl ApiError {
     pub fn from_change(error: ChangeError) -> Self {
         match error {
             ChangeError::NotFound => Self::NotFound("webhook"),
-            ChangeError::Invalid(invalid) => invalid.into(),
+            ChangeError::Invalid(invalid) | ChangeError::Row(_, invalid) => invalid.into(),
             ChangeError::TurnedOff(id) => Self::TurnedOff(id),
             ChangeError::TooMany(count) => Self::TooManyWebhooks(count),
             ChangeError::Journal(error) => Self::Journal(error),

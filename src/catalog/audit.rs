@@ -1,7 +1,7 @@
 //! Who changes what, for the audit log (docs/api.md). Secrets are never in it: it says that there is one, and whether it
 //! was changed.
 
-use super::{ApiKey, App, User, Webhook, categories_json};
+use super::{ApiKey, App, Exclusion, User, Webhook, categories_json};
 use crate::model::{SubscriptionId, UnixMs};
 use crate::store::configured::AuditEntry;
 use serde_json::{Map, Value, json};
@@ -119,6 +119,11 @@ pub(super) fn app(app: &App) -> Map<String, Value> {
 /// What a person sets of a key.
 pub(super) fn key(key: &ApiKey) -> Map<String, Value> {
     fields(json!({"name": key.name, "role": key.role.name(), "expires_at": key.expires_at.map(|at| at.0)}))
+}
+
+/// What is set of an exclusion.
+pub(super) fn exclusion(rule: &Exclusion) -> Map<String, Value> {
+    fields(json!({"kind": rule.kind.name(), "pattern": rule.pattern}))
 }
 
 /// What is set of a user.

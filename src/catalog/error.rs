@@ -63,6 +63,9 @@ pub enum ChangeError {
     /// A value cannot be taken.
     #[error(transparent)]
     Invalid(#[from] InvalidValue),
+    /// Of many, the one at this place (from 0) cannot be taken; none was.
+    #[error("row {0}: {1}")]
+    Row(usize, InvalidValue),
     /// Fanfare has turned it off: only turn-on leads out of that.
     #[error("the webhook was turned off after repeated failures")]
     TurnedOff(WebhookId),

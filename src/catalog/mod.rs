@@ -7,6 +7,7 @@ mod apps;
 mod audit;
 mod change;
 mod error;
+mod exclusions;
 mod init;
 mod keys;
 mod people;
@@ -20,6 +21,7 @@ pub use apps::{AppPatch, AppValues, MadeApp};
 pub use audit::Actor;
 pub use change::{Catalog, CatalogParts, Created, Patched};
 pub use error::{CatalogError, ChangeError, InvalidValue};
+pub use exclusions::{Exclusion, ExclusionValues, Facts, Rules};
 pub use init::{FILE, InitOptions, Initialised, init, is_initialised};
 pub use keys::{KeyValues, MadeKey};
 pub use people::{
@@ -57,6 +59,8 @@ pub struct Snapshot {
     pub owners: HashMap<WebhookId, UserId>,
     /// All users, removed ones too: they stay known as owners of what they made.
     pub users: HashMap<UserId, Arc<User>>,
+    /// Each subscription's exclusions, made ready for intake.
+    exclusions: HashMap<SubscriptionId, Arc<Rules>>,
     /// Integration keys by the SHA-256 of the key.
     pub keys: HashMap<[u8; 32], Arc<ApiKey>>,
 }
@@ -252,6 +256,7 @@ impl Snapshot {
         for row in rows.keys {
             snapshot.keys.insert(row.hash, Arc::new(keys::of_row(row)?));
         }
+        snapshot.set_all_exclusions(rows.exclusions);
         for row in rows.webhooks {
             let owner = row.owner;
             let (webhook, signing_key) = open_webhook(row, key)?;

@@ -171,6 +171,7 @@ impl Catalog {
         self.replace(|snapshot| {
             snapshot.subscriptions.remove(&id);
             snapshot.remove_apps_of(id);
+            snapshot.exclusions.remove(&id);
             snapshot.keys.retain(|_, key| key.subscription != id);
             snapshot.users.retain(|_, user| user.subscription != id);
         });

@@ -10,7 +10,7 @@ use super::body::{Envelope, Properties, sample_group};
 use super::canonical::append_string;
 use super::first_seen::{Person, is_account, is_visitor};
 use super::item::{Item, ItemError, NoGuides, What};
-use super::judge::{Agent, Sighting, judge, may_be_first};
+use super::judge::{Agent, Sighting, Whence, judge, may_be_first};
 use super::keys::{Key, KeySet};
 use super::nps::{Draft, HeldRating};
 use super::plan::{Marks, Plan};
@@ -18,7 +18,7 @@ use super::problem::Refusal;
 use super::submit::{Fate, bring_together};
 use super::{cors, request, user_agent};
 use crate::catalog::App;
-use crate::model::{EventKind, UniqueId, UnixMs};
+use crate::model::{EventKind, ExclusionId, UniqueId, UnixMs};
 use crate::observe::Route;
 use axum::body::Body;
 use axum::extract::State;
@@ -84,11 +84,19 @@ async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> R
     if media_type.is_some_and(|media_type| media_type != "text/plain" && !request::is_json(&media_type)) {
         return Err(Refusal::ContentType);
     }
+    let ip = request::client(&request, &intake.trusted_proxies);
     let (head, body) = request.into_parts();
     let body: Bytes = request::read_body(&head.headers, body).await?;
     let batch = Batch::parse(request::text(&body)?)?;
     let now = intake.clock.now();
-    let visit = Visit { intake, app, agent: batch.agent, user_agent: request::user_agent(&head.headers), now };
+    let current = (intake.catalog)();
+    let whence = Whence {
+        rules: current.exclusions(app.subscription.id).map(|rules| &**rules),
+        ip,
+        page: head.headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default(),
+    };
+    let user_agent = request::user_agent(&head.headers);
+    let visit = Visit { intake, app, agent: batch.agent, user_agent, whence, now };
     visit.take(batch).await
 }
 
@@ -101,6 +109,7 @@ struct Visit<'a> {
     app: &'a App,
     agent: Agent,
     user_agent: &'a str,
+    whence: Whence<'a>,
     now: UnixMs,
 }
 
@@ -148,10 +157,12 @@ impl Visit<'_> {
 
     /// Anonymous visitors, and sightings that do not count, are nobody's first.
     fn taken<'i>(&self, index: usize, item: Item<'i>) -> Taken<'i> {
-        let counts = is_visitor(&item.visitor_id) && may_be_first(&self.sighting());
+        let excluded = self.whence.excluding(&item.visitor_id, &item.account_id, item.url.as_deref());
+        let counts = is_visitor(&item.visitor_id) && may_be_first(&self.sighting(excluded));
         let has_account = counts && is_account(&item.account_id);
         let subscription = self.app.subscription.id;
         Taken {
+            excluded,
             visitor: counts.then(|| Key::visitor(subscription, &item.visitor_id)),
             account: has_account.then(|| Key::account(subscription, &item.account_id)),
             ..Taken::new(self.app, index, item)
@@ -210,11 +221,11 @@ impl Visit<'_> {
         if let Some(key) = taken.visitor.filter(|key| unseen.remove(key)) {
             let browser = user_agent::parse(envelope.user_agent);
             let properties = Properties::Visitor { browser: &browser, sample_group: sample_group(envelope.visitor_id) };
-            let marks = self.marks(EventKind::VisitorCreated, id);
+            let marks = self.marks(taken, EventKind::VisitorCreated, id);
             plan.first(key, &envelope, EventKind::VisitorCreated, properties, marks);
         }
         if let Some(key) = taken.account.filter(|key| unseen.remove(key)) {
-            let marks = self.marks(EventKind::AccountCreated, id);
+            let marks = self.marks(taken, EventKind::AccountCreated, id);
             plan.first(key, &envelope, EventKind::AccountCreated, Properties::None, marks);
         }
     }
@@ -222,7 +233,7 @@ impl Visit<'_> {
     fn plan_item(&self, taken: &Taken<'_>, id: &mut Option<u64>, plan: &mut Plan) {
         let item = &taken.item;
         let envelope = self.envelope(item);
-        let mut event = |kind, properties| plan.event(&envelope, kind, properties, self.marks(kind, id));
+        let mut event = |kind, properties| plan.event(&envelope, kind, properties, self.marks(taken, kind, id));
         match &item.what {
             What::Identify => {}
             What::Track { name, properties } => {
@@ -303,16 +314,16 @@ impl Visit<'_> {
             step: (**step).clone(),
             rating: part.rating?,
             source: part.source,
-            withheld: judge(&self.sighting(), EventKind::NpsSubmitted),
+            withheld: judge(&self.sighting(taken.excluded), EventKind::NpsSubmitted),
         })
     }
 
-    fn marks(&self, kind: EventKind, id: &mut Option<u64>) -> Marks {
-        Marks { withheld: judge(&self.sighting(), kind), item: id.take(), closes: None }
+    fn marks(&self, taken: &Taken<'_>, kind: EventKind, id: &mut Option<u64>) -> Marks {
+        Marks { withheld: judge(&self.sighting(taken.excluded), kind), item: id.take(), closes: None }
     }
 
-    fn sighting(&self) -> Sighting {
-        Sighting { agent: self.agent }
+    fn sighting(&self, excluded: Option<ExclusionId>) -> Sighting {
+        Sighting { agent: self.agent, excluded }
     }
 
     fn envelope<'i>(&'i self, item: &'i Item<'_>) -> Envelope<'i> {

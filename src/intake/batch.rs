@@ -6,6 +6,7 @@ use super::keys::Key;
 use super::problem::Refusal;
 use crate::catalog::App;
 use crate::limits;
+use crate::model::ExclusionId;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -90,6 +91,8 @@ pub struct Taken<'a> {
     pub visitor: Option<Key>,
     /// Of its account, where this may be the first sighting.
     pub account: Option<Key>,
+    /// The rule that excludes it.
+    pub excluded: Option<ExclusionId>,
     /// Its poll answers have become part of another item's.
     pub merged: bool,
 }
@@ -105,6 +108,6 @@ impl<'a> Taken<'a> {
             }
             _ => None,
         };
-        Self { index, item, id, nps, visitor: None, account: None, merged: false }
+        Self { index, item, id, nps, visitor: None, account: None, excluded: None, merged: false }
     }
 }

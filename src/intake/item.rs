@@ -23,6 +23,8 @@ pub struct Item<'a> {
     pub occurred_at: UnixMs,
     /// The browser's User-Agent, where a server sends the item on its behalf.
     pub user_agent: Option<Cow<'a, str>>,
+    /// The page, if the item names it.
+    pub url: Option<Cow<'a, str>>,
     /// What happened.
     pub what: What<'a>,
 }
@@ -123,6 +125,7 @@ struct RawItem<'a> {
     account_id: Option<&'a RawValue>,
     browser_time: Option<&'a RawValue>,
     user_agent: Option<&'a RawValue>,
+    url: Option<&'a RawValue>,
     visitor: Option<&'a RawValue>,
     account: Option<&'a RawValue>,
     name: Option<&'a RawValue>,
@@ -160,6 +163,7 @@ impl<'a> Item<'a> {
             account_id: text_or_empty("accountId", raw.account_id)?,
             occurred_at: raw.occurred_at(now)?,
             user_agent: Field::new("userAgent", raw.user_agent).optional().map(Field::text).transpose()?,
+            url: Field::new("url", raw.url).optional().map(Field::text).transpose()?,
             what,
         })
     }

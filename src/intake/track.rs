@@ -3,7 +3,7 @@
 use super::body::{Envelope, Properties};
 use super::fields::{Fault, Field};
 use super::item::within_age;
-use super::judge::{Agent, Sighting, judge};
+use super::judge::{Agent, Sighting, Whence, judge};
 use super::plan::{Marks, Plan};
 use super::problem::Refusal;
 use super::request;
@@ -19,6 +19,7 @@ use http::Request;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -46,7 +47,10 @@ async fn take(intake: &Arc<Intake>, request: Request<Body>) -> Result<(), Refusa
     let now = intake.clock.now();
     let call = Call::parse(request::text(&body)?, now)?;
     let mut plan = Plan::new(now, intake.seed());
-    call.plan(&app, &mut plan);
+    let current = (intake.catalog)();
+    let rules = current.exclusions(app.subscription.id).map(|rules| &**rules);
+    let whence = Whence { rules, ip: call.ip, page: &call.page };
+    call.plan(&app, &whence, &mut plan);
     intake.commit(plan, None, None).await
 }
 
@@ -75,6 +79,16 @@ struct RawCall<'a> {
 struct RawContext<'a> {
     #[serde(borrow)]
     user_agent: Option<&'a RawValue>,
+    ip: Option<&'a RawValue>,
+    url: Option<&'a RawValue>,
+}
+
+/// What a server says of the visitor's browser.
+#[derive(Default)]
+struct Context<'a> {
+    user_agent: Cow<'a, str>,
+    ip: Cow<'a, str>,
+    url: Cow<'a, str>,
 }
 
 /// A call, checked.
@@ -83,6 +97,9 @@ struct Call<'a> {
     visitor_id: Cow<'a, str>,
     account_id: Cow<'a, str>,
     user_agent: Cow<'a, str>,
+    /// The visitor's address, as the server names it; never the server's own.
+    ip: Option<IpAddr>,
+    page: Cow<'a, str>,
     occurred_at: UnixMs,
     properties: Vec<u8>,
 }
@@ -97,11 +114,15 @@ impl<'a> Call<'a> {
         if kind.text()? != "track" {
             return Err(kind.error(Fault::NotOneOf("track")).into());
         }
+        let context = Context::parse(raw.context)?;
         let call = Self {
             name: Field::new("event", raw.event).json_name()?,
             visitor_id: Field::new("visitorId", raw.visitor_id).full_id()?,
             account_id: Field::new("accountId", raw.account_id).optional().map_or(Ok("".into()), Field::id)?,
-            user_agent: user_agent(raw.context)?,
+            user_agent: context.user_agent,
+            // Text that is no address is of no use to a rule, and no reason to lose the event.
+            ip: context.ip.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical()),
+            page: context.url,
             occurred_at: occurred_at(raw.timestamp, now)?,
             properties: Field::new("properties", raw.properties).canonical_object()?,
         };
@@ -113,13 +134,14 @@ impl<'a> Call<'a> {
     }
 
     /// A server's event is nobody's first sighting.
-    fn plan(&self, app: &App, plan: &mut Plan) {
+    fn plan(&self, app: &App, whence: &Whence<'_>, plan: &mut Plan) {
         let kind = EventKind::TrackEventReceived;
         let mut envelope = Envelope::of(app, kind.name(), self.occurred_at, UniqueId([0; 20]));
         envelope.visitor_id = &self.visitor_id;
         envelope.account_id = &self.account_id;
         envelope.user_agent = request::cut(&self.user_agent);
-        let withheld = judge(&Sighting { agent: Agent::Server }, kind);
+        let excluded = whence.excluding(&self.visitor_id, &self.account_id, None);
+        let withheld = judge(&Sighting { agent: Agent::Server, excluded }, kind);
         let properties = Properties::Track { name: &self.name, properties: &self.properties, source: "server" };
         plan.event(&envelope, kind, properties, Marks { withheld, ..Marks::default() });
     }
@@ -130,12 +152,18 @@ fn occurred_at(raw: Option<&RawValue>, now: UnixMs) -> Result<UnixMs, Refusal> {
     within_age(UnixMs(field.integer()?), now).ok_or(Refusal::TooOld)
 }
 
-/// The visitor's browser is the one that the server names, never the server's own client.
-fn user_agent(context: Option<&RawValue>) -> Result<Cow<'_, str>, Refusal> {
-    let Some(field) = Field::new("context", context).optional() else { return Ok("".into()) };
-    let raw: RawContext<'_> = field.fields()?;
-    let user_agent = Field::new("userAgent", raw.user_agent).optional().map_or(Ok("".into()), Field::text);
-    Ok(user_agent.map_err(|error| error.within("context"))?)
+impl<'a> Context<'a> {
+    /// The visitor's browser is the one that the server names, never the server's own client.
+    fn parse(context: Option<&'a RawValue>) -> Result<Self, Refusal> {
+        let Some(field) = Field::new("context", context).optional() else { return Ok(Self::default()) };
+        let raw: RawContext<'a> = field.fields()?;
+        let text = |name: &'static str, raw| {
+            let text = Field::new(name, raw).optional().map_or(Ok("".into()), Field::text);
+            text.map_err(|error| error.within("context"))
+        };
+        let (user_agent, ip) = (text("userAgent", raw.user_agent)?, text("ip", raw.ip)?);
+        Ok(Self { user_agent, ip, url: text("url", raw.url)? })
+    }
 }
 
 impl Intake {

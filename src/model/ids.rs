@@ -62,6 +62,10 @@ pub struct UserId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub u64);
 
+/// An exclusion. Written `exc_` and 16 hex digits. Random, below 2^63.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExclusionId(pub u64);
+
 /// An accepted event as the API names it: `evt_` and its journal position in hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub Position);
@@ -118,6 +122,12 @@ impl fmt::Display for KeyId {
     }
 }
 
+impl fmt::Display for ExclusionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exc_{:016x}", self.0)
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "evt_{:x}", self.0.0)
@@ -157,6 +167,14 @@ impl FromStr for KeyId {
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         Ok(Self(parse_16(text, "key_")?))
+    }
+}
+
+impl FromStr for ExclusionId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        Ok(Self(parse_16(text, "exc_")?))
     }
 }
 

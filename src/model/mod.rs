@@ -3,6 +3,7 @@
 mod delivery;
 mod entry;
 mod event;
+mod exclusion;
 mod guide;
 mod ids;
 mod secret;
@@ -15,8 +16,9 @@ pub use entry::{
     Switch,
 };
 pub use event::{Category, CategorySet, EventKind, Withheld};
+pub use exclusion::ExclusionKind;
 pub use guide::{GuideProperties, GuideStep, UserRef};
-pub use ids::{AppId, DeliveryId, EventId, KeyId, Position, SubscriptionId, UniqueId, UserId, WebhookId};
+pub use ids::{AppId, DeliveryId, EventId, ExclusionId, KeyId, Position, SubscriptionId, UniqueId, UserId, WebhookId};
 pub use secret::Secret;
 pub use time::UnixMs;
 pub use webhook::{Endpoint, EndpointError, Platform, Scheme, SigningKey, WebhookState};

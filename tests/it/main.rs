@@ -12,6 +12,7 @@ mod audit;
 mod crash;
 mod delivery;
 mod engine;
+mod exclusions;
 mod fairness;
 mod identity;
 mod intake;

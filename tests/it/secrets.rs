@@ -93,6 +93,8 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
     node.api("POST", &format!("/webhooks/{}/test", webhook.id), None).expect(200);
     node.patch(&webhook, json!({"secret": NEXT_SECRET}));
     let people = people(&node);
+    let rule = json!({"kind": "visitor", "pattern": "x"});
+    let exclusion = node.api("POST", "/exclusions", Some(rule)).expect(201).json();
     // A wrong key must not be repeated to the log either, for it may be a right one mistyped.
     let guess = [("Authorization", "Bearer ff_key_almost_right")];
     node.call("GET", "/api/v1/keys", &guess, None).expect(401);
@@ -109,6 +111,7 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
         ("keys", text(&key["id"])),
         ("apps", node.keys.app_id.to_string()),
         ("users", text(&node.list("/users")[0]["id"])),
+        ("exclusions", text(&exclusion["id"])),
     ];
     let mut answered = 0;
     for path in every_get(&node, &ids) {

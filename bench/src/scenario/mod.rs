@@ -1,6 +1,7 @@
 //! What is measured, one scenario a file.
 
 pub mod backlog;
+pub mod exclusions;
 pub mod fairness;
 pub mod idle;
 pub mod latency;
@@ -27,7 +28,8 @@ pub fn all(options: &Options, report: &mut Report) -> Result<()> {
     latency::run(options, report)?;
     fairness::run(options, report)?;
     backlog::run(options, report)?;
-    idle::run(options, report)
+    idle::run(options, report)?;
+    exclusions::run(options, report)
 }
 
 /// A receiver on any port.

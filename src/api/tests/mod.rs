@@ -4,6 +4,7 @@ mod access;
 mod apps;
 mod audit_log;
 mod deliveries;
+mod exclusions;
 mod keys;
 mod people;
 mod permissions;

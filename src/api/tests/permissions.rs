@@ -52,6 +52,7 @@ impl Filled {
         let key = made("/api/v1/keys", json!({"name": "k", "role": "member"})).await;
         let app = made("/api/v1/apps", json!({"name": "Only here"})).await;
         let user = made("/api/v1/users", json!({"email": "u@example.com", "name": "U", "role": "member"})).await;
+        let exclusion = made("/api/v1/exclusions", json!({"kind": "visitor", "pattern": "only-here"})).await;
         let event = String::from("evt_4d");
         let ids = vec![
             ("webhooks", webhook),
@@ -60,6 +61,7 @@ impl Filled {
             ("keys", key),
             ("apps", app),
             ("users", user),
+            ("exclusions", exclusion),
         ];
         Self { node, ids }
     }

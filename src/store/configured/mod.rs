@@ -5,12 +5,14 @@
 //! each statement names them in ascending order.
 
 pub mod audit;
+mod exclusions;
 mod mails;
 mod people;
 mod rows;
 mod webhooks;
 
 pub use audit::{AuditChain, AuditEntry, AuditQuery, AuditRow};
+pub use exclusions::ExclusionRow;
 pub use mails::{MailRow, MailState};
 pub use people::{
     Credentials, LinkKind, LinkRow, SessionRow, UserRow, recovery_codes, set_recovery_codes, use_recovery_code,
@@ -29,6 +31,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "3_app_keys.sql", sql: include_str!("../migrations/configured/3_app_keys.sql") },
     Migration { name: "4_people.sql", sql: include_str!("../migrations/configured/4_people.sql") },
     Migration { name: "5_provider.sql", sql: include_str!("../migrations/configured/5_provider.sql") },
+    Migration { name: "6_exclusions.sql", sql: include_str!("../migrations/configured/6_exclusions.sql") },
 ];
 
 /// Everything there is, in one consistent picture.
@@ -42,6 +45,8 @@ pub struct Configured {
     pub users: Vec<UserRow>,
     /// All integration keys.
     pub keys: Vec<KeyRow>,
+    /// All exclusions, oldest first.
+    pub exclusions: Vec<ExclusionRow>,
     /// All webhooks.
     pub webhooks: Vec<WebhookRow>,
 }
@@ -57,6 +62,7 @@ pub fn load(connection: &mut Connection) -> Result<Configured, StoreError> {
         apps: rows::apps(&transaction)?,
         users: people::users(&transaction)?,
         keys: rows::keys(&transaction)?,
+        exclusions: exclusions::all(&transaction)?,
         webhooks: webhooks::all(&transaction)?,
     })
 }
@@ -139,7 +145,7 @@ pub fn remove_subscription(connection: &Connection, id: SubscriptionId) -> Resul
     for table in ["sessions", "links", "recovery_codes"] {
         connection.execute(&format!("DELETE FROM {table} WHERE user_id IN {USERS}"), [id.0 as i64])?;
     }
-    for table in ["integration_keys", "users", "apps"] {
+    for table in ["exclusions", "integration_keys", "users", "apps"] {
         connection.execute(&format!("DELETE FROM {table} WHERE subscription_id = $1"), [id.0 as i64])?;
     }
     connection.execute("DELETE FROM subscriptions WHERE id = $1", [id.0 as i64])?;
