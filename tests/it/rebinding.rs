@@ -53,15 +53,28 @@ impl Drop for NameServer {
     }
 }
 
+/// Starts a program in namespaces of its own: as root at once, as anybody else by way of a user namespace.
+fn unshare() -> Command {
+    let with = |flags: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(flags).arg("--");
+        command
+    };
+    let as_root = ["--mount", "--net"];
+    match with(&as_root).arg("true").output() {
+        Ok(output) if output.status.success() => with(&as_root),
+        _ => with(&[&["--user", "--map-root-user"], as_root.as_slice()].concat()),
+    }
+}
+
 /// Runs this test again inside network and mount namespaces; whether this is the run inside.
 fn inside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "--net", "--"]).arg(std::env::current_exe().unwrap());
-    let output = command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").output();
-    let output = output.expect("unshare (of util-linux) starts");
+    let mut command = unshare();
+    command.arg(std::env::current_exe().unwrap()).args(["--exact", test, "--nocapture"]).env(INSIDE, "1");
+    let output = command.output().expect("unshare (of util-linux) starts");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "inside its own namespaces:\n{said}");
     false
