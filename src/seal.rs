@@ -69,7 +69,7 @@ impl MasterKey {
     /// [`MasterKeyError`] when there is none, or what is there is no key.
     pub fn find(variable: Option<&str>, data_dir: &Path) -> Result<Self, MasterKeyError> {
         if let Some(text) = variable {
-            return Self::from_variable(text, "FANFARE_MASTER_KEY");
+            return Self::from_base64(text, "FANFARE_MASTER_KEY");
         }
         let path = data_dir.join(FILE);
         match fs::read_to_string(&path) {
@@ -93,15 +93,11 @@ impl MasterKey {
         }
     }
 
-    /// The key that a variable of this name holds.
+    /// The key that this text is; `place` says in an error where it came from.
     ///
     /// # Errors
     /// [`MasterKeyError::Malformed`].
-    pub fn from_variable(text: &str, name: &str) -> Result<Self, MasterKeyError> {
-        Self::from_base64(text, name)
-    }
-
-    fn from_base64(text: &str, place: &str) -> Result<Self, MasterKeyError> {
+    pub fn from_base64(text: &str, place: &str) -> Result<Self, MasterKeyError> {
         let malformed = || MasterKeyError::Malformed(place.to_owned());
         let bytes = BASE64_STANDARD.decode(text.trim()).map_err(|_| malformed())?;
         let sealing = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| malformed())?);

@@ -121,16 +121,7 @@ pub async fn export(
     State(api): State<Arc<Api>>,
     Asked(asked): Asked<AuditExportQuery>,
 ) -> Result<Response, ApiError> {
-    let query = AuditQuery {
-        subscription: caller.subscription.id,
-        before: None,
-        from: list::time("from", asked.from.as_deref())?,
-        to: list::time("to", asked.to.as_deref())?,
-        action: asked.action,
-        target: asked.target,
-        actor: asked.actor,
-        limit: EXPORT_ROWS,
-    };
+    let query = query(&caller, asked, (None, EXPORT_ROWS))?;
     let catalog = Arc::clone(&api.parts.catalog);
     let read = move |query: AuditQuery| {
         let catalog = Arc::clone(&catalog);
@@ -159,22 +150,26 @@ pub async fn list(
     State(api): State<Arc<Api>>,
     Asked(asked): Asked<AuditListQuery>,
 ) -> Result<Json<List<AuditJson>>, ApiError> {
-    let limit = list::limit(asked.limit)?;
-    let query = AuditQuery {
-        subscription: caller.subscription.id,
-        before: asked.cursor.as_deref().map(before).transpose()?,
-        from: list::time("from", asked.from.as_deref())?,
-        to: list::time("to", asked.to.as_deref())?,
-        action: asked.action,
-        target: asked.target,
-        actor: asked.actor,
-        limit: limit + 1,
-    };
+    let AuditListQuery { action, target, actor, from, to, limit, cursor } = asked;
+    let limit = list::limit(limit)?;
+    let before = cursor.as_deref().map(before).transpose()?;
+    let query = query(&caller, AuditExportQuery { action, target, actor, from, to }, (before, limit + 1))?;
     let mut rows = api.parts.catalog.audit_log(query).await.map_err(|error| ApiError::internal(&error))?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|row| format!("a{:x}", row.seq));
     Ok(Json(List { data: rows.into_iter().map(AuditJson::of).collect(), next }))
+}
+
+/// What is asked of the catalog.
+fn query(
+    caller: &Caller,
+    asked: AuditExportQuery,
+    (before, limit): (Option<u64>, usize),
+) -> Result<AuditQuery, ApiError> {
+    let AuditExportQuery { action, target, actor, from, to } = asked;
+    let (from, to) = (list::time("from", from.as_deref())?, list::time("to", to.as_deref())?);
+    Ok(AuditQuery { subscription: caller.subscription.id, before, from, to, action, target, actor, limit })
 }
 
 /// A page's end, as an earlier page gave it.

@@ -132,7 +132,7 @@ pub(super) fn user(user: &User) -> Map<String, Value> {
 }
 
 /// The fields of an object.
-fn fields(object: Value) -> Map<String, Value> {
+pub(super) fn fields(object: Value) -> Map<String, Value> {
     match object {
         Value::Object(fields) => fields,
         _ => Map::new(),

@@ -2,7 +2,7 @@
 
 use super::CatalogError;
 use super::subscriptions::NewRows;
-use super::token::{hash, token};
+use super::token::{hex_hash, token};
 use crate::clock::{Clock, Random};
 use crate::model::AppId;
 use crate::seal::{self, MasterKey};
@@ -108,7 +108,7 @@ fn fill(
     let (rows, made) = NewRows::make(names, "init", (clock.now(), random));
     rows.insert(store)?;
     let setup = token("", random);
-    configured::set_meta(store, SETUP_TOKEN, &hex::encode(hash(setup.as_bytes())))?;
+    configured::set_meta(store, SETUP_TOKEN, &hex_hash(setup.as_bytes()))?;
     Ok(Initialised {
         subscription_id: made.id.0,
         app_id: AppId::FIRST.0,

@@ -1,6 +1,6 @@
 //! Subscriptions: made with a first app and a first key, and removed with everything in them.
 
-use super::audit::{Actor, Deed};
+use super::audit::{Actor, Deed, fields};
 use super::change::to_its_end;
 use super::token::{hash, token};
 use super::values::check_name;
@@ -112,7 +112,7 @@ impl Catalog {
             let _changing = catalog.changes.lock().await;
             let now = catalog.clock.now();
             let (rows, made) = NewRows::make((&name, &app_name), "first", (now, &*catalog.random));
-            let after = Map::from_iter([(String::from("name"), json!(name))]);
+            let after = fields(json!({"name": name}));
             let deed =
                 Deed { subscription: made.id, at: now, action: "subscription.created", target: &made.id.to_string() };
             let entry = deed.by(&by, Map::new(), after);
@@ -163,7 +163,7 @@ impl Catalog {
         if current.webhooks.values().any(|webhook| webhook.subscription == id) {
             return Err(ChangeError::Busy);
         }
-        let before = Map::from_iter([(String::from("name"), json!(name))]);
+        let before = fields(json!({"name": name}));
         let deed =
             Deed { subscription: id, at: self.clock.now(), action: "subscription.removed", target: &id.to_string() };
         let entry = deed.by(by, before, Map::new());

@@ -12,6 +12,11 @@ pub(super) fn token(prefix: &str, random: &dyn Random) -> String {
     format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// The same as the store keeps it: in hex.
+pub(super) fn hex_hash(key: &[u8]) -> String {
+    hex::encode(hash(key))
+}
+
 /// How keys are kept and looked up. They are 256 random bits, so a plain hash is as good as a slow one.
 pub(super) fn hash(key: &[u8]) -> [u8; 32] {
     let mut bytes = [0; 32];

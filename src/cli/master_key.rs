@@ -45,7 +45,7 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         None => rotation::begin(&settings.data_dir, &random)?,
         Some(_) => {
             let next = std::env::var(NEXT_VARIABLE);
-            MasterKey::from_variable(
+            MasterKey::from_base64(
                 &next.with_context(|| format!("{NEXT_VARIABLE} must hold the next key"))?,
                 NEXT_VARIABLE,
             )?

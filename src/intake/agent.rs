@@ -84,15 +84,15 @@ async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> R
     if media_type.is_some_and(|media_type| media_type != "text/plain" && !request::is_json(&media_type)) {
         return Err(Refusal::ContentType);
     }
-    let ip = request::client(&request, &intake.trusted_proxies);
     let (head, body) = request.into_parts();
     let body: Bytes = request::read_body(&head.headers, body).await?;
     let batch = Batch::parse(request::text(&body)?)?;
     let now = intake.clock.now();
     let current = (intake.catalog)();
+    let rules = current.exclusions(app.subscription.id).map(|rules| &**rules);
     let whence = Whence {
-        rules: current.exclusions(app.subscription.id).map(|rules| &**rules),
-        ip,
+        rules,
+        ip: rules.and_then(|_| request::client(&head.headers, &head.extensions, &intake.trusted_proxies)),
         page: head.headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default(),
     };
     let user_agent = request::user_agent(&head.headers);

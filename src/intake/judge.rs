@@ -53,8 +53,9 @@ pub struct Whence<'a> {
 impl Whence<'_> {
     /// The rule that excludes what this visitor of this account does; on `page`, if the item names one.
     pub fn excluding(&self, visitor_id: &str, account_id: &str, page: Option<&str>) -> Option<ExclusionId> {
+        let rules = self.rules?;
         let host = host(page.unwrap_or(self.page));
-        self.rules?.excluding(&Facts { visitor_id, account_id, ip: self.ip, host })
+        rules.excluding(&Facts { visitor_id, account_id, ip: self.ip, host })
     }
 }
 

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{Extensions, HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -73,11 +73,11 @@ pub fn cut(user_agent: &str) -> &str {
 }
 
 /// Who asks: the peer or, when the peer is a trusted proxy, the nearest address in X-Forwarded-For that is not one.
-pub fn client(request: &Request<Body>, trusted: &[IpNet]) -> Option<IpAddr> {
-    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+pub fn client(headers: &HeaderMap, extensions: &Extensions, trusted: &[IpNet]) -> Option<IpAddr> {
+    let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
     let is_proxy = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
     let mut client = peer.ip().to_canonical();
-    for value in request.headers().get_all("x-forwarded-for").iter().rev() {
+    for value in headers.get_all("x-forwarded-for").iter().rev() {
         for hop in value.to_str().unwrap_or_default().rsplit(',') {
             match hop.trim().parse::<IpAddr>() {
                 Ok(address) if is_proxy(client) => client = address.to_canonical(),
@@ -98,6 +98,7 @@ pub fn json(body: impl Into<Body>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Request;
 
     #[test]
     fn a_long_user_agent_is_cut_between_characters() {
@@ -124,7 +125,11 @@ mod tests {
                 let peer: IpAddr = peer.parse().unwrap();
                 request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer, 1)));
             }
-            assert_eq!(client(&request, &trusted), wanted.map(|ip| ip.parse().unwrap()), "{peer:?} {forwarded}");
+            assert_eq!(
+                client(request.headers(), request.extensions(), &trusted),
+                wanted.map(|ip| ip.parse().unwrap()),
+                "{peer:?} {forwarded}"
+            );
         }
     }
 }

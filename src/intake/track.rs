@@ -169,7 +169,7 @@ impl<'a> Context<'a> {
 impl Intake {
     /// Notes who sent a wrong key: where it is handled, and without the key.
     pub(super) fn wrong_key(&self, request: &Request<Body>) -> Refusal {
-        let client = request::client(request, &self.trusted_proxies);
+        let client = request::client(request.headers(), request.extensions(), &self.trusted_proxies);
         tracing::debug!(?client, "a wrong intake key");
         Refusal::WrongKey
     }

@@ -69,7 +69,7 @@ impl Rules {
 
     /// The oldest rule that excludes this sighting.
     pub fn excluding(&self, facts: &Facts<'_>) -> Option<ExclusionId> {
-        let by_host = || self.hosts.first(&facts.host.to_ascii_lowercase());
+        let by_host = || if self.hosts.is_empty() { None } else { self.hosts.first(&facts.host.to_ascii_lowercase()) };
         let by_ip = |ip: IpAddr| {
             let by_text = if self.addresses.is_empty() { None } else { self.addresses.first(&ip.to_string()) };
             earlier(self.networks.first(ip), by_text)

@@ -1,9 +1,9 @@
 //! What people do for themselves: accept an invitation, change or reset the password, change the e-mail address.
 
-use super::{SecondFactor, Session, SignedIn, User, UserState, Visit, checked_email, password};
-use crate::catalog::audit::{self, Actor, Deed};
+use super::{SecondFactor, Session, SignedIn, User, UserState, Visit, checked_email, kept_email, password};
+use crate::catalog::audit::{self, Actor, Deed, fields};
 use crate::catalog::change::to_its_end;
-use crate::catalog::token::hash;
+use crate::catalog::token::hex_hash;
 use crate::catalog::values::check_name;
 use crate::catalog::{Catalog, ChangeError, SignInError};
 use crate::limits;
@@ -47,7 +47,7 @@ impl Catalog {
     /// # Errors
     /// [`ChangeError::Store`].
     pub async fn forgot_password(self: &Arc<Self>, email: &str) -> Result<(), ChangeError> {
-        let (catalog, email) = (Arc::clone(self), email.trim().to_lowercase());
+        let (catalog, email) = (Arc::clone(self), kept_email(email));
         to_its_end(async move { catalog.forgot_now(&email).await }).await
     }
 
@@ -205,7 +205,7 @@ impl Catalog {
             _ => (LinkKind::PasswordReset, limits::PASSWORD_RESET_TTL, "password-reset"),
         };
         let (token, link) = self.link(user, (kind, ttl), None);
-        let mut after = Map::from_iter([(String::from("link"), json!(kind.name()))]);
+        let mut after = fields(json!({"link": kind.name()}));
         let drop_second_factor = drop_second_factor && user.second_factor;
         if drop_second_factor {
             after.insert(String::from("second_factor"), json!(false));
@@ -254,7 +254,7 @@ impl Catalog {
         password::check(&new, &user.email)?;
         let hash = self.passwords.hash(&new, self.salt()).await?;
         let _changing = self.changes.lock().await;
-        let after = Map::from_iter([(String::from("password"), json!("changed"))]);
+        let after = fields(json!({"password": "changed"}));
         let entry = self.session_entry(user, visit, "user.changed", after);
         let mail = self.mail.write(&user.email, Occasion::PasswordChanged);
         let id = user.id;
@@ -291,7 +291,7 @@ impl Catalog {
 
     /// Whose link this is, while it opens.
     async fn user_of_link(&self, kind: LinkKind, token: &Secret) -> Result<(Arc<User>, LinkRow), ChangeError> {
-        let hash = hex::encode(hash(token.expose()));
+        let hash = hex_hash(token.expose());
         let link = self.store.call(move |connection| LinkRow::find(connection, kind, &hash)).await?;
         let link = link.filter(|link| self.clock.now() < link.expires_at).ok_or(ChangeError::Link)?;
         let user = self.current().users.get(&link.user).filter(|user| user.is_member()).cloned();

@@ -15,7 +15,7 @@ pub use setup::NewAdmin;
 
 use super::audit::{self, Actor, Deed};
 use super::change::to_its_end;
-use super::token::{hash, token};
+use super::token::{hex_hash, token};
 use super::values::check_name;
 use super::{Catalog, CatalogError, ChangeError, InvalidValue, Role, Snapshot, Subscription};
 use crate::limits;
@@ -373,7 +373,7 @@ impl Catalog {
     /// Makes a link and its token.
     fn link(&self, user: &User, (kind, ttl): (LinkKind, Duration), new_email: Option<&str>) -> (String, LinkRow) {
         let (now, token) = (self.clock.now(), token("", &*self.random));
-        let hash = hex::encode(hash(token.as_bytes()));
+        let hash = hex_hash(token.as_bytes());
         let email = new_email.map(ToOwned::to_owned);
         (token, LinkRow { hash, kind, user: user.id, email, created_at: now, expires_at: now.after(ttl) })
     }
@@ -400,8 +400,13 @@ impl Posted {
 }
 
 /// An address in the form in which it is kept.
+fn kept_email(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+/// The same, if it is an address.
 fn checked_email(text: &str) -> Result<String, InvalidValue> {
-    let email = text.trim().to_lowercase();
+    let email = kept_email(text);
     match email.parse::<lettre::Address>() {
         Ok(_) if email.len() <= 254 => Ok(email),
         _ => Err(InvalidValue::new("email", "must be an e-mail address, like ada@example.com")),

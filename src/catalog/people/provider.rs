@@ -1,14 +1,15 @@
 //! Signing in with the OpenID Connect provider. The first time somebody is known by the address that the provider
 //! vouches for, from then on by who they are there, whatever happens to the address.
 
-use super::{SecondFactor, SignInError, SignedIn, User, UserState, Visit};
+use super::{SecondFactor, SignInError, SignedIn, User, UserState, Visit, kept_email};
 use crate::catalog::Catalog;
+use crate::catalog::audit::fields;
 use crate::model::SubscriptionId;
 use crate::oidc::Identity;
 use crate::store::configured::{self, LinkRow};
 use crate::store::sqlite::StoreError;
 use rusqlite::Connection;
-use serde_json::{Map, json};
+use serde_json::json;
 use std::sync::Arc;
 
 impl Catalog {
@@ -74,7 +75,7 @@ impl Catalog {
             LinkRow::delete_of(connection, row.id, None)
         };
         let action = if is_invited { "user.joined" } else { "user.changed" };
-        let after = Map::from_iter([(String::from("provider"), json!("tied"))]);
+        let after = fields(json!({"provider": "tied"}));
         self.write(Some(self.session_entry(user, visit, action, after)), change).await?;
         if is_first {
             self.replace(|snapshot| snapshot.give_to(tied.subscription, tied.id));
@@ -90,7 +91,7 @@ const BROWSER: &str = "browser/sign-in";
 fn is(user: &User, identity: &Identity) -> bool {
     match (&user.provider_subject, &identity.verified_email) {
         (Some(subject), _) => *subject == identity.subject,
-        (None, Some(email)) => email.trim().to_lowercase() == user.email,
+        (None, Some(email)) => kept_email(email) == user.email,
         (None, None) => false,
     }
 }

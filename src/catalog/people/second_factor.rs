@@ -1,8 +1,9 @@
 //! Codes of an authenticator app (TOTP, RFC 6238), and the recovery codes for when the app is lost.
 
 use super::{Session, User, Visit};
+use crate::catalog::audit::fields;
 use crate::catalog::change::to_its_end;
-use crate::catalog::token::hash;
+use crate::catalog::token::hex_hash;
 use crate::catalog::{Catalog, CatalogError, ChangeError};
 use crate::limits;
 use crate::mail::{Occasion, Queue};
@@ -11,7 +12,7 @@ use crate::seal;
 use crate::store::configured::{Credentials, set_recovery_codes};
 use crate::store::sqlite::StoreError;
 use rusqlite::Connection;
-use serde_json::{Map, json};
+use serde_json::json;
 use std::sync::Arc;
 use totp_rs::{Builder, Totp};
 
@@ -148,7 +149,7 @@ impl Catalog {
     ) -> Result<(), ChangeError> {
         let _changing = self.changes.lock().await;
         let on = kept.totp_sealed.is_some();
-        let after = Map::from_iter([(String::from("second_factor"), json!(on))]);
+        let after = fields(json!({"second_factor": on}));
         let entry = self.session_entry(user, visit, "user.changed", after);
         let mail = self.mail.write(&user.email, Occasion::SecondFactor { on });
         let id = user.id;
@@ -197,7 +198,7 @@ fn totp(seed: &[u8], account: &str) -> Result<Totp, CatalogError> {
 /// As it is kept: without the dashes, which people leave out.
 fn recovery_hash(code: &str) -> String {
     let letters: String = code.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
-    hex::encode(hash(letters.as_bytes()))
+    hex_hash(letters.as_bytes())
 }
 
 fn place(user: &User) -> String {

@@ -1,9 +1,9 @@
 //! Signing in and out. A session is a row with the hash of the token in the browser's cookie; it is looked up at every
 //! call, so that it ends at once, on every node, when it is deleted.
 
-use super::{SecondFactor, User, UserState};
-use crate::catalog::audit::{Actor, Deed};
-use crate::catalog::token::{hash, token};
+use super::{SecondFactor, User, UserState, kept_email};
+use crate::catalog::audit::{Actor, Deed, fields};
+use crate::catalog::token::{hex_hash, token};
 use crate::catalog::{Catalog, CatalogError, Subscription};
 use crate::limits;
 use crate::model::{Secret, SubscriptionId, UnixMs};
@@ -112,7 +112,7 @@ impl Catalog {
     /// # Errors
     /// [`StoreError`].
     pub async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {
-        let (hash, now) = (hex::encode(hash(token.as_bytes())), self.clock.now());
+        let (hash, now) = (hex_hash(token.as_bytes()), self.clock.now());
         let idle = self.sign_in_settings.session_idle;
         let found = self.store.call(move |connection| {
             let lasts = |row: &SessionRow| now < row.expires_at && now < row.last_used_at.after(idle);
@@ -142,7 +142,7 @@ impl Catalog {
     /// # Errors
     /// [`StoreError`].
     pub async fn sign_out_everywhere(&self, user: &User, visit: &Visit) -> Result<(), StoreError> {
-        let after = Map::from_iter([(String::from("everywhere"), json!(true))]);
+        let after = fields(json!({"everywhere": true}));
         let entry = self.session_entry(user, visit, "session.ended", after);
         let id = user.id;
         self.write(Some(entry), move |connection| SessionRow::delete_of(connection, id, None)).await
@@ -178,7 +178,7 @@ impl Catalog {
 
     /// Who has this address and this password, with the hash that the password was verified by.
     async fn matching(&self, asked: &SignIn, visit: &Visit) -> Result<Vec<(Arc<User>, Option<String>)>, SignInError> {
-        let email = asked.email.trim().to_lowercase();
+        let email = kept_email(&asked.email);
         let current = self.current();
         let is_meant = |user: &&Arc<User>| {
             user.email == email
@@ -221,7 +221,7 @@ impl Catalog {
     ) -> Result<SignedIn, SignInError> {
         let (token, row) = self.new_session(&user, visit);
         let changed = User { last_sign_in_at: Some(row.created_at), ..User::clone(&user) };
-        let after = Map::from_iter([(String::from("second_factor"), json!(accepted.name()))]);
+        let after = fields(json!({"second_factor": accepted.name()}));
         let entry = self.session_entry(&user, visit, "session.created", after);
         let (session, user_row) = (row.clone(), changed.row());
         let change = move |connection: &Connection| {
@@ -252,7 +252,7 @@ impl Catalog {
         let (token, now) = (token("ff_session_", &*self.random), self.clock.now());
         let user_agent = &visit.user_agent;
         let row = SessionRow {
-            hash: hex::encode(hash(token.as_bytes())),
+            hash: hex_hash(token.as_bytes()),
             user: user.id,
             created_at: now,
             last_used_at: now,
@@ -264,7 +264,7 @@ impl Catalog {
     }
 
     async fn refused(&self, user: &User, visit: &Visit, reason: &str) -> Result<(), StoreError> {
-        let after = Map::from_iter([(String::from("reason"), json!(reason))]);
+        let after = fields(json!({"reason": reason}));
         let entry = self.session_entry(user, visit, "session.refused", after);
         self.write(Some(entry), |_: &Connection| Ok::<_, StoreError>(())).await
     }

@@ -4,7 +4,7 @@ use super::{Session, SignedIn, User, UserState, Visit, checked_email, password};
 use crate::catalog::audit::{self, Actor, Deed};
 use crate::catalog::change::to_its_end;
 use crate::catalog::init::SETUP_TOKEN;
-use crate::catalog::token::hash;
+use crate::catalog::token::hex_hash;
 use crate::catalog::values::check_name;
 use crate::catalog::{Catalog, ChangeError, Role};
 use crate::model::{Secret, UserId};
@@ -40,7 +40,7 @@ impl Catalog {
     async fn set_up_now(&self, admin: NewAdmin, visit: &Visit) -> Result<SignedIn, ChangeError> {
         // The token goes first: nobody else learns anything here, or makes the server hash.
         let expected = self.store.call(|connection| configured::meta(connection, SETUP_TOKEN)).await?;
-        let token = hex::encode(hash(admin.token.expose()));
+        let token = hex_hash(admin.token.expose());
         if expected.as_ref() != Some(&token) {
             return Err(ChangeError::Link);
         }
