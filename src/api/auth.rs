@@ -5,14 +5,15 @@ use super::problem::ApiError;
 use super::throttle::StandingCell;
 use super::{Api, cookie};
 use crate::catalog::{Actor, ApiKey, Role, Session, Subscription, Visit};
+use crate::intake;
 use crate::limits;
 use crate::model::UserId;
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use ipnet::IpNet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// The header in which Pendo's clients send their key.
@@ -177,21 +178,7 @@ fn key_text(headers: &HeaderMap) -> Option<&str> {
 
 fn visit(parts: &Parts, trusted: &[IpNet]) -> Visit {
     let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    Visit { address: client(parts, trusted), user_agent: user_agent.unwrap_or_default() }
-}
-
-/// Who asks: the peer or, when the peer is a trusted proxy, the nearest address in X-Forwarded-For that is not one.
-fn client(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let mut client = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip().to_canonical());
-    for value in parts.headers.get_all("x-forwarded-for").iter().rev() {
-        for hop in value.to_str().unwrap_or_default().rsplit(',') {
-            if !trusted.iter().any(|net| net.contains(&client)) {
-                return client;
-            }
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { return client };
-            client = address.to_canonical();
-        }
-    }
-    client
+    let address = intake::client(&parts.headers, &parts.extensions, trusted);
+    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    Visit { address, user_agent: user_agent.unwrap_or_default() }
 }

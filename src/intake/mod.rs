@@ -32,6 +32,7 @@ mod user_agent;
 
 pub use first_seen::{Seen, SeenError};
 pub use recall::{Recall, Restored, RestoredHeld};
+pub use request::client;
 
 use crate::catalog::Snapshot;
 use crate::clock::{Clock, Random};
