@@ -151,6 +151,8 @@ pub struct ApiSettings {
     pub calls_burst: u32,
     /// The largest body of a management call, in bytes.
     pub body_bytes: usize,
+    /// How long a batch of the Metadata API may take, its body included.
+    pub metadata_timeout: Duration,
 }
 
 /// Settings of sessions and of signing in.

@@ -38,6 +38,8 @@ pub struct Limits {
     pub head: Duration,
     /// From a body's first missing byte to its end.
     pub body: Duration,
+    /// Paths that begin so have another time for their body.
+    pub slow_bodies: Option<(&'static str, Duration)>,
     /// How long a client may take none of a response's bytes.
     pub write: Duration,
     /// After the signal to stop, how long requests in flight may go on.
@@ -48,7 +50,14 @@ impl Limits {
     /// The usual limits, with the two that are settings.
     pub fn new(connections: usize, stop: Duration) -> Self {
         let (head, body, write) = (Duration::from_secs(75), Duration::from_secs(30), Duration::from_secs(30));
-        Self { connections, head, body, write, stop }
+        Self { connections, head, body, slow_bodies: None, write, stop }
+    }
+
+    fn body_of(&self, path: &str) -> Duration {
+        match self.slow_bodies {
+            Some((prefix, limit)) if path.starts_with(prefix) => limit,
+            _ => self.body,
+        }
     }
 }
 
@@ -136,8 +145,9 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
-    let body_timeout = shared.limits.body;
+    let limits = shared.limits.clone();
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let body_timeout = limits.body_of(request.uri().path());
         let mut request: Request<TimedBody> = request.map(|body| TimedBody::new(body, body_timeout));
         request.extensions_mut().insert(ConnectInfo(peer));
         let responding = router.call(request);

@@ -24,6 +24,31 @@ pub const USER_AGENT_BYTES: usize = 1024;
 /// Visitors and accounts that intake remembers to have been seen, so that it need not ask the store; about 20 bytes each.
 pub const SEEN_CACHE: usize = 1_000_000;
 
+/// A visitor's last visit is written at most this often.
+pub const VISIT_EVERY: Duration = Duration::from_secs(60);
+
+/// Visits that intake remembers to have written lately; about 30 bytes each.
+pub const VISITS_REMEMBERED: usize = 200_000;
+
+/// Largest metadata that one call may bring for a visitor or an account, in bytes, and the largest that one group keeps.
+pub const METADATA_BYTES: usize = 32 * 1024;
+
+/// Groups of metadata that one visitor or account may have.
+pub const METADATA_GROUPS: usize = 32;
+
+/// Longest name of a group, and of a field in it, in bytes.
+pub const METADATA_GROUP_BYTES: usize = 64;
+/// See [`METADATA_GROUP_BYTES`].
+pub const METADATA_NAME_BYTES: usize = 256;
+
+/// Rows of one batch of the Metadata API, and the batch's bytes (docs/metadata.md).
+pub const METADATA_ROWS: usize = 10_000;
+/// See [`METADATA_ROWS`].
+pub const METADATA_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Batches of the Metadata API that are in memory at a time; further ones wait for their turn.
+pub const METADATA_BATCHES: usize = 4;
+
 /// NPS ratings that may wait for their reason at a time; beyond it intake answers 503.
 pub const HELD_RATINGS: usize = 100_000;
 

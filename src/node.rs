@@ -63,7 +63,9 @@ pub async fn serve(
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
     let ratings = tokio::spawn(Arc::clone(&node.intake).run(stop.clone()));
     let mail = node.send_mail(&settings, stop.clone())?;
-    let limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
+    let mut limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
+    // The call answers 408 by itself at that time; the connection's own bound comes a moment later.
+    limits.slow_bodies = Some((api::METADATA_PREFIX, settings.api.metadata_timeout + Duration::from_secs(1)));
     http::serve(listener, router, limits, node.metrics.http.clone(), stop).await;
     // It ends by the same token; a panic in it was logged when it happened.
     let _ = ratings.await;

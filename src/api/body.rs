@@ -4,7 +4,7 @@ use super::Api;
 use super::problem::ApiError;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -67,7 +67,7 @@ impl FromRequest<Arc<Api>> for Fields {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
-        let json = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
+        let json = states_json(request.headers());
         let body = read(request, api.parts.settings.body_bytes).await?;
         if !json && !body.is_empty() {
             return Err(ApiError::ContentType);
@@ -91,6 +91,11 @@ pub(super) async fn read(request: Request, limit: usize) -> Result<Bytes, ApiErr
     })
 }
 
+/// Whether a request calls its body JSON.
+pub(super) fn states_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()))
+}
+
 fn is_json(value: &[u8]) -> bool {
     let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     media_type.eq_ignore_ascii_case(b"application/json")
@@ -98,7 +103,7 @@ fn is_json(value: &[u8]) -> bool {
 }
 
 /// Where the JSON broke. The parser's own text could repeat a part of the body, and with it a secret.
-fn syntax(error: &serde_json::Error) -> String {
+pub(super) fn syntax(error: &serde_json::Error) -> String {
     format!("it is not valid JSON at line {} column {}", error.line(), error.column())
 }
 

@@ -3,6 +3,7 @@
 use super::problem::ApiError;
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::model::{DeliveryState, EventKind, UnixMs};
+use crate::record::view::WithheldAs;
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -65,6 +66,15 @@ pub fn event(asked: Option<&str>) -> Result<Option<EventKind>, ApiError> {
 pub fn status(asked: Option<&str>) -> Result<Option<DeliveryState>, ApiError> {
     let names = || one_of("status", DeliveryState::ALL.map(DeliveryState::name));
     asked.map(|name| DeliveryState::from_name(name).ok_or_else(names)).transpose()
+}
+
+/// Whether and why events were pushed to nobody.
+///
+/// # Errors
+/// None of the ways; the error lists them.
+pub fn withheld(asked: Option<&str>) -> Result<Option<WithheldAs>, ApiError> {
+    let names = || one_of("withheld", WithheldAs::ALL.map(WithheldAs::name));
+    asked.map(|name| WithheldAs::from_name(name).ok_or_else(names)).transpose()
 }
 
 fn one_of<const N: usize>(name: &str, names: [&str; N]) -> ApiError {

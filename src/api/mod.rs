@@ -17,6 +17,7 @@ mod exclusions;
 mod export;
 mod keys;
 mod list;
+mod metadata;
 mod operator;
 pub mod paths;
 mod problem;
@@ -25,10 +26,12 @@ mod session;
 mod test;
 mod throttle;
 mod users;
+mod visitors;
 mod webhook_input;
 mod webhooks;
 
 pub use operator::PREFIX as OPERATOR_PREFIX;
+pub use paths::METADATA_PREFIX;
 
 use crate::catalog::{Catalog, Subscription};
 use crate::clock::Clock;
@@ -36,13 +39,13 @@ use crate::config::{ApiSettings, SignInSettings};
 use crate::deliver::{Destination, Message, Outcome};
 use crate::journal::Journal;
 use crate::limits;
-use crate::model::{DeliveryId, EventId, EventKind, SubscriptionId, UniqueId, WebhookId};
+use crate::model::{DeliveryId, EventId, EventKind, PersonKind, SubscriptionId, UniqueId, WebhookId};
 use crate::oidc::Provider;
 use crate::record::view::{
-    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, Page, RangeSummary,
-    WebhookStats,
+    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, KnownGroup, Page,
+    PersonDetail, RangeSummary, WebhookStats,
 };
-use crate::record::{RecordError, Records};
+use crate::record::{Explained, RecordError, Records};
 use axum::Router;
 use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
@@ -92,6 +95,40 @@ pub trait RecordReader: Send + Sync + 'static {
     /// [`RecordError`].
     fn event(&self, subscription: SubscriptionId, id: EventId) -> Result<Option<EventDetail>, RecordError>;
 
+    /// What became of an event for each of these webhooks; `None` when the subscription has no such event.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn explain(
+        &self,
+        subscription: SubscriptionId,
+        id: EventId,
+        webhooks: &[WebhookId],
+    ) -> Result<Option<Explained>, RecordError>;
+
+    /// A visitor or an account, if the subscription knows it.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn person(
+        &self,
+        subscription: SubscriptionId,
+        kind: PersonKind,
+        id: &str,
+    ) -> Result<Option<PersonDetail>, RecordError>;
+
+    /// One group of metadata of each of these ids: `None` for somebody unknown.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn metadata(
+        &self,
+        subscription: SubscriptionId,
+        kind: PersonKind,
+        group: &str,
+        ids: &[String],
+    ) -> Result<Vec<Option<KnownGroup>>, RecordError>;
+
     /// How a webhook is doing.
     ///
     /// # Errors
@@ -118,6 +155,34 @@ impl RecordReader for Records {
 
     fn event(&self, subscription: SubscriptionId, id: EventId) -> Result<Option<EventDetail>, RecordError> {
         Self::event(self, subscription, id)
+    }
+
+    fn explain(
+        &self,
+        subscription: SubscriptionId,
+        id: EventId,
+        webhooks: &[WebhookId],
+    ) -> Result<Option<Explained>, RecordError> {
+        Self::explain(self, subscription, id, webhooks)
+    }
+
+    fn person(
+        &self,
+        subscription: SubscriptionId,
+        kind: PersonKind,
+        id: &str,
+    ) -> Result<Option<PersonDetail>, RecordError> {
+        Self::person(self, subscription, kind, id)
+    }
+
+    fn metadata(
+        &self,
+        subscription: SubscriptionId,
+        kind: PersonKind,
+        group: &str,
+        ids: &[String],
+    ) -> Result<Vec<Option<KnownGroup>>, RecordError> {
+        Self::metadata(self, subscription, kind, group, ids)
     }
 
     fn webhook_stats(&self, webhook: WebhookId) -> Result<WebhookStats, RecordError> {
@@ -177,6 +242,8 @@ struct Api {
     parts: ApiParts,
     throttle: Throttle,
     tests: Arc<Semaphore>,
+    /// Turns of batches of metadata.
+    metadata: Semaphore,
 }
 
 impl Api {
@@ -208,6 +275,7 @@ pub const PROVIDER_CALLBACK: &str = paths::SESSION_PROVIDER_CALLBACK;
 pub fn router(parts: ApiParts) -> Router {
     let throttle = Throttle::new(&parts.settings, &parts.sign_in, Arc::clone(&parts.clock));
     let tests = Arc::new(Semaphore::new(limits::TESTS_IN_FLIGHT));
+    let metadata = Semaphore::new(limits::METADATA_BATCHES);
     let (routes, document) = routes();
     let document = Bytes::from(document);
     let openapi = move || {
@@ -224,7 +292,7 @@ pub fn router(parts: ApiParts) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(from_fn(throttle::tell))
         .layer(map_response(uncached))
-        .with_state(Arc::new(Api { parts, throttle, tests }))
+        .with_state(Arc::new(Api { parts, throttle, tests, metadata }))
 }
 
 /// The OpenAPI document, as it is served.
@@ -243,6 +311,11 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(deliveries::redeliver))
         .routes(routes!(events::list))
         .routes(routes!(events::read))
+        .routes(routes!(events::explain))
+        .routes(routes!(visitors::read_visitor))
+        .routes(routes!(visitors::read_account))
+        .routes(routes!(metadata::set_many))
+        .routes(routes!(metadata::set_one))
         .merge(configured())
         .merge(people())
         .split_for_parts();

@@ -22,6 +22,18 @@ pub const REDELIVER: &str = "/api/v1/deliveries/{id}/redeliver";
 pub const EVENTS: &str = "/api/v1/events";
 /// One event.
 pub const EVENT: &str = "/api/v1/events/{id}";
+/// Why an event was pushed, or was not.
+pub const EVENT_EXPLAIN: &str = "/api/v1/events/{id}/explain";
+/// One visitor.
+pub const VISITOR: &str = "/api/v1/visitors/{id}";
+/// One account.
+pub const ACCOUNT: &str = "/api/v1/accounts/{id}";
+/// Values of many visitors or accounts.
+pub const METADATA: &str = "/api/v1/metadata/{kind}/{group}/value";
+/// One value.
+pub const METADATA_VALUE: &str = "/api/v1/metadata/{kind}/{group}/value/{id}/{field}";
+/// What all of these begin with.
+pub const METADATA_PREFIX: &str = "/api/v1/metadata/";
 /// Apps: make, list.
 pub const APPS: &str = "/api/v1/apps";
 /// One app: read, edit.

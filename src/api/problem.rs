@@ -120,6 +120,12 @@ pub enum ApiError {
     /// The body is too large.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    /// A batch took longer than it may.
+    #[error(
+        "the batch took too long: {0} of its rows were set for certain, each of them whole. Send it again, in smaller \
+         parts: to set a value twice changes nothing"
+    )]
+    TooSlow(usize),
     /// The body is not a JSON object.
     #[error("the body cannot be read: {0}")]
     Unreadable(String),
@@ -264,6 +270,7 @@ impl ApiError {
             Self::SameExclusion => (StatusCode::CONFLICT, "same_exclusion"),
             Self::TooManyExclusions(_) => (StatusCode::CONFLICT, "too_many_exclusions"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
             Self::Unreadable(_) => (StatusCode::BAD_REQUEST, "unreadable"),
             Self::Query(_) => (StatusCode::BAD_REQUEST, "wrong_query"),
             Self::Field { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_field"),
@@ -295,13 +302,14 @@ impl ApiError {
 
 impl ApiError {
     /// One error of each status that a call may be answered with, and what they have in common.
-    fn cases() -> [(&'static str, Self); 12] {
+    fn cases() -> [(&'static str, Self); 13] {
         let json = || String::from("it is not valid JSON at line 1 column 2");
         [
             ("The body or the query cannot be read.", Self::Unreadable(json())),
             ("A credential is missing or wrong, or a password or code is.", Self::NoKey),
             ("The role does not allow it, the call needs a session, or X-CSRF-Token is missing.", Self::Forbidden),
             ("There is no such thing, or it is another subscription's.", Self::NotFound("webhook")),
+            ("A batch of the Metadata API took too long.", Self::TooSlow(0)),
             ("It is not in a state for this.", Self::LastAdmin),
             ("It was there and is no longer.", Self::EventGone),
             ("The body is too large.", Self::TooLarge(1024 * 1024)),

@@ -3,7 +3,7 @@ use crate::clock::{ManualClock, SystemRandom};
 use crate::config::Settings;
 use crate::journal::{AppendError, Chunk, Group, Journal, ReadError};
 use crate::mail::Letters;
-use crate::model::{Category, Secret, Switch};
+use crate::model::{Category, Entry, Secret, Switch};
 use crate::seal::MasterKeyError;
 use crate::store::sqlite::{self, Sync};
 use std::path::Path;
@@ -31,10 +31,16 @@ impl MemoryJournal {
 
     /// What was appended, as text, one entry each.
     pub(crate) fn entries(&self) -> Vec<String> {
+        self.each_entry(|entry| Some(format!("{entry:?}")))
+    }
+
+    /// What `show` makes of what was appended.
+    pub(crate) fn each_entry<T>(&self, show: impl FnMut(Entry<'_>) -> Option<T>) -> Vec<T> {
+        let mut show = show;
         let groups = self.groups.lock().unwrap();
         let groups = groups.iter().map(|group| (Position(1), bytes::Bytes::copy_from_slice(group.bytes()))).collect();
         let chunk = Chunk::new(groups, Position::ZERO, Position(1));
-        chunk.entries().map(|entry| format!("{:?}", entry.unwrap().1)).collect()
+        chunk.entries().filter_map(|entry| show(entry.unwrap().1)).collect()
     }
 }
 

@@ -189,6 +189,11 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
         Entry::Items(items) => json!({"entry": "items", "ids": items.fingerprints.len(), "at": items.accepted_at.0}),
         Entry::Redelivery(r) => json!({"entry": "redelivery", "webhook": r.webhook.to_string(),
             "event": EventId(r.event).to_string()}),
+        Entry::Visit(v) => json!({"entry": "visit", "subscription": v.subscription.0, "visitor": v.visitor_id,
+            "account": v.account_id, "at": v.at.0, "browser": v.browser_name, "bytes": v.visitor.len() + v.account.len(),
+            "body": bodies.then(|| format!("{}{}", v.visitor, v.account))}),
+        Entry::Metadata(m) => json!({"entry": "metadata", "subscription": m.subscription.0, (m.kind.name()): m.id,
+            "group": m.group, "at": m.at.0, "bytes": m.values.len(), "body": bodies.then_some(m.values)}),
     };
     fields["position"] = json!(position.0);
     fields["written_at"] = json!(written_at.0);

@@ -105,6 +105,7 @@ fn api(merged: &Merged) -> Result<ApiSettings, ConfigError> {
         calls_per_second: merged.number("calls_per_second", 1..=1_000_000)?,
         calls_burst: merged.number("calls_burst", 1..=10_000_000)?,
         body_bytes: usize::try_from(merged.bytes("api_body_size", 1024..=1024 * MIB)?).unwrap_or(usize::MAX),
+        metadata_timeout: merged.duration("metadata_timeout", Duration::from_millis(1)..=Duration::from_secs(3600))?,
     })
 }
 

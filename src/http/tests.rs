@@ -21,6 +21,7 @@ struct Server {
 
 fn limits() -> Limits {
     Limits {
+        slow_bodies: None,
         connections: 1000,
         head: Duration::from_millis(300),
         body: Duration::from_millis(300),

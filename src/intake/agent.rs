@@ -8,7 +8,7 @@ use super::Intake;
 use super::batch::{Batch, Taken};
 use super::body::{Envelope, Properties, sample_group};
 use super::canonical::append_string;
-use super::first_seen::{Person, is_account, is_visitor};
+use super::first_seen::Person;
 use super::item::{Item, ItemError, NoGuides, What};
 use super::judge::{Agent, Sighting, Whence, judge, may_be_first};
 use super::keys::{Key, KeySet};
@@ -16,9 +16,10 @@ use super::nps::{Draft, HeldRating};
 use super::plan::{Marks, Plan};
 use super::problem::Refusal;
 use super::submit::{Fate, bring_together};
+use super::visits::Visit;
 use super::{cors, request, user_agent};
 use crate::catalog::App;
-use crate::model::{EventKind, ExclusionId, UniqueId, UnixMs};
+use crate::model::{EventKind, ExclusionId, PersonKind, UniqueId, UnixMs};
 use crate::observe::Route;
 use axum::body::Body;
 use axum::extract::State;
@@ -96,15 +97,15 @@ async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> R
         page: head.headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default(),
     };
     let user_agent = request::user_agent(&head.headers);
-    let visit = Visit { intake, app, agent: batch.agent, user_agent, whence, now };
-    visit.take(batch).await
+    let passage = Passage { intake, app, agent: batch.agent, user_agent, whence, now };
+    passage.take(batch).await
 }
 
 /// An item that was not taken: its place in the batch, and why.
 pub type Rejection = (usize, ItemError);
 
 /// One batch while it goes through.
-struct Visit<'a> {
+struct Passage<'a> {
     intake: &'a Arc<Intake>,
     app: &'a App,
     agent: Agent,
@@ -113,7 +114,7 @@ struct Visit<'a> {
     now: UnixMs,
 }
 
-impl Visit<'_> {
+impl Passage<'_> {
     async fn take(&self, batch: Batch<'_>) -> Result<Vec<u8>, Refusal> {
         let total = batch.items.len();
         let mut rejected: Vec<Rejection> = Vec::new();
@@ -158,8 +159,8 @@ impl Visit<'_> {
     /// Anonymous visitors, and sightings that do not count, are nobody's first.
     fn taken<'i>(&self, index: usize, item: Item<'i>) -> Taken<'i> {
         let excluded = self.whence.excluding(&item.visitor_id, &item.account_id, item.url.as_deref());
-        let counts = is_visitor(&item.visitor_id) && may_be_first(&self.sighting(excluded));
-        let has_account = counts && is_account(&item.account_id);
+        let counts = PersonKind::Visitor.is_somebody(&item.visitor_id) && may_be_first(&self.sighting(excluded));
+        let has_account = counts && PersonKind::Account.is_somebody(&item.account_id);
         let subscription = self.app.subscription.id;
         Taken {
             excluded,
@@ -209,6 +210,7 @@ impl Visit<'_> {
             self.plan_firsts(taken, &mut unseen, &mut id, &mut plan);
             self.plan_item(taken, &mut id, &mut plan);
             self.plan_nps(items, at, fate, &mut id, &mut plan);
+            self.plan_visit(taken, &mut plan);
             if let Some(fingerprint) = id {
                 plan.loose_id(fingerprint);
             }
@@ -230,12 +232,26 @@ impl Visit<'_> {
         }
     }
 
+    /// Whom rules exclude is not here.
+    fn plan_visit(&self, taken: &Taken<'_>, plan: &mut Plan) {
+        let item = &taken.item;
+        if taken.visitor.is_none() {
+            return;
+        }
+        let subscription = self.app.subscription.id;
+        let key = Key::visit(subscription, &item.visitor_id, &item.account_id);
+        if item.what.metadata() != ("", "") || !self.intake.visits.stand_for(key, item.occurred_at) {
+            let user_agent = item.user_agent.as_deref().map_or(self.user_agent, request::cut);
+            plan.visit(subscription, &Visit { key, item, user_agent });
+        }
+    }
+
     fn plan_item(&self, taken: &Taken<'_>, id: &mut Option<u64>, plan: &mut Plan) {
         let item = &taken.item;
         let envelope = self.envelope(item);
         let mut event = |kind, properties| plan.event(&envelope, kind, properties, self.marks(taken, kind, id));
         match &item.what {
-            What::Identify => {}
+            What::Identify { .. } => {}
             What::Track { name, properties } => {
                 // For an agent, the source of a track event is the platform that it runs on.
                 let source = self.app.platform.name();

@@ -35,6 +35,9 @@ pub enum Fault {
     /// Longer than [`limits::ID_BYTES`].
     #[error("is longer than {} bytes", limits::ID_BYTES)]
     TooLong,
+    /// Metadata larger than [`limits::METADATA_BYTES`].
+    #[error("is larger than {} bytes", limits::METADATA_BYTES)]
+    TooLarge,
     /// Not an integer within ±(2^53-1).
     #[error("must be a whole number within ±(2^53-1)")]
     NotInteger,
@@ -152,6 +155,17 @@ impl<'a> Field<'a> {
         let mut out = Vec::with_capacity(raw.get().len());
         canonical::append(&mut out, raw.get()).map_err(|error| self.error(error.into()))?;
         Ok(out)
+    }
+
+    /// Metadata: an object in canonical form; "" when it is absent or empty.
+    pub fn metadata(self) -> Result<String, FieldError> {
+        let Some(field) = self.optional() else { return Ok(String::new()) };
+        let json = field.canonical_object()?;
+        if json.len() > limits::METADATA_BYTES {
+            return Err(self.error(Fault::TooLarge));
+        }
+        // It was text before, and canonical form leaves it text.
+        Ok(String::from_utf8(json).ok().filter(|json| json != "{}").unwrap_or_default())
     }
 
     /// Checks that it is an object.

@@ -52,21 +52,6 @@ pub enum Person {
     Account(String),
 }
 
-/// Whether a visitor with this id can be seen for the first time: neither anonymous nor one of the words that stand for
-/// "nobody" in snippets that were pasted without change.
-pub fn is_visitor(id: &str) -> bool {
-    is_somebody(id) && id != "VISITOR-UNIQUE-ID" && !id.starts_with("_PENDO_T_")
-}
-
-/// The same for an account.
-pub fn is_account(id: &str) -> bool {
-    is_somebody(id) && id != "ACCOUNT-UNIQUE-ID"
-}
-
-fn is_somebody(id: &str) -> bool {
-    !matches!(id.trim(), "" | "null" | "undefined")
-}
-
 /// See the module.
 pub struct FirstSeen {
     store: Arc<dyn Seen>,
@@ -221,17 +206,6 @@ mod tests {
         fn projected(&self) -> Position {
             *lock(&self.0)
         }
-    }
-
-    #[test]
-    fn nobody_is_not_somebody() {
-        for id in ["", " \t", "null", "undefined", "VISITOR-UNIQUE-ID", "_PENDO_T_abc"] {
-            assert!(!is_visitor(id), "{id:?}");
-        }
-        for id in ["v", "NULL", "0", "x_PENDO_T_", "visitor-unique-id"] {
-            assert!(is_visitor(id), "{id:?}");
-        }
-        assert!(is_account("parent::child") && !is_account("ACCOUNT-UNIQUE-ID") && !is_account(""));
     }
 
     #[tokio::test]

@@ -32,8 +32,13 @@ pub struct Item<'a> {
 /// What an item tells of.
 #[derive(Debug, Clone)]
 pub enum What<'a> {
-    /// The visitor was identified.
-    Identify,
+    /// The visitor was identified. What is known of them and of their account are JSON objects, "" for nothing.
+    Identify {
+        /// The visitor's metadata.
+        visitor: String,
+        /// The account's metadata.
+        account: String,
+    },
     /// A track event, its parts as canonical JSON.
     Track {
         /// A JSON string.
@@ -173,7 +178,7 @@ impl What<'_> {
     /// Whether its events will not be larger than an event may be, whatever else is in them.
     fn fits(&self, item_bytes: usize) -> bool {
         match self {
-            Self::Identify => true,
+            Self::Identify { .. } => true,
             // Numbers like 1e20 grow when they are written out.
             Self::Track { properties, .. } => properties.len() <= limits::EVENT_BODY_BYTES - ENVELOPE_BYTES,
             // A step and an answer that leave out what may be left out at most double.
@@ -185,11 +190,10 @@ impl What<'_> {
 impl<'a> RawItem<'a> {
     fn what(&self, guides: &dyn Guides) -> Result<What<'a>, ItemError> {
         match &*Field::new("type", self.kind).text()? {
-            "identify" => {
-                Field::new("visitor", self.visitor).optional().map(Field::object).transpose()?;
-                Field::new("account", self.account).optional().map(Field::object).transpose()?;
-                Ok(What::Identify)
-            }
+            "identify" => Ok(What::Identify {
+                visitor: Field::new("visitor", self.visitor).metadata()?,
+                account: Field::new("account", self.account).metadata()?,
+            }),
             "track" => Ok(What::Track {
                 name: Field::new("name", self.name).json_name()?,
                 properties: Field::new("properties", self.properties).canonical_object()?,

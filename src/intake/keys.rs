@@ -32,6 +32,11 @@ impl Key {
         Self::of(b'n', subscription, app, &[visitor_id, guide_id, step_id])
     }
 
+    /// A visitor who is here for an account.
+    pub fn visit(subscription: SubscriptionId, visitor_id: &str, account_id: &str) -> Self {
+        Self::of(b's', subscription, AppId(0), &[visitor_id, account_id])
+    }
+
     /// The 64 bits by which the journal knows an item again.
     pub fn fingerprint(self) -> u64 {
         self.0 as u64

@@ -29,6 +29,7 @@ mod submit;
 mod tests;
 pub mod track;
 mod user_agent;
+mod visits;
 
 pub use first_seen::{Seen, SeenError};
 pub use recall::{Recall, Restored, RestoredHeld};
@@ -52,6 +53,7 @@ use problem::Refusal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use visits::Visits;
 
 /// What an event has besides a caller's own properties is never larger than this.
 const ENVELOPE_BYTES: usize = 32 * 1024;
@@ -99,6 +101,7 @@ pub struct Intake {
     first_seen: Arc<FirstSeen>,
     item_ids: ItemIds,
     held: HeldRatings,
+    visits: Visits,
     metrics: Arc<Metrics>,
 }
 
@@ -131,6 +134,7 @@ impl Intake {
             locks: KeyLocks::default(),
             item_ids,
             held,
+            visits: Visits::default(),
             metrics: parts.metrics,
         })
     }

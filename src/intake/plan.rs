@@ -6,8 +6,11 @@ use super::first_seen::Reservation;
 use super::keys::{Held, Key};
 use super::nps::{Draft, HeldRating};
 use super::problem::Refusal;
+use super::visits::Visit;
 use crate::journal::{AppendError, Group};
-use crate::model::{Entry, EventEntry, EventKind, HeldEntry, Items, Position, UniqueId, UnixMs, Withheld};
+use crate::model::{
+    Entry, EventEntry, EventKind, HeldEntry, Items, Position, SubscriptionId, UniqueId, UnixMs, Withheld,
+};
 use crate::observe;
 use std::sync::Arc;
 
@@ -24,6 +27,8 @@ pub struct Plan {
     firsts: Vec<(Key, u32)>,
     holds: Vec<(Key, u32, UnixMs, Arc<Draft>)>,
     closes: Vec<(Key, Position)>,
+    /// Visits that are written with it.
+    visits: Vec<(Key, UnixMs)>,
     /// Events by kind, and how many of them are withheld: for metrics.
     events: [u32; EventKind::ALL.len()],
     withheld: u32,
@@ -52,6 +57,7 @@ impl Plan {
             firsts: Vec::new(),
             holds: Vec::new(),
             closes: Vec::new(),
+            visits: Vec::new(),
             events: Default::default(),
             withheld: 0,
         }
@@ -115,6 +121,15 @@ impl Plan {
         self.group.push(&Entry::Held(entry));
     }
 
+    /// Adds a visit, unless one under the same key that this plan holds already stands for it.
+    pub fn visit(&mut self, subscription: SubscriptionId, visit: &Visit<'_>) {
+        let brings_metadata = visit.item.what.metadata() != ("", "");
+        if brings_metadata || !self.visits.iter().any(|(key, _)| *key == visit.key) {
+            self.visits.push((visit.key, visit.item.occurred_at));
+            visit.push(subscription, &mut self.group);
+        }
+    }
+
     /// The id of an item is taken with this plan.
     pub fn id(&mut self, fingerprint: u64) {
         self.ids.push(fingerprint);
@@ -162,7 +177,11 @@ impl Plan {
 
     /// Whether intake has something to remember once the group is durable.
     fn leaves_traces(&self) -> bool {
-        !(self.ids.is_empty() && self.firsts.is_empty() && self.holds.is_empty() && self.closes.is_empty())
+        !(self.ids.is_empty()
+            && self.firsts.is_empty()
+            && self.holds.is_empty()
+            && self.closes.is_empty()
+            && self.visits.is_empty())
     }
 }
 
@@ -236,6 +255,9 @@ impl Intake {
         }
         for (key, index, due, draft) in &plan.holds {
             self.held.insert(*key, HeldRating { position: at(*index), due: *due, draft: draft.clone() });
+        }
+        for (key, at) in &plan.visits {
+            self.visits.written(*key, *at);
         }
         self.remember_ids(plan);
     }

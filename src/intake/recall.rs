@@ -65,7 +65,13 @@ impl Recall {
                 let draft = held.draft.to_vec();
                 self.held.insert(position, RestoredHeld { position, due: held.due, draft });
             }
-            Entry::Outcome(_) | Entry::Switch(_) | Entry::Checkpoint(_) | Entry::Closed(_) | Entry::Redelivery(_) => {}
+            Entry::Outcome(_)
+            | Entry::Switch(_)
+            | Entry::Checkpoint(_)
+            | Entry::Closed(_)
+            | Entry::Redelivery(_)
+            | Entry::Visit(_)
+            | Entry::Metadata(_) => {}
         }
     }
 

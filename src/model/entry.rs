@@ -2,8 +2,8 @@
 //! add at the end of [`Entry`] only, and never change a struct that a release has written (write a new variant).
 
 use super::{
-    AppId, CategorySet, DeliveryId, EventKind, Position, Reason, SubscriptionId, Timings, UniqueId, UnixMs, Verdict,
-    WebhookId, Withheld,
+    AppId, CategorySet, DeliveryId, EventKind, PersonKind, Position, Reason, SubscriptionId, Timings, UniqueId, UnixMs,
+    Verdict, WebhookId, Withheld,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,12 @@ pub enum Entry<'a> {
     Redelivery(Redelivery),
     /// Items that were taken without an event of their own to carry their ids.
     Items(Items),
+    /// Somebody was in the app.
+    #[serde(borrow)]
+    Visit(VisitEntry<'a>),
+    /// Metadata of a visitor or an account, set through the Metadata API.
+    #[serde(borrow)]
+    Metadata(MetadataEntry<'a>),
 }
 
 impl Entry<'_> {
@@ -208,6 +214,44 @@ pub struct Items {
     pub accepted_at: UnixMs,
     /// Fingerprints of their ids and app.
     pub fingerprints: Vec<u64>,
+}
+
+/// A visit: an agent told of this visitor. One entry stands for all items of a batch, and for those of the next minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisitEntry<'a> {
+    /// The customer.
+    pub subscription: SubscriptionId,
+    /// Who.
+    pub visitor_id: &'a str,
+    /// For which account; "" for none.
+    pub account_id: &'a str,
+    /// When.
+    pub at: UnixMs,
+    /// With which browser; "" when its User-Agent names none that is known.
+    pub browser_name: &'a str,
+    /// Its version, three parts.
+    pub browser_version: &'a str,
+    /// The visitor's metadata as the agent gave it, a JSON object; "" when it gave none.
+    pub visitor: &'a str,
+    /// The account's.
+    pub account: &'a str,
+}
+
+/// Values of one group of metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataEntry<'a> {
+    /// The customer.
+    pub subscription: SubscriptionId,
+    /// Whether `id` is a visitor's or an account's.
+    pub kind: PersonKind,
+    /// Whose.
+    pub id: &'a str,
+    /// Which group.
+    pub group: &'a str,
+    /// A JSON object; null takes a field away, fields that are not named stay.
+    pub values: &'a str,
+    /// When.
+    pub at: UnixMs,
 }
 
 #[cfg(test)]

@@ -6,19 +6,22 @@ mod event;
 mod exclusion;
 mod guide;
 mod ids;
+pub mod metadata;
+mod person;
 mod secret;
 mod time;
 mod webhook;
 
 pub use delivery::{DeliveryState, Phase, Reason, Timings, Verdict};
 pub use entry::{
-    Backlog, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark, OutcomeEntry, Redelivery,
-    Switch,
+    Backlog, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark, MetadataEntry, OutcomeEntry,
+    Redelivery, Switch, VisitEntry,
 };
 pub use event::{Category, CategorySet, EventKind, Withheld};
 pub use exclusion::ExclusionKind;
 pub use guide::{GuideProperties, GuideStep, UserRef};
 pub use ids::{AppId, DeliveryId, EventId, ExclusionId, KeyId, Position, SubscriptionId, UniqueId, UserId, WebhookId};
+pub use person::{PersonKind, is_anonymous, parent_account};
 pub use secret::Secret;
 pub use time::UnixMs;
 pub use webhook::{Endpoint, EndpointError, Platform, Scheme, SigningKey, WebhookState};

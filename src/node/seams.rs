@@ -3,7 +3,7 @@
 use crate::api::Tester;
 use crate::deliver::{Client, Destination, Line, Message, Outcome, Quiet};
 use crate::intake::{Seen, SeenError};
-use crate::model::{Position, SubscriptionId};
+use crate::model::{PersonKind, Position, SubscriptionId};
 use crate::store::projection::Projection;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ pub(super) struct SeenInStore(pub(super) Arc<Projection>);
 
 impl Seen for SeenInStore {
     fn visitor(&self, subscription: SubscriptionId, id: &str) -> Result<bool, SeenError> {
-        self.0.visitor(subscription, id).map_err(|error| SeenError(error.to_string()))
+        self.0.is_seen(subscription, PersonKind::Visitor, id).map_err(|error| SeenError(error.to_string()))
     }
 
     fn account(&self, subscription: SubscriptionId, id: &str) -> Result<bool, SeenError> {
-        self.0.account(subscription, id).map_err(|error| SeenError(error.to_string()))
+        self.0.is_seen(subscription, PersonKind::Account, id).map_err(|error| SeenError(error.to_string()))
     }
 
     fn projected(&self) -> Position {

@@ -1,11 +1,13 @@
 //! Accepted events, newest first: the journal, walked backwards.
 
+use super::explain::History;
 use super::lookup::{LookUp, event_detail, event_summary};
-use super::view::{EventDetail, EventQuery, EventSummary, Page};
+use super::view::{EventDetail, EventQuery, EventSummary, Page, WithheldAs};
 use super::{RecordError, Records, cursor, place};
 use crate::journal::ReadError;
 use crate::limits::JOURNAL_READ_BYTES;
-use crate::model::{Entry, EventEntry, EventId, Position, SubscriptionId};
+use crate::model::{Entry, EventEntry, EventId, PersonKind, Position, SubscriptionId};
+use crate::store::projection::{Projection, Stretch, person_hash};
 
 /// Entries of the first step back.
 const STEP: u64 = 64;
@@ -16,21 +18,38 @@ const STEP_MAX: u64 = 4096;
 /// Entries that one page looks at, at most. Outcomes and other subscriptions' events count too.
 const PAGE_ENTRIES: u64 = 20_000;
 
+/// The same for a page of somebody's events, which are far apart: some hundred milliseconds.
+const SEEK_ENTRIES: u64 = 200_000;
+
+/// Look-ups in the index of stretches that one page makes in vain, at most.
+const LOOKS: u64 = 8;
+
 impl Records {
     /// A page of a subscription's events, newest first.
     ///
     /// # Errors
     /// [`RecordError`].
     pub fn events(&self, query: &EventQuery) -> Result<Page<EventSummary>, RecordError> {
+        let seek = Seek::new(query, &self.projection)?;
         let (first, last) = self.projection.positions_between(query.from, query.to)?;
         let first = first.max(self.journal.oldest());
         let head = self.journal.durable().borrow().next();
         let mut end = place(query.cursor.as_deref())?.min(head).min(last.next());
         let mut data = Vec::new();
         let (mut step, mut looked_at) = (STEP, 0);
-        while end > first && data.len() < query.limit && looked_at < PAGE_ENTRIES {
-            let start = Position(end.0.saturating_sub(step)).max(first);
-            let mut found = match self.window(start, end, query) {
+        while end > first && data.len() < query.limit && looked_at < seek.entries() {
+            let back = Position(end.0.saturating_sub(step));
+            let (start, stop) = match self.look_in(&seek, end)? {
+                Look::Anywhere => (back.max(first), end),
+                Look::From(start) => (start.max(back).max(first), end),
+                Look::Within(start, stop) => (start.max(first), stop.next().min(end)),
+                Look::Below(below) => {
+                    looked_at += seek.entries() / LOOKS;
+                    end = below.max(first);
+                    continue;
+                }
+            };
+            let mut found = match self.window(start, stop, &seek) {
                 Ok(found) => found,
                 // Retention has overtaken the walk: what is gone is not shown.
                 Err(RecordError::Journal(ReadError::Gone { .. })) => return Ok(Page { data, next: None }),
@@ -58,8 +77,24 @@ impl Records {
         Ok(LookUp::new(&*self.journal).event(id.0, show)?.flatten())
     }
 
+    /// Where to look for events below `end`. What is not projected yet is in no stretch.
+    fn look_in(&self, seek: &Seek<'_>, end: Position) -> Result<Look, RecordError> {
+        if seek.people.is_empty() {
+            return Ok(Look::Anywhere);
+        }
+        let projected = self.projection.projected();
+        if end > projected.next() {
+            return Ok(Look::From(projected.next()));
+        }
+        Ok(match self.projection.stretch_below(end, &seek.people)? {
+            Stretch::Found(first, last) => Look::Within(first, last),
+            Stretch::NotFrom(position) => Look::Below(position),
+            Stretch::Unknown => Look::Anywhere,
+        })
+    }
+
     /// The events of a stretch of the journal that the query asks for, oldest first.
-    fn window(&self, start: Position, end: Position, query: &EventQuery) -> Result<Vec<EventSummary>, RecordError> {
+    fn window(&self, start: Position, end: Position, seek: &Seek<'_>) -> Result<Vec<EventSummary>, RecordError> {
         let mut found = Vec::new();
         let mut from = start;
         while from < end {
@@ -67,7 +102,7 @@ impl Records {
             for entry in chunk.entries() {
                 match entry? {
                     (at, _) if at >= end => return Ok(found),
-                    (at, Entry::Event(event)) if matches(&event, query) => found.push(event_summary(at, &event)),
+                    (at, Entry::Event(event)) if seek.matches(at, &event) => found.push(event_summary(at, &event)),
                     _ => {}
                 }
             }
@@ -80,9 +115,53 @@ impl Records {
     }
 }
 
-fn matches(event: &EventEntry<'_>, query: &EventQuery) -> bool {
-    event.subscription == query.subscription
-        && query.event.is_none_or(|kind| kind == event.kind)
-        && query.from.is_none_or(|from| event.accepted_at >= from)
-        && query.to.is_none_or(|to| event.accepted_at < to)
+/// Where a walk looks next.
+enum Look {
+    /// A step back.
+    Anywhere,
+    /// A step back, but not below this position.
+    From(Position),
+    /// In this stretch, both ends inclusive.
+    Within(Position, Position),
+    /// Nowhere at or above this position.
+    Below(Position),
+}
+
+/// What a query looks for.
+struct Seek<'a> {
+    query: &'a EventQuery,
+    /// Who must be in an event, as stretches know them.
+    people: Vec<u32>,
+    /// What the webhook asked for, where one is named.
+    history: Option<History>,
+}
+
+impl<'a> Seek<'a> {
+    fn new(query: &'a EventQuery, projection: &Projection) -> Result<Self, RecordError> {
+        let visitor = query.visitor.iter().map(|id| (PersonKind::Visitor, id));
+        let account = query.account.iter().map(|id| (PersonKind::Account, id));
+        let hash = |(kind, id): (PersonKind, &String)| person_hash(query.subscription, kind, id);
+        let history = query.webhook.map(|webhook| History::read(projection, webhook)).transpose()?;
+        Ok(Self { query, people: visitor.chain(account).map(hash).collect(), history })
+    }
+
+    /// How many entries one page looks at, at most.
+    fn entries(&self) -> u64 {
+        if self.people.is_empty() { PAGE_ENTRIES } else { SEEK_ENTRIES }
+    }
+
+    fn matches(&self, position: Position, event: &EventEntry<'_>) -> bool {
+        let query = self.query;
+        event.subscription == query.subscription
+            && query.event.is_none_or(|kind| kind == event.kind)
+            && query.visitor.as_ref().is_none_or(|id| id == event.visitor_id)
+            && query.account.as_ref().is_none_or(|id| id == event.account_id)
+            && query.withheld.is_none_or(|withheld| withheld == WithheldAs::of(event.withheld.as_ref()))
+            && query.from.is_none_or(|from| event.accepted_at >= from)
+            && query.to.is_none_or(|to| event.accepted_at < to)
+            && self
+                .history
+                .as_ref()
+                .is_none_or(|history| event.withheld.is_none() && history.wants(position, event.kind))
+    }
 }

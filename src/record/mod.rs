@@ -3,8 +3,12 @@
 
 mod deliveries;
 mod events;
+mod explain;
 mod lookup;
+mod people;
 pub mod view;
+
+pub use explain::Explained;
 
 use crate::clock::Clock;
 use crate::journal::{Journal, ReadError};

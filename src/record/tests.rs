@@ -150,7 +150,7 @@ fn query(webhook: u64, limit: usize) -> DeliveryQuery {
 }
 
 fn event_query(limit: usize) -> EventQuery {
-    EventQuery { subscription: SUBSCRIPTION, event: None, from: None, to: None, cursor: None, limit }
+    EventQuery { limit, ..EventQuery::of(SUBSCRIPTION) }
 }
 
 fn times() -> impl Strategy<Value = Option<UnixMs>> {

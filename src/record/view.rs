@@ -35,6 +35,14 @@ pub struct EventQuery {
     pub subscription: SubscriptionId,
     /// Only these.
     pub event: Option<EventKind>,
+    /// Only this visitor's.
+    pub visitor: Option<String>,
+    /// Only this account's.
+    pub account: Option<String>,
+    /// Only those that this webhook asked for and may be told of: accepted while it was on, and of a category that it had chosen.
+    pub webhook: Option<WebhookId>,
+    /// Only those that were kept back so, or not at all.
+    pub withheld: Option<WithheldAs>,
     /// Only those accepted at or after this.
     pub from: Option<UnixMs>,
     /// Only those accepted before this.
@@ -136,6 +144,171 @@ pub struct AttemptView {
     pub response_body: Bytes,
     /// The body was longer than what was kept.
     pub response_cut: bool,
+}
+
+impl EventQuery {
+    /// All events of a subscription.
+    pub fn of(subscription: SubscriptionId) -> Self {
+        Self {
+            subscription,
+            event: None,
+            visitor: None,
+            account: None,
+            webhook: None,
+            withheld: None,
+            from: None,
+            to: None,
+            cursor: None,
+            limit: crate::limits::PAGE_DEFAULT,
+        }
+    }
+}
+
+/// How an event was kept back, if it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithheldAs {
+    /// It was not: it goes to whoever asked for it.
+    Not,
+    /// A rule excludes it.
+    Excluded,
+    /// The agent was too old.
+    AgentTooOld,
+}
+
+impl WithheldAs {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Not, Self::Excluded, Self::AgentTooOld];
+
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Not => "no",
+            Self::Excluded => "excluded",
+            Self::AgentTooOld => "agent_too_old",
+        }
+    }
+
+    /// The way with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|withheld| withheld.name() == name)
+    }
+
+    /// How an event with this mark was kept back.
+    pub fn of(withheld: Option<&Withheld>) -> Self {
+        match withheld {
+            None => Self::Not,
+            Some(Withheld::Excluded { .. }) => Self::Excluded,
+            Some(Withheld::AgentTooOld) => Self::AgentTooOld,
+        }
+    }
+}
+
+/// A visitor or an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonDetail {
+    /// Known since.
+    pub known_at: UnixMs,
+    /// First seen in-app; `None`: not yet.
+    pub first_visit: Option<UnixMs>,
+    /// Last seen in-app, to the minute.
+    pub last_visit: Option<UnixMs>,
+    /// A visitor's last browser and its version.
+    pub browser: Option<(String, String)>,
+    /// A visitor's last account; "" for none.
+    pub account_id: Option<String>,
+    /// Groups of metadata by name, each a JSON object.
+    pub metadata: Vec<(String, String)>,
+    /// An account's first sub-accounts, in the order of their ids.
+    pub sub_accounts: Vec<String>,
+    /// The newest events, newest first.
+    pub events: Vec<EventSummary>,
+}
+
+/// A group of somebody's metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KnownGroup {
+    /// Its values as a JSON object; "" when it has none.
+    pub fields: String,
+    /// How many groups the person has, this one included if it has values.
+    pub groups: usize,
+}
+
+/// What became of an event for one webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Which webhook.
+    pub webhook: WebhookId,
+    /// Why it was told of the event, or was not.
+    pub why: Why,
+    /// The delivery, once its first attempt has ended.
+    pub delivery: Option<Box<DeliverySummary>>,
+}
+
+/// Why a webhook was told of an event, or was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// An exclusion matched.
+    Excluded,
+    /// Poll and NPS events need a newer agent.
+    AgentTooOld,
+    /// The webhook was off, or not there yet.
+    Off,
+    /// The webhook had not chosen the event's category.
+    CategoryNotChosen,
+    /// It was delivered.
+    Delivered,
+    /// It failed for good.
+    Failed,
+    /// It is tried again.
+    Retrying,
+    /// The webhook was turned off before it was delivered.
+    TurnedOff,
+    /// It fell out of the webhook's backlog.
+    Expired,
+    /// Its first attempt has not ended.
+    OnItsWay,
+    /// It is older than the journal, and no delivery of it is on record.
+    OlderThanJournal,
+}
+
+impl Why {
+    /// Its name in the API.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Excluded => "excluded",
+            Self::AgentTooOld => "agent_too_old",
+            Self::Off => "webhook_off",
+            Self::CategoryNotChosen => "category_not_chosen",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Retrying => "retrying",
+            Self::TurnedOff => "turned_off_in_between",
+            Self::Expired => "expired",
+            Self::OnItsWay => "on_its_way",
+            Self::OlderThanJournal => "older_than_journal",
+        }
+    }
+
+    /// The same as a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Excluded => "An exclusion matched when the event came in, so it was pushed to nobody.",
+            Self::AgentTooOld => {
+                "The agent was older than 2.33.0 or named no version. Poll and NPS events of such agents are not pushed."
+            }
+            Self::Off => "The webhook was off, or not there yet, when the event was accepted.",
+            Self::CategoryNotChosen => "The webhook had not chosen the event's category when the event was accepted.",
+            Self::Delivered => "The receiver accepted the event.",
+            Self::Failed => "The delivery failed for good. Its attempts say why.",
+            Self::Retrying => "The last attempt failed, and the next one is waiting for its time.",
+            Self::TurnedOff => "The webhook was turned off before the event was delivered, which cancelled it.",
+            Self::Expired => "The event waited for its first attempt until it fell out of the webhook's backlog.",
+            Self::OnItsWay => "The first attempt has not ended yet.",
+            Self::OlderThanJournal => {
+                "The event is older than the journal, and no failed or waiting delivery of it is on record."
+            }
+        }
+    }
 }
 
 /// An event in a list.

@@ -112,6 +112,8 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
         ("apps", node.keys.app_id.to_string()),
         ("users", text(&node.list("/users")[0]["id"])),
         ("exclusions", text(&exclusion["id"])),
+        ("visitors", String::from("somebody")),
+        ("accounts", String::from("acme")),
     ];
     let mut answered = 0;
     for path in every_get(&node, &ids) {

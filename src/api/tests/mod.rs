@@ -9,6 +9,7 @@ mod keys;
 mod people;
 mod permissions;
 mod support;
+mod visitors;
 mod webhooks;
 
 use super::openapi_json;

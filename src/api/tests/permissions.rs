@@ -53,6 +53,7 @@ impl Filled {
         let app = made("/api/v1/apps", json!({"name": "Only here"})).await;
         let user = made("/api/v1/users", json!({"email": "u@example.com", "name": "U", "role": "member"})).await;
         let exclusion = made("/api/v1/exclusions", json!({"kind": "visitor", "pattern": "only-here"})).await;
+        node.records.people.lock().unwrap().push((node.subscription, String::from("only-here")));
         let event = String::from("evt_4d");
         let ids = vec![
             ("webhooks", webhook),
@@ -62,6 +63,9 @@ impl Filled {
             ("apps", app),
             ("users", user),
             ("exclusions", exclusion),
+            ("visitors", String::from("only-here")),
+            ("accounts", String::from("only-here")),
+            ("metadata", String::from("only-here")),
         ];
         Self { node, ids }
     }
@@ -84,13 +88,15 @@ impl Filled {
 
     /// The call's path, with the id of something that is the first subscription's.
     fn path(&self, call: &Call) -> String {
+        let template =
+            call.template.replace("{kind}", "visitor").replace("{group}", "custom").replace("{field}", "plan");
         if !call.names_something() {
-            return call.template.clone();
+            return template;
         }
-        let kind = call.template.split('/').nth(3).unwrap();
+        let kind = template.split('/').nth(3).unwrap();
         let (_, id) =
             self.ids.iter().find(|(of, _)| *of == kind).unwrap_or_else(|| panic!("what is the id of {kind}?"));
-        call.template.replace("{id}", id)
+        template.replace("{id}", id)
     }
 }
 

@@ -7,11 +7,11 @@ use crate::clock::{Clock, ManualClock};
 use crate::config::{ApiSettings, Settings};
 use crate::deliver::{Destination, Message, Outcome};
 use crate::model::{
-    AppId, DeliveryId, DeliveryState, EventId, EventKind, Position, Reason, SubscriptionId, Timings, UniqueId, UnixMs,
-    WebhookId,
+    AppId, DeliveryId, DeliveryState, EventId, EventKind, PersonKind, Position, Reason, SubscriptionId, Timings,
+    UniqueId, UnixMs, WebhookId,
 };
-use crate::record::RecordError;
 use crate::record::view::*;
+use crate::record::{Explained, RecordError};
 use crate::seal::MasterKey;
 use crate::store::sqlite::{Sync, open};
 use axum::Router;
@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 pub(super) const NOW: UnixMs = UnixMs(1_626_803_900_000);
 pub(super) const SECRET: &str = "It's a Secret to Everybody";
@@ -207,6 +208,7 @@ impl Parts {
                 calls_per_second: 100,
                 calls_burst: 1000,
                 body_bytes: 64 * 1024,
+                metadata_timeout: Duration::from_secs(300),
             },
             sign_in: Settings::defaults().sign_in,
             provider: None,
@@ -240,6 +242,8 @@ fn more_keys(dir: &tempfile::TempDir, subscription: SubscriptionId) {
 pub(super) struct FakeRecords {
     pub(super) deliveries: Mutex<Vec<(SubscriptionId, DeliveryDetail)>>,
     pub(super) events: Mutex<Vec<(SubscriptionId, EventDetail)>>,
+    /// Visitors and accounts that are known.
+    pub(super) people: Mutex<Vec<(SubscriptionId, String)>>,
     pub(super) ranges: Mutex<Vec<RangeSummary>>,
     pub(super) stats: Mutex<WebhookStats>,
     pub(super) asked: Mutex<Vec<String>>,
@@ -286,6 +290,48 @@ impl RecordReader for FakeRecords {
     fn event(&self, subscription: SubscriptionId, id: EventId) -> Result<Option<EventDetail>, RecordError> {
         let all = self.events.lock().unwrap();
         Ok(all.iter().find(|(of, row)| *of == subscription && row.summary.id == id).map(|(_, row)| row.clone()))
+    }
+
+    fn explain(
+        &self,
+        subscription: SubscriptionId,
+        id: EventId,
+        webhooks: &[WebhookId],
+    ) -> Result<Option<Explained>, RecordError> {
+        let event = self.event(subscription, id)?.map(|event| event.summary);
+        let reason = |webhook: &WebhookId| Explanation { webhook: *webhook, why: Why::OnItsWay, delivery: None };
+        Ok(event.map(|event| Explained { event: Some(event), reasons: webhooks.iter().map(reason).collect() }))
+    }
+
+    fn person(
+        &self,
+        subscription: SubscriptionId,
+        _: PersonKind,
+        id: &str,
+    ) -> Result<Option<PersonDetail>, RecordError> {
+        let is_known = self.people.lock().unwrap().contains(&(subscription, id.to_owned()));
+        Ok(is_known.then(|| PersonDetail {
+            known_at: UnixMs(0),
+            first_visit: None,
+            last_visit: None,
+            browser: None,
+            account_id: None,
+            metadata: vec![(String::from("agent"), String::from("{\"plan\":\"pro\"}"))],
+            sub_accounts: Vec::new(),
+            events: Vec::new(),
+        }))
+    }
+
+    fn metadata(
+        &self,
+        subscription: SubscriptionId,
+        _: PersonKind,
+        _: &str,
+        ids: &[String],
+    ) -> Result<Vec<Option<KnownGroup>>, RecordError> {
+        let people = self.people.lock().unwrap();
+        let known = ids.iter().map(|id| people.contains(&(subscription, id.clone())).then(KnownGroup::default));
+        Ok(known.collect())
     }
 
     fn webhook_stats(&self, _: WebhookId) -> Result<WebhookStats, RecordError> {

@@ -6,3 +6,4 @@ mod items;
 mod once;
 mod rating;
 mod support;
+mod visits;

@@ -293,9 +293,27 @@ impl Rig {
         Self::over(settings(), self.journal.clone(), self.store.clone(), self.clock.clone(), recall.finish())
     }
 
+    /// What was written, visits left out.
     pub(super) fn entries(&self) -> Vec<Stored> {
         let chunk = self.journal.chunk();
-        chunk.entries().map(|entry| entry.map(|(position, entry)| Stored::of(position, &entry)).unwrap()).collect()
+        let entries = chunk.entries().map(Result::unwrap).filter(|(_, entry)| !matches!(entry, Entry::Visit(_)));
+        entries.map(|(position, entry)| Stored::of(position, &entry)).collect()
+    }
+
+    /// The visits that were written: visitor, account, time, browser, the metadata of visitor and account.
+    pub(super) fn visits(&self) -> Vec<(String, String, i64, String, String, String)> {
+        let visit = |(_, entry): (Position, Entry<'_>)| match entry {
+            Entry::Visit(v) => Some((
+                v.visitor_id.to_owned(),
+                v.account_id.to_owned(),
+                v.at.0,
+                format!("{} {}", v.browser_name, v.browser_version),
+                v.visitor.to_owned(),
+                v.account.to_owned(),
+            )),
+            _ => None,
+        };
+        self.journal.chunk().entries().map(Result::unwrap).filter_map(visit).collect()
     }
 
     /// The names of all entries, in order; "held" and "items" for those that are no events.

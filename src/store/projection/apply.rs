@@ -4,6 +4,8 @@
 //! names its parameters in rising order; then it means the same to PostgreSQL.
 
 use super::codec::{Success, pack_positions, push_item};
+use super::people::People;
+use super::stretches::Stretches;
 use super::successes::SuccessIndex;
 use super::{Meta, add_meta, int, set_meta};
 use crate::journal::Journal;
@@ -24,6 +26,8 @@ pub(super) struct Applier {
     successes: SuccessIndex,
     tallies: HashMap<WebhookId, Tally>,
     items: Items,
+    people: People,
+    stretches: Stretches,
     marked_minute: Option<i64>,
     position: Position,
     applied: u64,
@@ -101,6 +105,8 @@ impl Applier {
                 }
                 Ok(())
             }
+            Entry::Visit(visit) => self.people.visit(db, visit),
+            Entry::Metadata(metadata) => self.people.metadata(db, metadata),
         }
     }
 
@@ -111,6 +117,8 @@ impl Applier {
             write_tally(db, webhook, &tally)?;
         }
         self.items.flush(db)?;
+        self.people.flush(db)?;
+        self.stretches.flush(db)?;
         self.written_bytes += self.applied * 16;
         if self.applied > 0 {
             set_meta(db, Meta::Position, int(self.position.0))?;
@@ -128,6 +136,7 @@ impl Applier {
     pub(super) fn forget_rows(&mut self) {
         self.successes.forget();
         self.items = Items::default();
+        self.stretches.forget();
     }
 
     fn event(&mut self, db: &Connection, position: Position, event: &EventEntry<'_>) -> rusqlite::Result<()> {
@@ -138,20 +147,8 @@ impl Applier {
         if let Some(held) = event.closes {
             db.prepare_cached("DELETE FROM held WHERE position = $1")?.execute([int(held.0)])?;
         }
-        // What a visitor does while excluded does not use up 'first seen' (docs/intake.md).
-        match event.kind {
-            EventKind::VisitorCreated if event.withheld.is_none() => {
-                let sql = "INSERT INTO seen_visitors (subscription, visitor_id, position, at) VALUES ($1, $2, $3, $4)
-                           ON CONFLICT (subscription, visitor_id) DO NOTHING";
-                insert_seen(db, sql, event, event.visitor_id, position)
-            }
-            EventKind::AccountCreated if event.withheld.is_none() => {
-                let sql = "INSERT INTO seen_accounts (subscription, account_id, position, at) VALUES ($1, $2, $3, $4)
-                           ON CONFLICT (subscription, account_id) DO NOTHING";
-                insert_seen(db, sql, event, event.account_id, position)
-            }
-            _ => Ok(()),
-        }
+        self.stretches.event(position, event);
+        self.people.event(db, position, event)
     }
 
     fn held(&mut self, db: &Connection, position: Position, held: &HeldEntry<'_>) -> rusqlite::Result<()> {
@@ -293,17 +290,6 @@ fn write_tally(db: &Connection, webhook: WebhookId, tally: &Tally) -> rusqlite::
                  OR excluded.last_error_at IS NULL THEN webhooks.last_error_at ELSE excluded.last_error_at END",
     )?
     .execute(params![int(webhook.0), time(tally.last_success_at), time(tally.last_error_at)])?;
-    Ok(())
-}
-
-fn insert_seen(
-    db: &Connection,
-    sql: &str,
-    event: &EventEntry<'_>,
-    id: &str,
-    position: Position,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(sql)?.execute(params![int(event.subscription.0), id, int(position.0), event.accepted_at.0])?;
     Ok(())
 }
 

@@ -4,8 +4,8 @@ use super::memory::MemoryJournal;
 use crate::config::{IntakeSettings, RecordSettings};
 use crate::model::{
     AppId, Backlog, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, EventKind, HeldEntry,
-    LaneMark, OutcomeEntry, Position, Reason, Redelivery, SubscriptionId, Switch, Timings, UniqueId, UnixMs, Verdict,
-    WebhookId, Withheld,
+    LaneMark, MetadataEntry, OutcomeEntry, PersonKind, Position, Reason, Redelivery, SubscriptionId, Switch, Timings,
+    UniqueId, UnixMs, Verdict, VisitEntry, WebhookId, Withheld,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Hold,
     Release,
     Redeliver { webhook: u8, pick: usize },
+    Visit { visitor: u8, value: u8 },
+    Metadata { visitor: u8, value: u8 },
     Wait { seconds: u32 },
 }
 
@@ -47,6 +49,8 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Hold),
         1 => Just(Step::Release),
         1 => (0_u8..3, any::<usize>()).prop_map(|(webhook, pick)| Step::Redeliver { webhook, pick }),
+        2 => (0_u8..6, any::<u8>()).prop_map(|(visitor, value)| Step::Visit { visitor, value }),
+        2 => (0_u8..6, any::<u8>()).prop_map(|(visitor, value)| Step::Metadata { visitor, value }),
         2 => (1_u32..4000).prop_map(|seconds| Step::Wait { seconds }),
     ];
     prop::collection::vec(step, 1..most)
@@ -124,8 +128,34 @@ impl World {
                     self.waiting.push((DeliveryId { webhook, origin }, event, kind, 0));
                 }
             }
+            Step::Visit { visitor, value } => self.visit(journal, *visitor, *value),
+            Step::Metadata { visitor, value } => self.metadata(journal, *visitor, *value),
             Step::Wait { seconds } => self.now.0 += i64::from(*seconds) * 1000,
         }
+    }
+
+    fn visit(&self, journal: &MemoryJournal, visitor: u8, value: u8) {
+        journal.add(&Entry::Visit(VisitEntry {
+            subscription: SUBSCRIPTION,
+            visitor_id: &format!("visitor-{visitor}"),
+            account_id: &format!("account-{}", visitor % 2),
+            at: self.now,
+            browser_name: "Chrome",
+            browser_version: &format!("{value}.0.0"),
+            visitor: &format!("{{\"n{}\":{value}}}", value % 3),
+            account: if value.is_multiple_of(2) { "" } else { "{\"plan\":\"pro\"}" },
+        }));
+    }
+
+    fn metadata(&self, journal: &MemoryJournal, visitor: u8, value: u8) {
+        journal.add(&Entry::Metadata(MetadataEntry {
+            subscription: SUBSCRIPTION,
+            kind: PersonKind::Visitor,
+            id: &format!("visitor-{visitor}"),
+            group: "custom",
+            values: &if value.is_multiple_of(4) { String::from("{\"x\":null}") } else { format!("{{\"x\":{value}}}") },
+            at: self.now,
+        }));
     }
 
     fn event(

@@ -14,16 +14,20 @@ pub(crate) mod history;
 mod list;
 #[cfg(test)]
 pub(crate) mod memory;
+mod people;
 mod read;
 mod rebuild;
 mod retention;
 mod schema;
+mod stretches;
 mod successes;
 #[cfg(test)]
 mod tests;
 
 pub use codec::Success;
+pub use people::PersonRow;
 pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};
+pub use stretches::{Stretch, person_hash};
 
 use crate::clock::Clock;
 use crate::config::{IntakeSettings, RecordSettings};
@@ -271,6 +275,8 @@ enum Meta {
     Items,
     /// How many rows retention has deleted.
     Dropped,
+    /// About how many bytes visitors and accounts take: they are not retention's.
+    PeopleBytes,
 }
 
 impl Meta {
@@ -281,6 +287,7 @@ impl Meta {
             Self::Checkpoint => "checkpoint",
             Self::Items => "items",
             Self::Dropped => "dropped",
+            Self::PeopleBytes => "people_bytes",
         }
     }
 }

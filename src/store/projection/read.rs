@@ -7,7 +7,7 @@ use crate::model::{
     Switch, UniqueId, UnixMs, WebhookId,
 };
 use crate::store::sqlite;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -198,26 +198,6 @@ pub struct ListedPage {
 }
 
 impl Projection {
-    /// Whether this visitor was seen in-app.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub fn visitor(&self, subscription: SubscriptionId, visitor_id: &str) -> Result<bool, Error> {
-        self.seen("SELECT 1 FROM seen_visitors WHERE subscription = $1 AND visitor_id = $2", subscription, visitor_id)
-    }
-
-    /// Whether this account was seen in-app.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub fn account(&self, subscription: SubscriptionId, account_id: &str) -> Result<bool, Error> {
-        self.seen("SELECT 1 FROM seen_accounts WHERE subscription = $1 AND account_id = $2", subscription, account_id)
-    }
-
-    fn seen(&self, sql: &str, subscription: SubscriptionId, id: &str) -> Result<bool, Error> {
-        self.readers.with(|db| Ok(db.prepare_cached(sql)?.exists(params![int(subscription.0), id])?))
-    }
-
     /// Gives the newest `max` item ids since `since`, oldest first.
     ///
     /// # Errors
@@ -340,12 +320,11 @@ impl Projection {
     pub fn ranges(&self, webhook: WebhookId, limit: usize) -> Result<Vec<Range>, Error> {
         let sql = "SELECT position, why, first_position, last_position, events, retries, at FROM ranges
                    WHERE webhook = $1 ORDER BY position DESC LIMIT $2";
-        let cancelled = DeliveryState::Cancelled.name();
         self.all(sql, &[int(webhook.0), int(limit as u64)], |row| {
             let why: String = row.get(1)?;
             Ok(Range {
                 position: position(row.get(0)?),
-                why: if why == cancelled { ClosedWhy::Cancelled } else { ClosedWhy::Expired },
+                why: closed_why(&why),
                 from: position(row.get(2)?),
                 to: position(row.get(3)?),
                 events: row.get::<_, Option<i64>>(4)?.map(|events| events as u64),
@@ -353,6 +332,19 @@ impl Projection {
                 at: UnixMs(row.get(6)?),
             })
         })
+    }
+
+    /// Why an event of a webhook ended without an attempt, if it is in such a range.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn range_over(&self, webhook: WebhookId, event: Position) -> Result<Option<ClosedWhy>, Error> {
+        let sql = "SELECT why FROM ranges WHERE webhook = $1 AND first_position <= $2 AND last_position >= $2
+                   ORDER BY position LIMIT 1";
+        let values = [int(webhook.0), int(event.0)];
+        let found: Option<String> =
+            self.readers.with(|db| Ok(db.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?))?;
+        Ok(found.map(|why| closed_why(&why)))
     }
 
     /// What a webhook's counts since the minute of `since` add up to.
@@ -400,6 +392,10 @@ impl Projection {
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
+}
+
+fn closed_why(name: &str) -> ClosedWhy {
+    if name == DeliveryState::Cancelled.name() { ClosedWhy::Cancelled } else { ClosedWhy::Expired }
 }
 
 /// The kind with this number in the store.

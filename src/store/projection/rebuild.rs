@@ -55,6 +55,7 @@ fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Resu
         "DELETE FROM marks WHERE position >= $1",
         "DELETE FROM switches WHERE position >= $1",
         "DELETE FROM ranges WHERE position >= $1",
+        "DELETE FROM stretches WHERE last_position >= $1",
     ] {
         db.execute(sql, [from])?;
     }

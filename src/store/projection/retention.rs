@@ -48,7 +48,7 @@ impl Sweeper {
         let deliveries = delete_deliveries(db, cutoff)?;
         let successes = delete_successes(db, cutoff, journal_oldest)?;
         // Beyond the bound of bytes all of it counts as too old, but then only for one round.
-        let small = delete_small(db, now.before(self.max_age))?;
+        let small = delete_small(db, now.before(self.max_age), journal_oldest)?;
         let items = self.delete_items(db, now)?;
         let rows = (deliveries + successes) as u64;
         if rows > 0 {
@@ -86,11 +86,11 @@ impl Sweeper {
     }
 }
 
-/// Bytes that the tables and indexes take, without the pages that are free.
+/// Bytes that the tables and indexes take, without the pages that are free, and without the people: these stay.
 pub(super) fn used_bytes(db: &Connection) -> rusqlite::Result<u64> {
     let pragma = |sql: &str| db.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
     let pages = pragma("PRAGMA page_count")? - pragma("PRAGMA freelist_count")?;
-    Ok(u64::try_from(pages * pragma("PRAGMA page_size")?).unwrap_or(0))
+    Ok(u64::try_from(pages * pragma("PRAGMA page_size")? - get_meta(db, Meta::PeopleBytes)?).unwrap_or(0))
 }
 
 /// Looks at the oldest rows only and stops at the first that is young enough, so that a sweep that finds nothing
@@ -127,8 +127,8 @@ fn delete_successes(db: &Connection, cutoff: UnixMs, journal_oldest: Position) -
     delete(db, "DELETE FROM successes WHERE first_outcome = $1", &keys)
 }
 
-/// Counts, marks and ranges go by age only: they are small.
-fn delete_small(db: &Connection, cutoff: UnixMs) -> rusqlite::Result<usize> {
+/// Counts, marks and ranges go by age only, and stretches with the journal: they are small.
+fn delete_small(db: &Connection, cutoff: UnixMs, journal_oldest: Position) -> rusqlite::Result<usize> {
     let minute = cutoff.0.div_euclid(MINUTE_MS);
     let minutes = db
         .prepare_cached(
@@ -146,7 +146,13 @@ fn delete_small(db: &Connection, cutoff: UnixMs) -> rusqlite::Result<usize> {
             "DELETE FROM ranges WHERE at < $1 AND position IN (SELECT position FROM ranges ORDER BY position LIMIT $2)",
         )?
         .execute(params![cutoff.0, SWEEP_ROWS])?;
-    Ok(minutes.max(marks).max(ranges))
+    let stretches = db
+        .prepare_cached(
+            "DELETE FROM stretches WHERE first_position IN
+                 (SELECT first_position FROM stretches WHERE last_position < $1 ORDER BY first_position LIMIT $2)",
+        )?
+        .execute([int(journal_oldest.0), SWEEP_ROWS])?;
+    Ok(minutes.max(marks).max(ranges).max(stretches))
 }
 
 fn delete(db: &Connection, sql: &str, keys: &[i64]) -> rusqlite::Result<usize> {

@@ -6,7 +6,32 @@ use crate::store::sqlite::Migration;
 ///
 /// Keys that are positions are declared `INTEGER PRIMARY KEY`, which makes them SQLite's own row number: rows lie in
 /// the order of the journal, so that appending is cheap and the oldest are found without an index of their own.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration { name: "records 1", sql: FIRST }];
+pub(super) const MIGRATIONS: &[Migration] =
+    &[Migration { name: "records 1", sql: FIRST }, Migration { name: "records 2: people", sql: PEOPLE }];
+
+/// People as more than "seen", and where in the journal they are.
+const PEOPLE: &str = "
+    CREATE TABLE people (
+        subscription BIGINT NOT NULL, kind SMALLINT NOT NULL, id TEXT NOT NULL, known_at BIGINT NOT NULL,
+        seen_position BIGINT, first_visit BIGINT, last_visit BIGINT, browser_name TEXT, browser_version TEXT,
+        account_id TEXT,
+        PRIMARY KEY (subscription, kind, id)
+    ) WITHOUT ROWID;
+    INSERT INTO people (subscription, kind, id, known_at, seen_position, first_visit)
+        SELECT subscription, 0, visitor_id, at, position, at FROM seen_visitors;
+    INSERT INTO people (subscription, kind, id, known_at, seen_position, first_visit)
+        SELECT subscription, 1, account_id, at, position, at FROM seen_accounts;
+    DROP TABLE seen_visitors;
+    DROP TABLE seen_accounts;
+    CREATE TABLE metadata (
+        subscription BIGINT NOT NULL, kind SMALLINT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
+        fields TEXT NOT NULL,
+        PRIMARY KEY (subscription, kind, id, name)
+    );
+    CREATE TABLE stretches (
+        first_position INTEGER PRIMARY KEY, last_position BIGINT NOT NULL, people BLOB NOT NULL
+    );
+";
 
 const FIRST: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL) WITHOUT ROWID;

@@ -6,8 +6,8 @@ use super::{FILE_NAME, Projection, open_writer};
 use crate::clock::ManualClock;
 use crate::journal::Journal;
 use crate::model::{
-    AppId, DeliveryId, Entry, EventEntry, EventKind, OutcomeEntry, Position, Reason, Timings, UniqueId, UnixMs,
-    Verdict, WebhookId,
+    AppId, DeliveryId, Entry, EventEntry, EventKind, OutcomeEntry, PersonKind, Position, Reason, Timings, UniqueId,
+    UnixMs, Verdict, WebhookId,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -20,8 +20,8 @@ fn dump(db: &Connection) -> Vec<String> {
     let mut lines = Vec::new();
     for table in [
         "marks",
-        "seen_visitors",
-        "seen_accounts",
+        "people",
+        "metadata",
         "held",
         "deliveries",
         "attempts",
@@ -220,8 +220,8 @@ fn a_rebuild_keeps_what_the_journal_no_longer_tells() {
     let clock = Arc::new(ManualClock::at(START));
     let same: Arc<dyn Journal> = Arc::<MemoryJournal>::clone(&journal);
     let rebuilt = Projection::rebuild(dir.path(), same, &record_settings(), &intake_settings(), clock).unwrap();
-    assert!(rebuilt.visitor(SUBSCRIPTION, "v").unwrap(), "only the database remembers");
-    assert!(rebuilt.account(SUBSCRIPTION, "a").unwrap());
+    assert!(rebuilt.is_seen(SUBSCRIPTION, PersonKind::Visitor, "v").unwrap(), "only the database remembers");
+    assert!(rebuilt.is_seen(SUBSCRIPTION, PersonKind::Account, "a").unwrap());
     for origin in [1, 3] {
         let id = DeliveryId { webhook: WebhookId(1), origin: Position(origin) };
         let row = rebuilt.delivery_row(id).unwrap().expect("both failures are still there");
@@ -235,14 +235,14 @@ fn the_thread_follows_and_releases_up_to_what_waits() {
     let journal = Arc::new(MemoryJournal::new());
     let dir = tempfile::tempdir().unwrap();
     let running = projection(dir.path(), &journal);
-    assert!(!running.visitor(SUBSCRIPTION, "v").unwrap());
+    assert!(!running.is_seen(SUBSCRIPTION, PersonKind::Visitor, "v").unwrap());
     for _ in 0..5 {
         journal.add(&Entry::Event(event(EventKind::VisitorCreated, START)));
     }
     let due = UnixMs(START.0 + 5);
     journal.add(&Entry::Outcome(outcome(1, Position(3), 1, Verdict::Retry { due }, START)));
     running.catch_up().unwrap();
-    assert!(running.visitor(SUBSCRIPTION, "v").unwrap());
+    assert!(running.is_seen(SUBSCRIPTION, PersonKind::Visitor, "v").unwrap());
     assert_eq!((running.projected(), running.stats().lag), (Position(6), 0));
     let waiting = running.waiting_retries().unwrap();
     assert_eq!(waiting.len(), 1);

@@ -299,15 +299,16 @@ impl Node {
         self.list(&format!("/webhooks/{}/deliveries", webhook.id))
     }
 
-    /// All pages of a list. `path` carries no query.
+    /// All pages of a list. A query that `path` carries ends with "&".
     #[track_caller]
     pub fn list(&self, path: &str) -> Vec<Value> {
         let mut rows = Vec::new();
-        let mut page = self.get(&format!("{path}?limit=500"));
+        let join = if path.contains('?') { "" } else { "?" };
+        let mut page = self.get(&format!("{path}{join}limit=500"));
         loop {
             rows.extend(page["data"].as_array().expect("data").iter().cloned());
             let Some(next) = page["next"].as_str() else { return rows };
-            page = self.get(&format!("{path}?limit=500&cursor={next}"));
+            page = self.get(&format!("{path}{join}limit=500&cursor={next}"));
         }
     }
 

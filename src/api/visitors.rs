@@ -1,0 +1,142 @@
+//! `/visitors/{id}` and `/accounts/{id}`: what is known of somebody, with their newest events.
+
+use super::answer::{EventJson, rfc3339};
+use super::auth::Caller;
+use super::paths::Id;
+use super::problem::ApiError;
+use super::{Api, paths};
+use crate::model::{PersonKind, UnixMs, metadata, parent_account};
+use crate::record::view::PersonDetail;
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Groups of metadata by name.
+type Groups = BTreeMap<String, metadata::Fields>;
+
+/// A visitor.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Visitor)]
+pub struct VisitorJson {
+    /// Their id, as the product names them.
+    pub id: String,
+    /// Known since: through the agent, the Track API or the Metadata API.
+    pub known_at: String,
+    /// First identified in-app; null: not yet.
+    pub first_visit: Option<String>,
+    /// Last in the app, to the minute; null: never.
+    pub last_visit: Option<String>,
+    /// The browser of the last visit.
+    pub browser: Option<BrowserJson>,
+    /// The account of the last visit; null for none.
+    pub account_id: Option<String>,
+    /// Groups of metadata: `agent` is what the agent tells, the others are what the Metadata API has set.
+    #[schema(value_type = Object)]
+    pub metadata: Groups,
+    /// The 20 newest events, newest first.
+    pub events: Vec<EventJson>,
+}
+
+/// A browser.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Browser)]
+pub struct BrowserJson {
+    /// E.g. "Chrome"; "" when the User-Agent names none that is known.
+    pub name: String,
+    /// Three parts, e.g. "91.0.4472".
+    pub version: String,
+}
+
+/// An account.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
+pub struct AccountJson {
+    /// Its id, as the product names it.
+    pub id: String,
+    /// The parent's id, when this one is `parent::child`.
+    pub parent_id: Option<String>,
+    /// The first 100 sub-accounts, in the order of their ids.
+    pub sub_accounts: Vec<String>,
+    /// Known since: through the agent, the Track API or the Metadata API.
+    pub known_at: String,
+    /// First seen in-app; null: not yet.
+    pub first_visit: Option<String>,
+    /// When a visitor was last in the app for it, to the minute; null: never.
+    pub last_visit: Option<String>,
+    /// Groups of metadata: `agent` is what the agent tells, the others are what the Metadata API has set.
+    #[schema(value_type = Object)]
+    pub metadata: Groups,
+    /// The 20 newest events, newest first.
+    pub events: Vec<EventJson>,
+}
+
+/// Reads a visitor.
+#[utoipa::path(
+    get,
+    path = paths::VISITOR,
+    params(("id" = String, Path)),
+    tag = "visitors",
+    responses((status = 200, body = VisitorJson), ApiError)
+)]
+pub async fn read_visitor(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Id(id): Id,
+) -> Result<Json<VisitorJson>, ApiError> {
+    let person = find(&api, &caller, PersonKind::Visitor, &id).await?;
+    Ok(Json(VisitorJson {
+        id,
+        known_at: rfc3339(person.known_at),
+        first_visit: time(person.first_visit),
+        last_visit: time(person.last_visit),
+        browser: person.browser.map(|(name, version)| BrowserJson { name, version }),
+        account_id: person.account_id.filter(|id| !id.is_empty()),
+        metadata: groups(&person.metadata)?,
+        events: person.events.iter().map(EventJson::of).collect(),
+    }))
+}
+
+/// Reads an account.
+#[utoipa::path(
+    get,
+    path = paths::ACCOUNT,
+    params(("id" = String, Path)),
+    tag = "accounts",
+    responses((status = 200, body = AccountJson), ApiError)
+)]
+pub async fn read_account(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Id(id): Id,
+) -> Result<Json<AccountJson>, ApiError> {
+    let person = find(&api, &caller, PersonKind::Account, &id).await?;
+    Ok(Json(AccountJson {
+        parent_id: parent_account(&id).map(str::to_owned),
+        id,
+        sub_accounts: person.sub_accounts,
+        known_at: rfc3339(person.known_at),
+        first_visit: time(person.first_visit),
+        last_visit: time(person.last_visit),
+        metadata: groups(&person.metadata)?,
+        events: person.events.iter().map(EventJson::of).collect(),
+    }))
+}
+
+async fn find(api: &Api, caller: &Caller, kind: PersonKind, id: &str) -> Result<PersonDetail, ApiError> {
+    let (subscription, asked) = (caller.subscription.id, id.to_owned());
+    let found = api.records(move |records| records.person(subscription, kind, &asked)).await?;
+    found.ok_or(ApiError::NotFound(kind.name()))
+}
+
+fn time(at: Option<UnixMs>) -> Option<String> {
+    at.map(rfc3339)
+}
+
+fn groups(groups: &[(String, String)]) -> Result<Groups, ApiError> {
+    let read = |(name, json): &(String, String)| Ok((name.clone(), serde_json::from_str(json)?));
+    let groups: Result<_, serde_json::Error> = groups.iter().map(read).collect();
+    groups.map_err(|error| ApiError::internal(&error))
+}

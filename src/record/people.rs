@@ -1,0 +1,68 @@
+//! One visitor or account with everything known of it.
+
+use super::view::{EventQuery, KnownGroup, PersonDetail};
+use super::{RecordError, Records};
+use crate::model::{PersonKind, SubscriptionId};
+use crate::store::projection::PersonRow;
+
+/// Recent events that are shown with somebody.
+const RECENT_EVENTS: usize = 20;
+
+/// Sub-accounts that are shown with an account.
+const SUB_ACCOUNTS: usize = 100;
+
+impl Records {
+    /// A visitor or an account with its newest events; `None` when it is not known in this subscription. Everything that was in the
+    /// journal when this was called is taken into account.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn person(
+        &self,
+        subscription: SubscriptionId,
+        kind: PersonKind,
+        id: &str,
+    ) -> Result<Option<PersonDetail>, RecordError> {
+        self.projection.catch_up()?;
+        let Some(row) = self.projection.person(subscription, kind, id)? else { return Ok(None) };
+        let PersonRow { known_at, first_visit, last_visit, browser, account_id, metadata } = row;
+        let of = |wanted: PersonKind| (kind == wanted).then(|| id.to_owned());
+        let query = EventQuery {
+            visitor: of(PersonKind::Visitor),
+            account: of(PersonKind::Account),
+            limit: RECENT_EVENTS,
+            ..EventQuery::of(subscription)
+        };
+        let sub_accounts = match kind {
+            PersonKind::Visitor => Vec::new(),
+            PersonKind::Account => self.projection.sub_accounts(subscription, id, SUB_ACCOUNTS)?,
+        };
+        let events = self.events(&query)?.data;
+        Ok(Some(PersonDetail {
+            known_at,
+            first_visit,
+            last_visit,
+            browser,
+            account_id,
+            metadata,
+            sub_accounts,
+            events,
+        }))
+    }
+
+    /// One group of metadata of each of these ids, in their order: `None` for somebody unknown. Everything that was in the journal when this was called is taken into account.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn metadata(
+        &self,
+        subscription: SubscriptionId,
+        kind: PersonKind,
+        group: &str,
+        ids: &[String],
+    ) -> Result<Vec<Option<KnownGroup>>, RecordError> {
+        self.projection.catch_up()?;
+        let known = self.projection.metadata(subscription, kind, group, ids)?.into_iter();
+        Ok(known.map(|found| found.map(|(fields, groups)| KnownGroup { fields, groups })).collect())
+    }
+}
