@@ -219,5 +219,21 @@ pub const OPERATOR_CALL_TTL: Duration = Duration::from_secs(60);
 /// Signatures remembered for that long, so that none opens twice; beyond it calls are refused.
 pub const OPERATOR_CALLS_REMEMBERED: usize = 10_000;
 
+/// Guides of one subscription, archived ones too.
+pub const GUIDES: usize = 10_000;
+
+/// Steps of one guide, polls of one step, and choices of one poll.
+pub const GUIDE_STEPS: usize = 100;
+/// See [`GUIDE_STEPS`].
+pub const STEP_POLLS: usize = 50;
+/// See [`GUIDE_STEPS`].
+pub const POLL_CHOICES: usize = 200;
+
+/// Longest question of a poll and text of a choice, in bytes.
+pub const POLL_TEXT_BYTES: usize = 4096;
+
+/// Largest guide as JSON: each of its events carries its steps.
+pub const GUIDE_BYTES: usize = 128 * 1024;
+
 /// Exclusions of one subscription (docs/intake.md).
 pub const EXCLUSIONS: usize = 10_000;

@@ -30,6 +30,17 @@ impl Fields {
         }
     }
 
+    /// The fields of an object inside a body.
+    ///
+    /// # Errors
+    /// It is something else; the error names `place`.
+    pub fn within(place: &str, value: Value) -> Result<Self, ApiError> {
+        match value {
+            Value::Object(fields) => Ok(Self(fields)),
+            other => Err(ApiError::field(place, format!("must be an object, not {}", type_name(&other)))),
+        }
+    }
+
     /// Takes a field, if it is there.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::problem::ApiError;
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
-use crate::model::{DeliveryState, EventKind, UnixMs};
+use crate::model::{DeliveryState, EventKind, GuideState, UnixMs};
 use crate::record::view::WithheldAs;
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
@@ -75,6 +75,15 @@ pub fn status(asked: Option<&str>) -> Result<Option<DeliveryState>, ApiError> {
 pub fn withheld(asked: Option<&str>) -> Result<Option<WithheldAs>, ApiError> {
     let names = || one_of("withheld", WithheldAs::ALL.map(WithheldAs::name));
     asked.map(|name| WithheldAs::from_name(name).ok_or_else(names)).transpose()
+}
+
+/// A guide's state.
+///
+/// # Errors
+/// None of them; the error lists them.
+pub fn guide_state(asked: Option<&str>) -> Result<Option<GuideState>, ApiError> {
+    let names = || one_of("state", GuideState::ALL.map(GuideState::name));
+    asked.map(|name| GuideState::from_name(name).ok_or_else(names)).transpose()
 }
 
 fn one_of<const N: usize>(name: &str, names: [&str; N]) -> ApiError {

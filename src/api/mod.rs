@@ -15,6 +15,7 @@ mod deliveries;
 mod events;
 mod exclusions;
 mod export;
+mod guides;
 mod keys;
 mod list;
 mod metadata;
@@ -309,13 +310,7 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::redeliver))
-        .routes(routes!(events::list))
-        .routes(routes!(events::read))
-        .routes(routes!(events::explain))
-        .routes(routes!(visitors::read_visitor))
-        .routes(routes!(visitors::read_account))
-        .routes(routes!(metadata::set_many))
-        .routes(routes!(metadata::set_one))
+        .merge(in_app())
         .merge(configured())
         .merge(people())
         .split_for_parts();
@@ -330,6 +325,26 @@ fn routes() -> (Router<Arc<Api>>, String) {
     (router, document.to_json().unwrap_or_default())
 }
 
+/// What happens in the product, to whom, and what is shown to them.
+fn in_app() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(events::list))
+        .routes(routes!(events::read))
+        .routes(routes!(events::explain))
+        .routes(routes!(visitors::read_visitor))
+        .routes(routes!(visitors::read_account))
+        .routes(routes!(metadata::set_many))
+        .routes(routes!(metadata::set_one))
+        .routes(routes!(exclusions::create, exclusions::list))
+        .routes(routes!(exclusions::read, exclusions::delete))
+        .routes(routes!(exclusions::export, exclusions::import))
+        .routes(routes!(guides::create, guides::list))
+        .routes(routes!(guides::read, guides::patch))
+        .routes(routes!(guides::publish))
+        .routes(routes!(guides::archive))
+        .routes(routes!(guides::reset))
+}
+
 fn configured() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(apps::create, apps::list))
@@ -338,9 +353,6 @@ fn configured() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(apps::rotate_track_secret))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::read, keys::revoke))
-        .routes(routes!(exclusions::create, exclusions::list))
-        .routes(routes!(exclusions::read, exclusions::delete))
-        .routes(routes!(exclusions::export, exclusions::import))
         .routes(routes!(audit_log::list))
         .routes(routes!(audit_log::export))
 }

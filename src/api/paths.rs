@@ -52,6 +52,16 @@ pub const EXCLUSIONS: &str = "/api/v1/exclusions";
 pub const EXCLUSIONS_CSV: &str = "/api/v1/exclusions.csv";
 /// One exclusion: read, delete.
 pub const EXCLUSION: &str = "/api/v1/exclusions/{id}";
+/// Guides: make, list.
+pub const GUIDES: &str = "/api/v1/guides";
+/// One guide: read, edit.
+pub const GUIDE: &str = "/api/v1/guides/{id}";
+/// Show a guide from now on.
+pub const GUIDE_PUBLISH: &str = "/api/v1/guides/{id}/publish";
+/// Show it no longer.
+pub const GUIDE_ARCHIVE: &str = "/api/v1/guides/{id}/archive";
+/// Let visitors see it again.
+pub const GUIDE_RESET: &str = "/api/v1/guides/{id}/reset";
 /// Users: invite, list.
 pub const USERS: &str = "/api/v1/users";
 /// One user: read, change, remove.

@@ -170,6 +170,9 @@ pub enum ApiError {
     /// The subscription has all the apps that it may have.
     #[error("the subscription has {0} apps, and may not have more")]
     TooManyApps(usize),
+    /// The subscription has all the guides that it may have.
+    #[error("the subscription has {0} guides, and may not have more")]
+    TooManyGuides(usize),
     /// Too many tests wait for their receivers.
     #[error("too many tests are waiting for their receivers")]
     TooManyTests,
@@ -283,6 +286,7 @@ impl ApiError {
             Self::OwnKey => (StatusCode::CONFLICT, "own_key"),
             Self::TooManyKeys(_) => (StatusCode::CONFLICT, "too_many_keys"),
             Self::TooManyApps(_) => (StatusCode::CONFLICT, "too_many_apps"),
+            Self::TooManyGuides(_) => (StatusCode::CONFLICT, "too_many_guides"),
             Self::TooManyTests => (StatusCode::TOO_MANY_REQUESTS, "too_many_tests"),
             Self::Journal(AppendError::TooLarge(_)) | Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Journal(_) => (StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable"),
@@ -399,6 +403,15 @@ impl ApiError {
         match error {
             ChangeError::NotFound => Self::NotFound("app"),
             ChangeError::TooMany(count) => Self::TooManyApps(count),
+            other => Self::from_change(other),
+        }
+    }
+
+    /// What a failed change of a guide means to the caller.
+    pub fn from_guide_change(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotFound => Self::NotFound("guide"),
+            ChangeError::TooMany(count) => Self::TooManyGuides(count),
             other => Self::from_change(other),
         }
     }

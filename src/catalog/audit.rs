@@ -1,7 +1,7 @@
 //! Who changes what, for the audit log (docs/api.md). Secrets are never in it: it says that there is one, and whether it
 //! was changed.
 
-use super::{ApiKey, App, Exclusion, User, Webhook, categories_json};
+use super::{ApiKey, App, Exclusion, Guide, User, Webhook, categories_json};
 use crate::model::{SubscriptionId, UnixMs};
 use crate::store::configured::AuditEntry;
 use serde_json::{Map, Value, json};
@@ -30,6 +30,11 @@ impl Actor {
     /// Who they are to somebody whom they invite: a key has no face.
     pub(super) fn face(&self) -> &str {
         if self.kind == "user" { &self.name } else { "An admin" }
+    }
+
+    /// The user's e-mail address, or the key's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whoever runs the installation, at its command line.
@@ -124,6 +129,17 @@ pub(super) fn key(key: &ApiKey) -> Map<String, Value> {
 /// What is set of an exclusion.
 pub(super) fn exclusion(rule: &Exclusion) -> Map<String, Value> {
     fields(json!({"kind": rule.kind.name(), "pattern": rule.pattern}))
+}
+
+/// What is set of a guide.
+pub(super) fn guide(guide: &Guide) -> Map<String, Value> {
+    let properties = &guide.properties;
+    let steps = properties
+        .steps
+        .iter()
+        .zip(&guide.polls)
+        .map(|(step, polls)| json!({"id": step.id, "type": step.kind, "resetAt": step.reset_at, "polls": polls}));
+    fields(json!({"name": properties.name, "state": guide.state.name(), "steps": steps.collect::<Vec<_>>()}))
 }
 
 /// What is set of a user.

@@ -8,6 +8,7 @@ mod audit;
 mod change;
 mod error;
 mod exclusions;
+mod guides;
 mod init;
 mod keys;
 mod people;
@@ -22,6 +23,7 @@ pub use audit::Actor;
 pub use change::{Catalog, CatalogParts, Created, Patched};
 pub use error::{CatalogError, ChangeError, InvalidValue};
 pub use exclusions::{Exclusion, ExclusionValues, Facts, Rules};
+pub use guides::{Guide, GuideDeed, GuideValues, Guides, StepValues};
 pub use init::{FILE, InitOptions, Initialised, init, is_initialised};
 pub use keys::{KeyValues, MadeKey};
 pub use people::{
@@ -61,6 +63,8 @@ pub struct Snapshot {
     pub users: HashMap<UserId, Arc<User>>,
     /// Each subscription's exclusions, made ready for intake.
     exclusions: HashMap<SubscriptionId, Arc<Rules>>,
+    /// Each subscription's guides.
+    guides: HashMap<SubscriptionId, Arc<Guides>>,
     /// Integration keys by the SHA-256 of the key.
     pub keys: HashMap<[u8; 32], Arc<ApiKey>>,
 }
@@ -257,6 +261,9 @@ impl Snapshot {
             snapshot.keys.insert(row.hash, Arc::new(keys::of_row(row)?));
         }
         snapshot.set_all_exclusions(rows.exclusions);
+        for row in rows.guides {
+            snapshot.insert_guide_row(row)?;
+        }
         for row in rows.webhooks {
             let owner = row.owner;
             let (webhook, signing_key) = open_webhook(row, key)?;

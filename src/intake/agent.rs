@@ -9,7 +9,7 @@ use super::batch::{Batch, Taken};
 use super::body::{Envelope, Properties, sample_group};
 use super::canonical::append_string;
 use super::first_seen::Person;
-use super::item::{Item, ItemError, NoGuides, What};
+use super::item::{Item, ItemError, What};
 use super::judge::{Agent, Sighting, Whence, judge, may_be_first};
 use super::keys::{Key, KeySet};
 use super::nps::{Draft, HeldRating};
@@ -18,7 +18,7 @@ use super::problem::Refusal;
 use super::submit::{Fate, bring_together};
 use super::visits::Visit;
 use super::{cors, request, user_agent};
-use crate::catalog::App;
+use crate::catalog::{App, Guides};
 use crate::model::{EventKind, ExclusionId, PersonKind, UniqueId, UnixMs};
 use crate::observe::Route;
 use axum::body::Body;
@@ -97,7 +97,8 @@ async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> R
         page: head.headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default(),
     };
     let user_agent = request::user_agent(&head.headers);
-    let passage = Passage { intake, app, agent: batch.agent, user_agent, whence, now };
+    let guides = current.guides(app.subscription.id).map(|guides| &**guides);
+    let passage = Passage { intake, app, agent: batch.agent, user_agent, whence, guides, now };
     passage.take(batch).await
 }
 
@@ -111,6 +112,7 @@ struct Passage<'a> {
     agent: Agent,
     user_agent: &'a str,
     whence: Whence<'a>,
+    guides: Option<&'a Guides>,
     now: UnixMs,
 }
 
@@ -120,7 +122,7 @@ impl Passage<'_> {
         let mut rejected: Vec<Rejection> = Vec::new();
         let mut items = Vec::with_capacity(total);
         for (index, raw) in batch.items.into_iter().enumerate() {
-            match Item::parse(raw, self.now, &NoGuides) {
+            match Item::parse(raw, self.now, self.guides) {
                 Ok(item) => items.push(self.taken(index, item)),
                 Err(error) => rejected.push((index, error)),
             }

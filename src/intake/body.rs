@@ -6,7 +6,7 @@
 use super::canonical::append_string;
 use super::user_agent::Browser;
 use crate::catalog::App;
-use crate::model::{AppId, EventKind, GuideProperties, Platform, SubscriptionId, UniqueId, UnixMs, UserRef};
+use crate::model::{AppId, EventKind, GuideProperties, Platform, PollType, SubscriptionId, UniqueId, UnixMs, UserRef};
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -82,41 +82,8 @@ pub struct Answer<'a> {
     pub poll_type: PollType,
     /// The answer as JSON: a number or a string.
     pub response: Cow<'a, [u8]>,
-}
-
-/// The kinds of polls that `pollType` and `stepPollTypes` know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PollType {
-    /// A number on a scale.
-    NumberScale,
-    /// 1 or 0.
-    PositiveNegative,
-    /// Text.
-    FreeForm,
-    /// The chosen text.
-    PickList,
-    /// The NPS rating.
-    #[serde(rename = "NPSRating")]
-    NpsRating,
-    /// The reason for an NPS rating.
-    #[serde(rename = "NPSReason")]
-    NpsReason,
-}
-
-impl PollType {
-    /// All names, for errors.
-    pub const NAMES: &'static str = "NumberScale, PositiveNegative, FreeForm, PickList, NPSRating, NPSReason";
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::NumberScale => "NumberScale",
-            Self::PositiveNegative => "PositiveNegative",
-            Self::FreeForm => "FreeForm",
-            Self::PickList => "PickList",
-            Self::NpsRating => "NPSRating",
-            Self::NpsReason => "NPSReason",
-        }
-    }
+    /// The poll's place on its step, where that is known: answers leave in question order.
+    pub place: Option<usize>,
 }
 
 /// Where an NPS answer was given.

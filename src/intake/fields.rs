@@ -50,6 +50,9 @@ pub enum Fault {
     /// Not a list, or something in it is not of the right kind.
     #[error("must be a list")]
     NotList,
+    /// Not one of the poll's choices.
+    #[error("is none of the poll's choices")]
+    NotAChoice,
     /// None of the words that it may be.
     #[error("must be one of {0}")]
     NotOneOf(&'static str),

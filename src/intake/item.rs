@@ -1,10 +1,12 @@
 //! The items of an agent's batch: what each may hold, and why one is rejected (docs/intake.md).
 
 use super::ENVELOPE_BYTES;
-use super::body::{Answer, NpsSource, PollType, Step};
+use super::body::{Answer, NpsSource, Step};
+use super::canonical;
 use super::fields::{Fault, Field, FieldError};
+use crate::catalog::Guides;
 use crate::limits;
-use crate::model::{GuideProperties, GuideStep, UnixMs, UserRef};
+use crate::model::{GuideProperties, GuideStep, Poll, PollType, UnixMs, UserRef};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -95,28 +97,15 @@ pub enum ItemError {
     /// The guide is not known, and the item does not describe it.
     #[error("guideId names no guide that is known here, and the item brings no guideProperties")]
     UnknownGuide,
+    /// A rating where the installation's own guide asks for none.
+    #[error("the guide asks for no NPS rating on this step")]
+    NoNps,
     /// A reason whose rating has left, or never came.
     #[error("the rating that this reason belongs to has already left, or was never given")]
     LateReason,
     /// What would leave is larger than an event may be.
     #[error("the event would be larger than {} bytes", limits::EVENT_BODY_BYTES)]
     TooLarge,
-}
-
-/// Where the facts of the installation's own guides come from. They go before what an item says.
-pub trait Guides {
-    /// The guide with this id.
-    fn guide(&self, guide_id: &str) -> Option<GuideProperties>;
-}
-
-/// No guide is known: items describe theirs.
-#[derive(Debug, Clone, Copy)]
-pub struct NoGuides;
-
-impl Guides for NoGuides {
-    fn guide(&self, _: &str) -> Option<GuideProperties> {
-        None
-    }
 }
 
 /// Every key that an item may have; others are ignored.
@@ -151,7 +140,7 @@ impl<'a> Item<'a> {
     ///
     /// # Errors
     /// [`ItemError`], whose text is the rejection's reason.
-    pub fn parse(json: &'a RawValue, now: UnixMs, guides: &dyn Guides) -> Result<Self, ItemError> {
+    pub fn parse(json: &'a RawValue, now: UnixMs, guides: Option<&Guides>) -> Result<Self, ItemError> {
         // serde would read a list as a struct, field by field.
         if !json.get().starts_with('{') {
             return Err(ItemError::Unreadable(String::from("it is not an object")));
@@ -188,7 +177,7 @@ impl What<'_> {
 }
 
 impl<'a> RawItem<'a> {
-    fn what(&self, guides: &dyn Guides) -> Result<What<'a>, ItemError> {
+    fn what(&self, guides: Option<&Guides>) -> Result<What<'a>, ItemError> {
         match &*Field::new("type", self.kind).text()? {
             "identify" => Ok(What::Identify {
                 visitor: Field::new("visitor", self.visitor).metadata()?,
@@ -205,21 +194,29 @@ impl<'a> RawItem<'a> {
         }
     }
 
-    fn guide_seen(&self, guides: &dyn Guides) -> Result<What<'a>, ItemError> {
+    /// What is on the step says the installation's own guide; the item where that is not known.
+    fn guide_seen(&self, guides: Option<&Guides>) -> Result<What<'a>, ItemError> {
         let (mut poll, mut nps) = (false, false);
+        let mut count = |kind: PollType| match kind {
+            PollType::NpsRating => nps = true,
+            PollType::NpsReason => {}
+            _ => poll = true,
+        };
         let field = Field::new("stepPollTypes", self.step_poll_types);
-        for raw in field.optional().map(Field::list).transpose()?.unwrap_or_default() {
-            match Field::new("stepPollTypes", Some(raw)).one_of::<PollType>(PollType::NAMES)? {
-                PollType::NpsRating => nps = true,
-                PollType::NpsReason => {}
-                _ => poll = true,
+        let (step, known) = self.step(guides)?;
+        match known {
+            Some(polls) => polls.iter().for_each(|poll| count(poll.kind)),
+            None => {
+                for raw in field.optional().map(Field::list).transpose()?.unwrap_or_default() {
+                    count(Field::new("stepPollTypes", Some(raw)).one_of(PollType::NAMES)?);
+                }
             }
         }
-        Ok(What::GuideSeen { step: self.step(guides)?, poll, nps })
+        Ok(What::GuideSeen { step, poll, nps })
     }
 
     /// The two NPS types among the answers are the same as an npsResponse.
-    fn poll_response(&self, guides: &dyn Guides) -> Result<What<'a>, ItemError> {
+    fn poll_response(&self, guides: Option<&Guides>) -> Result<What<'a>, ItemError> {
         let list = Field::new("responses", self.responses);
         let mut answers = Vec::new();
         let mut nps: Option<NpsPart<'a>> = None;
@@ -227,9 +224,10 @@ impl<'a> RawItem<'a> {
         if raw_answers.is_empty() {
             return Err(list.error(Fault::Empty).into());
         }
+        let (step, known) = self.step(guides)?;
         for (index, raw) in raw_answers.into_iter().enumerate() {
             let place = || format!("responses[{index}]");
-            let answer = parse_answer(raw).map_err(|error| error.within(&place()))?;
+            let answer = parse_answer(raw, known.unwrap_or_default()).map_err(|error| error.within(&place()))?;
             let part = || NpsPart { rating: None, reason: None, source: NpsSource::default() };
             match answer.poll_type {
                 PollType::NpsRating => {
@@ -240,10 +238,10 @@ impl<'a> RawItem<'a> {
                 _ => answers.push(answer),
             }
         }
-        Ok(What::Submit { step: self.step(guides)?, answers, nps })
+        Ok(What::Submit { step, answers, nps })
     }
 
-    fn nps_response(&self, guides: &dyn Guides) -> Result<What<'a>, ItemError> {
+    fn nps_response(&self, guides: Option<&Guides>) -> Result<What<'a>, ItemError> {
         let rating = Field::new("rating", self.rating);
         let reason = Field::new("reason", self.reason).optional().map(Field::json_text).transpose()?;
         // A reason may come by itself, after its rating; nothing at all may not.
@@ -252,20 +250,25 @@ impl<'a> RawItem<'a> {
         let source =
             Field::new("source", self.source).optional().map(|field| field.one_of("web, email")).transpose()?;
         let nps = Some(NpsPart { rating, reason, source: source.unwrap_or_default() });
-        Ok(What::Submit { step: self.step(guides)?, answers: Vec::new(), nps })
+        let (step, known) = self.step(guides)?;
+        if known.is_some_and(|polls| polls.iter().all(|poll| poll.kind != PollType::NpsRating)) {
+            return Err(ItemError::NoNps);
+        }
+        Ok(What::Submit { step, answers: Vec::new(), nps })
     }
 
-    fn step(&self, guides: &dyn Guides) -> Result<Box<Step>, ItemError> {
+    /// The step that the item names, and the polls on it where the installation's own guide has such a step.
+    fn step<'g>(&self, guides: Option<&'g Guides>) -> Result<(Box<Step>, Option<&'g [Poll]>), ItemError> {
         let guide_id = Field::new("guideId", self.guide_id).full_id()?.into_owned();
         let step_id = Field::new("guideStepId", self.guide_step_id).full_id()?.into_owned();
         let language = text_or_empty("language", self.language)?.into_owned();
         let brought = Field::new("guideProperties", self.guide_properties).optional();
-        let guide = match (guides.guide(&guide_id), brought) {
-            (Some(known), _) => known,
-            (None, Some(field)) => parse_guide(field)?,
+        let (guide, polls) = match (guides.and_then(|guides| guides.get(&guide_id)), brought) {
+            (Some(known), _) => (known.properties.clone(), known.polls_of(&step_id)),
+            (None, Some(field)) => (parse_guide(field)?, None),
             (None, None) => return Err(ItemError::UnknownGuide),
         };
-        Ok(Box::new(Step { guide_id, guide, step_id, language }))
+        Ok((Box::new(Step { guide_id, guide, step_id, language }), polls))
     }
 
     fn occurred_at(&self, now: UnixMs) -> Result<UnixMs, ItemError> {
@@ -290,23 +293,43 @@ struct RawAnswer<'a> {
     duration: Option<&'a RawValue>,
 }
 
-fn parse_answer(raw: &RawValue) -> Result<Answer<'_>, FieldError> {
+/// Reads an answer. Of a poll among `known`, the poll says what kind of answer it takes, not the item.
+fn parse_answer<'a>(raw: &'a RawValue, known: &[Poll]) -> Result<Answer<'a>, FieldError> {
     let fields: RawAnswer<'_> = Field::new("answer", Some(raw)).fields()?;
-    let poll_type = Field::new("pollType", fields.poll_type).one_of(PollType::NAMES)?;
+    let poll_id = Field::new("pollId", fields.poll_id).full_id()?;
+    let place = known.iter().position(|poll| poll.id == poll_id);
+    let poll = place.map(|place| &known[place]);
+    let poll_type = match poll {
+        Some(poll) => poll.kind,
+        None => Field::new("pollType", fields.poll_type).one_of(PollType::NAMES)?,
+    };
     let response = Field::new("response", fields.response);
-    let response = match poll_type {
-        PollType::NumberScale | PollType::PositiveNegative | PollType::NpsRating => {
+    let response = match (poll_type, poll) {
+        (PollType::NumberScale | PollType::PositiveNegative | PollType::NpsRating, _) => {
             Cow::Owned(response.integer()?.to_string().into_bytes())
         }
-        PollType::FreeForm | PollType::PickList | PollType::NpsReason => response.json_text()?,
+        (PollType::PickList, Some(poll)) => Cow::Owned(choice(poll, response)?),
+        (PollType::FreeForm | PollType::PickList | PollType::NpsReason, _) => response.json_text()?,
     };
     let duration = Field::new("duration", fields.duration).optional();
     Ok(Answer {
         duration_ms: duration.map(|field| field.integer_in(0, i64::MAX)).transpose()?.unwrap_or(0),
-        poll_id: Field::new("pollId", fields.poll_id).full_id()?,
+        poll_id,
         poll_type,
         response,
+        place,
     })
+}
+
+/// The text of the choice that the response names by its id, as JSON. A response that is the text already is good too.
+fn choice(poll: &Poll, response: Field<'_>) -> Result<Vec<u8>, FieldError> {
+    let chosen = response.text()?;
+    let by_id = poll.choices.iter().find(|choice| choice.id == chosen);
+    let found = by_id.or_else(|| poll.choices.iter().find(|choice| choice.text == chosen));
+    let choice = found.ok_or_else(|| response.error(Fault::NotAChoice))?;
+    let mut out = Vec::with_capacity(choice.text.len() + 2);
+    canonical::append_string(&mut out, &choice.text);
+    Ok(out)
 }
 
 fn raw_response(raw: &RawValue) -> Result<&RawValue, FieldError> {

@@ -1,12 +1,14 @@
 //! Samples: the eight events as receivers know them from the documentation, the test's `ping`, and the calls by which a
 //! running intake is made to raise each event (docs/events.md).
 
-use super::body::{self, Answer, Envelope, NpsSource, PollType, Properties, Step, sample_group};
+use super::body::{self, Answer, Envelope, NpsSource, Properties, Step, sample_group};
 use super::canonical::append_string;
 use super::user_agent;
 use crate::catalog::Subscription;
 use crate::clock::Random;
-use crate::model::{AppId, EventKind, GuideProperties, GuideStep, Platform, SubscriptionId, UniqueId, UnixMs, UserRef};
+use crate::model::{
+    AppId, EventKind, GuideProperties, GuideStep, Platform, PollType, SubscriptionId, UniqueId, UnixMs, UserRef,
+};
 use std::borrow::Cow;
 
 /// The browser of every sample.
@@ -267,6 +269,7 @@ fn answers() -> [Answer<'static>; 4] {
         poll_id: Cow::Borrowed(poll_id),
         poll_type,
         response: Cow::Borrowed(response),
+        place: None,
     };
     [
         answer("afxd8uayh4u", PollType::PositiveNegative, b"1"),

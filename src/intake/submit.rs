@@ -45,6 +45,7 @@ pub enum Fate<'a> {
 /// keys are held.
 pub fn bring_together<'a>(items: &mut [Taken<'a>], held: &HeldRatings, rejected: &mut Vec<Rejection>) -> Vec<Fate<'a>> {
     merge_answers(items);
+    items.iter_mut().for_each(in_question_order);
     let mut pass = Pass { held, gone: KeySet::default(), open: KeyMap::default(), fates: Vec::new() };
     for at in 0..items.len() {
         let fate = pass.fate(items, at);
@@ -75,6 +76,13 @@ fn merge_answers(items: &mut [Taken<'_>]) {
             answers.extend(more);
         }
         items[at].merged = true;
+    }
+}
+
+/// Answers to a known guide's polls leave in the order of its questions; others stay as they came, behind them.
+fn in_question_order(taken: &mut Taken<'_>) {
+    if let What::Submit { answers, .. } = &mut taken.item.what {
+        answers.sort_by_key(|answer| answer.place.unwrap_or(usize::MAX));
     }
 }
 

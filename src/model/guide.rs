@@ -44,3 +44,98 @@ pub struct GuideStep {
     #[serde(rename = "type")]
     pub kind: String,
 }
+
+/// A poll on a step: a question with its kind of answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Poll {
+    /// Its id, unique in the guide.
+    pub id: String,
+    /// What kind of answer it takes.
+    #[serde(rename = "type")]
+    pub kind: PollType,
+    /// What is asked.
+    pub question: String,
+    /// What a PickList offers; no other kind has choices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Choice>,
+}
+
+/// One of the answers that a PickList offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// By this id the agent reports it; unique in the poll.
+    pub id: String,
+    /// By this text receivers are told of it.
+    pub text: String,
+}
+
+/// The kinds of polls that `pollType` and `stepPollTypes` know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PollType {
+    /// A number on a scale.
+    NumberScale,
+    /// 1 or 0.
+    PositiveNegative,
+    /// Text.
+    FreeForm,
+    /// The chosen text.
+    PickList,
+    /// The NPS rating.
+    #[serde(rename = "NPSRating")]
+    NpsRating,
+    /// The reason for an NPS rating.
+    #[serde(rename = "NPSReason")]
+    NpsReason,
+}
+
+impl PollType {
+    /// All names, for errors.
+    pub const NAMES: &'static str = "NumberScale, PositiveNegative, FreeForm, PickList, NPSRating, NPSReason";
+
+    /// Its name in bodies and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NumberScale => "NumberScale",
+            Self::PositiveNegative => "PositiveNegative",
+            Self::FreeForm => "FreeForm",
+            Self::PickList => "PickList",
+            Self::NpsRating => "NPSRating",
+            Self::NpsReason => "NPSReason",
+        }
+    }
+
+    /// Whether it is one of the two that NPS is asked with.
+    pub fn is_nps(self) -> bool {
+        matches!(self, Self::NpsRating | Self::NpsReason)
+    }
+}
+
+/// Whether a guide is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuideState {
+    /// Not yet.
+    Draft,
+    /// Yes.
+    Published,
+    /// No longer.
+    Archived,
+}
+
+impl GuideState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Draft, Self::Published, Self::Archived];
+
+    /// Its name in the API and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Published => "published",
+            Self::Archived => "archived",
+        }
+    }
+
+    /// The state with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}

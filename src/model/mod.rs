@@ -19,7 +19,7 @@ pub use entry::{
 };
 pub use event::{Category, CategorySet, EventKind, Withheld};
 pub use exclusion::ExclusionKind;
-pub use guide::{GuideProperties, GuideStep, UserRef};
+pub use guide::{Choice, GuideProperties, GuideState, GuideStep, Poll, PollType, UserRef};
 pub use ids::{AppId, DeliveryId, EventId, ExclusionId, KeyId, Position, SubscriptionId, UniqueId, UserId, WebhookId};
 pub use person::{PersonKind, is_anonymous, parent_account};
 pub use secret::Secret;

@@ -15,6 +15,7 @@ mod engine;
 mod exclusions;
 mod explain;
 mod fairness;
+mod guides;
 mod identity;
 mod intake;
 mod master_key;

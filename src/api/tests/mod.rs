@@ -5,6 +5,7 @@ mod apps;
 mod audit_log;
 mod deliveries;
 mod exclusions;
+mod guides;
 mod keys;
 mod people;
 mod permissions;

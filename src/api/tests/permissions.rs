@@ -54,6 +54,7 @@ impl Filled {
         let user = made("/api/v1/users", json!({"email": "u@example.com", "name": "U", "role": "member"})).await;
         let exclusion = made("/api/v1/exclusions", json!({"kind": "visitor", "pattern": "only-here"})).await;
         node.records.people.lock().unwrap().push((node.subscription, String::from("only-here")));
+        let guide = made("/api/v1/guides", json!({"name": "Only here", "steps": [{}]})).await;
         let event = String::from("evt_4d");
         let ids = vec![
             ("webhooks", webhook),
@@ -63,6 +64,7 @@ impl Filled {
             ("apps", app),
             ("users", user),
             ("exclusions", exclusion),
+            ("guides", guide),
             ("visitors", String::from("only-here")),
             ("accounts", String::from("only-here")),
             ("metadata", String::from("only-here")),

@@ -1,12 +1,15 @@
 //! A journal and a store in memory that do as they are told, and an intake over them.
 
-use crate::catalog::{App, Snapshot, Subscription};
+use crate::catalog::{App, Guide, Snapshot, Subscription};
 use crate::clock::{Clock, ManualClock, SeededRandom};
 use crate::config::IntakeSettings;
 use crate::intake::keys::lock;
 use crate::intake::{Intake, IntakeParts, Recall, Restored, Seen, SeenError, router};
 use crate::journal::{AppendError, Chunk, Group, Journal, ReadError};
-use crate::model::{AppId, Entry, EventKind, Platform, Position, SubscriptionId, UnixMs, Withheld};
+use crate::model::{
+    AppId, Choice, Entry, EventKind, GuideProperties, GuideState, GuideStep, Platform, Poll, PollType, Position,
+    SubscriptionId, UnixMs, UserRef, Withheld,
+};
 use ::http::{HeaderMap, Request, StatusCode};
 use axum::body::Body;
 use bytes::Bytes;
@@ -392,7 +395,44 @@ fn snapshot() -> Snapshot {
     };
     let web = app(AppId::FIRST, "agent-key", Platform::Web);
     let ios = app(AppId(7), "ios-key", Platform::Ios);
-    Snapshot::of_apps([web, ios])
+    let mut snapshot = Snapshot::of_apps([web, ios]);
+    snapshot.insert_guide(Arc::new(known_guide()));
+    snapshot
+}
+
+/// A guide of the installation itself, with a step of polls, one of NPS and one of text.
+fn known_guide() -> Guide {
+    let poll = |id: &str, kind, choices: &[(&str, &str)]| Poll {
+        id: String::from(id),
+        kind,
+        question: String::from("?"),
+        choices: choices.iter().map(|(id, text)| Choice { id: (*id).into(), text: (*text).into() }).collect(),
+    };
+    let step = |id: &str| GuideStep { id: id.into(), last_updated_at: 3, reset_at: 0, kind: String::new() };
+    let user = UserRef { username: String::from("ada@example.com") };
+    let choices = [("c1", "Engineer"), ("c2", "Product \"Manager\"")];
+    Guide {
+        subscription: SUBSCRIPTION,
+        state: GuideState::Draft,
+        properties: GuideProperties {
+            created_at: 1,
+            created_by_user: user.clone(),
+            id: String::from("known"),
+            last_updated_at: 2,
+            last_updated_by_user: user,
+            name: String::from("Known"),
+            steps: vec![step("polls"), step("nps"), step("text")],
+        },
+        polls: vec![
+            vec![
+                poll("score", PollType::NumberScale, &[]),
+                poll("role", PollType::PickList, &choices),
+                poll("why", PollType::FreeForm, &[]),
+            ],
+            vec![poll("rating", PollType::NpsRating, &[]), poll("reason", PollType::NpsReason, &[])],
+            vec![],
+        ],
+    }
 }
 
 /// An item of `kind` by visitor "v" of account "a", with these fields besides.

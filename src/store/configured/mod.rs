@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod exclusions;
+mod guides;
 mod mails;
 mod people;
 mod rows;
@@ -13,6 +14,7 @@ mod webhooks;
 
 pub use audit::{AuditChain, AuditEntry, AuditQuery, AuditRow};
 pub use exclusions::ExclusionRow;
+pub use guides::GuideRow;
 pub use mails::{MailRow, MailState};
 pub use people::{
     Credentials, LinkKind, LinkRow, SessionRow, UserRow, recovery_codes, set_recovery_codes, use_recovery_code,
@@ -32,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "4_people.sql", sql: include_str!("../migrations/configured/4_people.sql") },
     Migration { name: "5_provider.sql", sql: include_str!("../migrations/configured/5_provider.sql") },
     Migration { name: "6_exclusions.sql", sql: include_str!("../migrations/configured/6_exclusions.sql") },
+    Migration { name: "7_guides.sql", sql: include_str!("../migrations/configured/7_guides.sql") },
 ];
 
 /// Everything there is, in one consistent picture.
@@ -47,6 +50,8 @@ pub struct Configured {
     pub keys: Vec<KeyRow>,
     /// All exclusions, oldest first.
     pub exclusions: Vec<ExclusionRow>,
+    /// All guides, oldest first.
+    pub guides: Vec<GuideRow>,
     /// All webhooks.
     pub webhooks: Vec<WebhookRow>,
 }
@@ -63,6 +68,7 @@ pub fn load(connection: &mut Connection) -> Result<Configured, StoreError> {
         users: people::users(&transaction)?,
         keys: rows::keys(&transaction)?,
         exclusions: exclusions::all(&transaction)?,
+        guides: guides::all(&transaction)?,
         webhooks: webhooks::all(&transaction)?,
     })
 }
