@@ -23,6 +23,7 @@ pub mod model;
 
 pub mod deliver;
 pub mod dispatch;
+pub mod forget;
 pub mod intake;
 pub mod journal;
 pub mod record;

@@ -219,6 +219,9 @@ pub const OPERATOR_CALL_TTL: Duration = Duration::from_secs(60);
 /// Signatures remembered for that long, so that none opens twice; beyond it calls are refused.
 pub const OPERATOR_CALLS_REMEMBERED: usize = 10_000;
 
+/// Visitors and accounts of one subscription that must not be processed (docs/privacy.md).
+pub const DO_NOT_PROCESS: usize = 100_000;
+
 /// Guides of one subscription, archived ones too.
 pub const GUIDES: usize = 10_000;
 

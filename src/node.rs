@@ -9,10 +9,11 @@ use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::config::Settings;
 use crate::deliver::{Client, ClientConfig, Guard, SystemResolver, Tls};
 use crate::dispatch::{self, Dispatcher, Restart, Waiting};
+use crate::forget;
 use crate::http;
 use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, sample};
-use crate::journal::Journal;
 use crate::journal::file::{FileJournal, SystemDisk};
+use crate::journal::{Erase, Journal};
 use crate::mail::{self, Letters, Smtp};
 use crate::model::Secret;
 use crate::observe::{self, Metrics};
@@ -63,6 +64,7 @@ pub async fn serve(
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
     let ratings = tokio::spawn(Arc::clone(&node.intake).run(stop.clone()));
     let mail = node.send_mail(&settings, stop.clone())?;
+    let forgetting = tokio::spawn(forget::run(node.forgetting(&system), stop.clone()));
     let mut limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
     // The call answers 408 by itself at that time; the connection's own bound comes a moment later.
     limits.slow_bodies = Some((api::METADATA_PREFIX, settings.api.metadata_timeout + Duration::from_secs(1)));
@@ -71,6 +73,8 @@ pub async fn serve(
     let _ = ratings.await;
     // A mail whose server does not answer is sent after the next start.
     let _ = tokio::time::timeout(STOP_RESERVE, mail).await;
+    // A job that is under way goes on after the next start.
+    let _ = tokio::time::timeout(STOP_RESERVE, forgetting).await;
     node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
     tracing::info!("stopped");
     Ok(())
@@ -211,6 +215,19 @@ impl Node {
         if let Err(error) = closing.await {
             tracing::error!(%error, "closing the journal and the records");
         }
+    }
+
+    /// What forgetting a person works on.
+    fn forgetting(&self, system: &System) -> Arc<forget::Parts> {
+        Arc::new(forget::Parts {
+            catalog: Arc::clone(&self.catalog),
+            intake: Arc::clone(&self.intake),
+            journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
+            eraser: Arc::clone(&self.journal) as Arc<dyn Erase>,
+            scheduler: self.dispatcher.scheduler(),
+            projection: Arc::clone(&self.projection),
+            clock: Arc::clone(&system.clock),
+        })
     }
 
     /// Starts to send what is in the outbox, when there is a server that takes it.

@@ -246,10 +246,16 @@ async fn set(
     let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
     let known = target.look_up(api, ids).await?;
     let at = api.parts.clock.now();
+    let current = api.parts.catalog.current();
+    let privacy = current.privacy(target.caller.subscription.id);
     let (mut group, mut set) = (Group::new(), 0);
     for (row, known) in rows.into_iter().zip(known) {
         if known.is_none() && !create {
             result.missing.push(row.id);
+            continue;
+        }
+        if privacy.is_some_and(|privacy| privacy.rule_for(target.kind, &row.id).is_some()) {
+            result.errors.push(RowError { id: row.id.into(), reason: String::from("must not be processed") });
             continue;
         }
         let known = known.unwrap_or_default();

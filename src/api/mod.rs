@@ -21,6 +21,7 @@ mod list;
 mod metadata;
 mod operator;
 pub mod paths;
+mod privacy;
 mod problem;
 mod provider;
 mod session;
@@ -311,6 +312,7 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::redeliver))
         .merge(in_app())
+        .merge(visitors_and_accounts())
         .merge(configured())
         .merge(people())
         .split_for_parts();
@@ -325,16 +327,12 @@ fn routes() -> (Router<Arc<Api>>, String) {
     (router, document.to_json().unwrap_or_default())
 }
 
-/// What happens in the product, to whom, and what is shown to them.
+/// What happens in the product, and what is shown there.
 fn in_app() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(events::list))
         .routes(routes!(events::read))
         .routes(routes!(events::explain))
-        .routes(routes!(visitors::read_visitor))
-        .routes(routes!(visitors::read_account))
-        .routes(routes!(metadata::set_many))
-        .routes(routes!(metadata::set_one))
         .routes(routes!(exclusions::create, exclusions::list))
         .routes(routes!(exclusions::read, exclusions::delete))
         .routes(routes!(exclusions::export, exclusions::import))
@@ -343,6 +341,21 @@ fn in_app() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(guides::publish))
         .routes(routes!(guides::archive))
         .routes(routes!(guides::reset))
+}
+
+/// To whom it happens.
+fn visitors_and_accounts() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(visitors::read_visitor))
+        .routes(routes!(visitors::read_account))
+        .routes(routes!(metadata::set_many))
+        .routes(routes!(metadata::set_one))
+        .routes(routes!(privacy::create_rule, privacy::list_rules))
+        .routes(routes!(privacy::delete_rule))
+        .routes(routes!(privacy::forget_visitor))
+        .routes(routes!(privacy::forget_account))
+        .routes(routes!(privacy::list_jobs))
+        .routes(routes!(privacy::read_job))
 }
 
 fn configured() -> OpenApiRouter<Arc<Api>> {

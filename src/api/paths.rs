@@ -52,6 +52,18 @@ pub const EXCLUSIONS: &str = "/api/v1/exclusions";
 pub const EXCLUSIONS_CSV: &str = "/api/v1/exclusions.csv";
 /// One exclusion: read, delete.
 pub const EXCLUSION: &str = "/api/v1/exclusions/{id}";
+/// Whose data is not processed: say so of somebody, list.
+pub const DO_NOT_PROCESS: &str = "/api/v1/do-not-process";
+/// One such rule: delete.
+pub const DO_NOT_PROCESS_RULE: &str = "/api/v1/do-not-process/{id}";
+/// Forget a visitor.
+pub const VISITOR_FORGET: &str = "/api/v1/visitors/{id}/forget";
+/// Forget an account.
+pub const ACCOUNT_FORGET: &str = "/api/v1/accounts/{id}/forget";
+/// The jobs that forget somebody.
+pub const FORGET_JOBS: &str = "/api/v1/forget-jobs";
+/// One such job.
+pub const FORGET_JOB: &str = "/api/v1/forget-jobs/{id}";
 /// Guides: make, list.
 pub const GUIDES: &str = "/api/v1/guides";
 /// One guide: read, edit.

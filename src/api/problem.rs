@@ -170,6 +170,12 @@ pub enum ApiError {
     /// The subscription has all the apps that it may have.
     #[error("the subscription has {0} apps, and may not have more")]
     TooManyApps(usize),
+    /// The rule is there already.
+    #[error("nothing of them is processed already")]
+    SameDoNotProcess,
+    /// The subscription has all the rules that it may have.
+    #[error("the subscription does not process {0} people, and may not have more such rules")]
+    TooManyDoNotProcess(usize),
     /// The subscription has all the guides that it may have.
     #[error("the subscription has {0} guides, and may not have more")]
     TooManyGuides(usize),
@@ -286,6 +292,8 @@ impl ApiError {
             Self::OwnKey => (StatusCode::CONFLICT, "own_key"),
             Self::TooManyKeys(_) => (StatusCode::CONFLICT, "too_many_keys"),
             Self::TooManyApps(_) => (StatusCode::CONFLICT, "too_many_apps"),
+            Self::SameDoNotProcess => (StatusCode::CONFLICT, "same_rule"),
+            Self::TooManyDoNotProcess(_) => (StatusCode::CONFLICT, "too_many_rules"),
             Self::TooManyGuides(_) => (StatusCode::CONFLICT, "too_many_guides"),
             Self::TooManyTests => (StatusCode::TOO_MANY_REQUESTS, "too_many_tests"),
             Self::Journal(AppendError::TooLarge(_)) | Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

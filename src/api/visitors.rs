@@ -36,6 +36,8 @@ pub struct VisitorJson {
     /// Groups of metadata: `agent` is what the agent tells, the others are what the Metadata API has set.
     #[schema(value_type = Object)]
     pub metadata: Groups,
+    /// Whether everything of them is thrown away as it comes in.
+    pub do_not_process: bool,
     /// The 20 newest events, newest first.
     pub events: Vec<EventJson>,
 }
@@ -69,6 +71,8 @@ pub struct AccountJson {
     /// Groups of metadata: `agent` is what the agent tells, the others are what the Metadata API has set.
     #[schema(value_type = Object)]
     pub metadata: Groups,
+    /// Whether everything of it is thrown away as it comes in.
+    pub do_not_process: bool,
     /// The 20 newest events, newest first.
     pub events: Vec<EventJson>,
 }
@@ -88,6 +92,7 @@ pub async fn read_visitor(
 ) -> Result<Json<VisitorJson>, ApiError> {
     let person = find(&api, &caller, PersonKind::Visitor, &id).await?;
     Ok(Json(VisitorJson {
+        do_not_process: is_not_processed(&api, &caller, PersonKind::Visitor, &id),
         id,
         known_at: rfc3339(person.known_at),
         first_visit: time(person.first_visit),
@@ -114,6 +119,7 @@ pub async fn read_account(
 ) -> Result<Json<AccountJson>, ApiError> {
     let person = find(&api, &caller, PersonKind::Account, &id).await?;
     Ok(Json(AccountJson {
+        do_not_process: is_not_processed(&api, &caller, PersonKind::Account, &id),
         parent_id: parent_account(&id).map(str::to_owned),
         id,
         sub_accounts: person.sub_accounts,
@@ -129,6 +135,11 @@ async fn find(api: &Api, caller: &Caller, kind: PersonKind, id: &str) -> Result<
     let (subscription, asked) = (caller.subscription.id, id.to_owned());
     let found = api.records(move |records| records.person(subscription, kind, &asked)).await?;
     found.ok_or(ApiError::NotFound(kind.name()))
+}
+
+fn is_not_processed(api: &Api, caller: &Caller, kind: PersonKind, id: &str) -> bool {
+    let current = api.parts.catalog.current();
+    current.privacy(caller.subscription.id).is_some_and(|privacy| privacy.rule_for(kind, id).is_some())
 }
 
 fn time(at: Option<UnixMs>) -> Option<String> {

@@ -21,7 +21,7 @@ use serde_json::Map;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 /// Bytes of a generated signing key: what Standard Webhooks recommends at least 24 of.
 const SIGNING_KEY_BYTES: usize = 32;
@@ -41,6 +41,8 @@ pub struct Catalog {
     pub(super) changes: Mutex<()>,
     /// When each key was last used.
     pub(super) key_uses: parking_lot::Mutex<HashMap<KeyId, UnixMs>>,
+    /// Told when somebody is to be forgotten.
+    pub(super) forget_asked: Notify,
 }
 
 /// What the catalog needs besides its file.
@@ -104,6 +106,7 @@ impl Catalog {
             snapshot: watch::Sender::new(Arc::new(snapshot)),
             changes: Mutex::new(()),
             key_uses: parking_lot::Mutex::new(key_uses),
+            forget_asked: Notify::new(),
         }))
     }
 

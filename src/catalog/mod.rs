@@ -12,11 +12,13 @@ mod guides;
 mod init;
 mod keys;
 mod people;
+mod privacy;
 mod rotation;
 mod subscriptions;
 mod token;
 mod values;
 
+pub use crate::store::configured::ForgetState;
 pub use crate::store::configured::{AuditQuery, AuditRow};
 pub use apps::{AppPatch, AppValues, MadeApp};
 pub use audit::Actor;
@@ -29,6 +31,7 @@ pub use keys::{KeyValues, MadeKey};
 pub use people::{
     NewAdmin, NewSeed, Session, SignIn, SignInError, SignedIn, User, UserPatch, UserState, UserValues, Visit,
 };
+pub use privacy::{DoNotProcess, ForgetJob, ForgetWork, Privacy};
 pub use rotation::{is_sealed_with, rotate};
 pub use subscriptions::MadeSubscription;
 pub use values::{WebhookPatch, WebhookValues, categories_json};
@@ -65,6 +68,8 @@ pub struct Snapshot {
     exclusions: HashMap<SubscriptionId, Arc<Rules>>,
     /// Each subscription's guides.
     guides: HashMap<SubscriptionId, Arc<Guides>>,
+    /// Whose data each subscription does not process.
+    privacy: HashMap<SubscriptionId, Arc<Privacy>>,
     /// Integration keys by the SHA-256 of the key.
     pub keys: HashMap<[u8; 32], Arc<ApiKey>>,
 }
@@ -263,6 +268,12 @@ impl Snapshot {
         snapshot.set_all_exclusions(rows.exclusions);
         for row in rows.guides {
             snapshot.insert_guide_row(row)?;
+        }
+        for row in rows.person_keys {
+            snapshot.insert_person_key(&row, key)?;
+        }
+        for row in rows.do_not_process {
+            snapshot.insert_do_not_process(row)?;
         }
         for row in rows.webhooks {
             let owner = row.owner;

@@ -3,7 +3,7 @@
 use super::audit::{Actor, Deed};
 use super::{CatalogError, FILE};
 use crate::clock::{Clock, Random};
-use crate::model::{UserId, WebhookId};
+use crate::model::{ForgetJobId, SubscriptionId, UserId, WebhookId};
 use crate::seal::{self, MasterKey};
 use crate::store::configured::{self, MIGRATIONS};
 use crate::store::sqlite::{self, StoreError, Sync};
@@ -20,7 +20,7 @@ struct Sealed {
 }
 
 /// All of them. A test compares this with the schema.
-const SEALED: [Sealed; 5] = [
+const SEALED: [Sealed; 7] = [
     Sealed { table: "webhooks", column: "secret_sealed", place: |id| seal::place("webhooks", WebhookId(id), "secret") },
     Sealed {
         table: "webhooks",
@@ -29,6 +29,16 @@ const SEALED: [Sealed; 5] = [
     },
     Sealed { table: "users", column: "totp_sealed", place: |id| seal::place("users", UserId(id), "totp") },
     Sealed { table: "users", column: "totp_pending_sealed", place: |id| seal::place("users", UserId(id), "totp") },
+    Sealed {
+        table: "person_keys",
+        column: "key_sealed",
+        place: |id| seal::place("person_keys", SubscriptionId(id), "key"),
+    },
+    Sealed {
+        table: "forget_jobs",
+        column: "person_sealed",
+        place: |id| seal::place("forget_jobs", ForgetJobId(id), "person"),
+    },
     Sealed {
         table: "mails",
         column: "body_sealed",

@@ -172,6 +172,8 @@ impl Catalog {
             snapshot.subscriptions.remove(&id);
             snapshot.remove_apps_of(id);
             snapshot.exclusions.remove(&id);
+            snapshot.guides.remove(&id);
+            snapshot.privacy.remove(&id);
             snapshot.keys.retain(|_, key| key.subscription != id);
             snapshot.users.retain(|_, user| user.subscription != id);
         });

@@ -194,6 +194,7 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
             "body": bodies.then(|| format!("{}{}", v.visitor, v.account))}),
         Entry::Metadata(m) => json!({"entry": "metadata", "subscription": m.subscription.0, (m.kind.name()): m.id,
             "group": m.group, "at": m.at.0, "bytes": m.values.len(), "body": bodies.then_some(m.values)}),
+        Entry::Erased => json!({"entry": "erased"}),
     };
     fields["position"] = json!(position.0);
     fields["written_at"] = json!(written_at.0);

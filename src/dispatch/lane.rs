@@ -122,7 +122,8 @@ pub struct Lane {
     /// First attempts that are not settled: in flight, or waiting after a restart.
     open: Vec<Position>,
     waiting: BinaryHeap<Reverse<Waiting>>,
-    in_flight: usize,
+    /// The events of the attempts in flight.
+    in_flight: Vec<Position>,
     receiver: Receiver,
     probing: bool,
     /// First attempts that ended before a restart, at or after the position where the lane resumes. It may meet an event
@@ -155,7 +156,7 @@ impl Lane {
             read_valid: false,
             open: Vec::new(),
             waiting: BinaryHeap::new(),
-            in_flight: 0,
+            in_flight: Vec::new(),
             receiver: Receiver::Unproven,
             probing: false,
             settled: BTreeSet::new(),
@@ -184,7 +185,7 @@ impl Lane {
 
     /// Requests in flight.
     pub fn in_flight(&self) -> usize {
-        self.in_flight
+        self.in_flight.len()
     }
 
     /// Whether the receiver is known to answer: what decides from which share of the total its attempts are taken.
@@ -428,14 +429,14 @@ impl Lane {
         let mut job = self.take_due(now).or_else(|| self.take_new(now))?;
         job.probe = self.is_narrowed();
         self.probing = job.probe;
-        self.in_flight += 1;
+        self.in_flight.push(job.position);
         self.dirty = true;
         Some(job)
     }
 
     /// Whether [`Lane::take`] would give something (or find something too old).
     pub fn can_take(&self, now: UnixMs, concurrency: usize) -> bool {
-        if !self.on || self.in_flight >= concurrency || (self.is_narrowed() && self.probing) {
+        if !self.on || self.in_flight.len() >= concurrency || (self.is_narrowed() && self.probing) {
             return false;
         }
         let due = self.waiting.peek().is_some_and(|Reverse(waiting)| waiting.due <= now);
@@ -473,7 +474,7 @@ impl Lane {
 
     /// What is in flight may come back as a retry, so it counts against the bound too.
     fn room_for_new(&self) -> bool {
-        self.waiting.len() + self.in_flight < self.limits.waiting
+        self.waiting.len() + self.in_flight.len() < self.limits.waiting
     }
 
     fn may_probe(&self, now: UnixMs) -> bool {
@@ -486,7 +487,9 @@ impl Lane {
     /// An attempt ended. `verdict` is what the retry rules say; returned is what becomes of the delivery, since a lane
     /// that is off retries nothing. `answered`: `None` when the attempt says nothing about the receiver.
     pub fn settle(&mut self, job: &Job, verdict: Verdict, answered: Option<bool>, now: UnixMs) -> Verdict {
-        self.in_flight -= 1;
+        if let Some(index) = self.in_flight.iter().position(|position| *position == job.position) {
+            self.in_flight.swap_remove(index);
+        }
         self.dirty = true;
         let is_first = job.attempt == 1 && job.delivery.origin == job.position;
         if is_first && let Some(index) = self.open.iter().position(|open| *open == job.position) {
@@ -564,6 +567,20 @@ impl Lane {
         self.waiting = BinaryHeap::new();
         self.reading = None;
         undone
+    }
+
+    /// The events at these positions, in order, are no longer in the journal: what waits of them is cancelled, and what
+    /// is in memory is read from the journal again, without them. Returned are those that are in flight, and how many
+    /// were cancelled.
+    pub fn forget(&mut self, gone: &[Position]) -> (Vec<Position>, u64) {
+        let is_gone = |position: &Position| gone.binary_search(position).is_ok();
+        let before = self.waiting.len();
+        self.waiting.retain(|Reverse(waiting)| !is_gone(&waiting.event));
+        let in_flight: Vec<_> = self.in_flight.iter().copied().filter(|position| is_gone(position)).collect();
+        self.open.retain(|position| !is_gone(position) || in_flight.contains(position));
+        self.leave_queue_to_journal();
+        self.dirty = true;
+        (in_flight, (before - self.waiting.len()) as u64)
     }
 
     /// How far the lane has come, for a checkpoint.

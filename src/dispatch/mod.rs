@@ -21,4 +21,4 @@ pub mod worker;
 pub use follow::Dispatcher;
 pub use job::Waiting;
 pub use restart::Restart;
-pub use scheduler::{Load, Parts};
+pub use scheduler::{Load, Parts, Scheduler};

@@ -17,10 +17,10 @@ use crate::config::DispatchSettings;
 use crate::deliver::{self, Outcome};
 use crate::journal::{AppendError, Group, Journal};
 use crate::limits;
-use crate::model::{Closed, ClosedWhy, Entry, Position, Reason, UnixMs, Verdict, WebhookId};
+use crate::model::{Closed, ClosedWhy, Entry, Position, Reason, SubscriptionId, UnixMs, Verdict, WebhookId};
 use crate::observe::Metrics;
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub struct Scheduler {
     queued_bytes: AtomicUsize,
     parked: AtomicUsize,
     changed: Mutex<Vec<Arc<LaneCell>>>,
+    /// Attempts in flight whose events were forgotten: nothing of what they meet is kept.
+    forgotten: Mutex<HashSet<(WebhookId, Position)>>,
     /// Nothing new starts: during a restart's catching-up, and when stopping.
     held: AtomicBool,
 }
@@ -102,6 +104,7 @@ impl Scheduler {
             queued_bytes: AtomicUsize::new(0),
             parked: AtomicUsize::new(0),
             changed: Mutex::new(Vec::new()),
+            forgotten: Mutex::default(),
             held: AtomicBool::new(true),
             parts,
         })
@@ -236,14 +239,16 @@ impl Scheduler {
     ) -> AfterSettle {
         let now = self.parts.clock.now();
         let mut state = cell.state.lock();
-        let verdict = match ended.cancelled {
-            true => Verdict::Cancelled,
-            false => self.rules.decide(ended.outcome, job.attempt, now, self.parts.random.as_ref()),
+        let forgotten = self.forgotten.lock().remove(&(cell.webhook, job.position));
+        let verdict = match (ended.cancelled, self.rules.decide(ended.outcome, job.attempt, now, &*self.parts.random)) {
+            (true, _) => Verdict::Cancelled,
+            (false, Verdict::Retry { .. }) if forgotten => Verdict::Cancelled,
+            (false, verdict) => verdict,
         };
         let verdict = state.lane.settle(job, verdict, answered(ended.outcome.reason), now);
         self.count(ended.outcome, verdict);
         // Under the lane's lock: a checkpoint that no longer shows the attempt as open must come after its outcome.
-        self.parts.journal.record(worker::outcome_group(job, ended, verdict));
+        self.parts.journal.record(worker::outcome_group(job, ended, verdict, forgotten));
         // The place of the attempt that has just ended is still taken.
         self.reassign(&mut state, 1);
         let after = self.next_for_worker(&mut state, cell.webhook, slot, now);
@@ -380,6 +385,19 @@ impl Scheduler {
         }
     }
 
+    /// The events of a subscription at these positions, in order, were erased from the journal: they are sent no more.
+    /// What is in flight ends, and nothing of its answer is kept.
+    pub fn forget(self: &Arc<Self>, subscription: SubscriptionId, gone: &[Position]) {
+        for cell in self.all().iter().filter(|cell| cell.subscription == subscription) {
+            let mut state = cell.state.lock();
+            let (in_flight, cancelled) = state.lane.forget(gone);
+            self.parts.metrics.dispatch.cancelled.inc_by(cancelled);
+            self.forgotten.lock().extend(in_flight.into_iter().map(|position| (cell.webhook, position)));
+            self.top_up(cell, &mut state);
+            self.wrap_up(cell, state);
+        }
+    }
+
     /// Looks at the lane again at `at`, whatever else happens.
     pub(super) fn look_again_at(&self, cell: &LaneCell, at: UnixMs) {
         self.timer.set(at, cell.webhook);
@@ -448,7 +466,7 @@ pub struct Ended<'a> {
     pub started_at: UnixMs,
     /// The event, for the log.
     pub kind: crate::model::EventKind,
-    /// The webhook was deleted before the attempt: whatever the outcome, the delivery is cancelled.
+    /// The webhook was deleted, or the event erased, before the attempt: whatever the outcome, the delivery is cancelled.
     pub cancelled: bool,
 }
 

@@ -46,17 +46,19 @@ async fn attempt(
     let started_at = scheduler.parts.clock.now();
     let webhook = scheduler.webhook(cell.webhook);
     let event = match &job.event {
-        Some(event) => Ok(Arc::clone(event)),
+        Some(event) => Ok(Some(Arc::clone(event))),
         None => read_event(scheduler, job.position).await,
     };
     let (outcome, kind) = match (&webhook, &event) {
-        (Some(webhook), Ok(event)) => {
+        (Some(webhook), Ok(Some(event))) => {
             (send(scheduler, cell, line, job, &webhook.destination, &event.message).await, event.kind)
         }
-        (None, Ok(event)) => (unsent("the webhook was deleted"), event.kind),
+        (None, Ok(Some(event))) => (unsent("the webhook was deleted"), event.kind),
+        (_, Ok(None)) => (unsent("the event was erased"), EventKind::TrackEventReceived),
         (_, Err(error)) => (unsent(&error.to_string()), EventKind::TrackEventReceived),
     };
-    let ended = Ended { outcome: &outcome, started_at, kind, cancelled: webhook.is_none() };
+    let cancelled = webhook.is_none() || matches!(event, Ok(None));
+    let ended = Ended { outcome: &outcome, started_at, kind, cancelled };
     let slot = line.is_open().then_some(slot);
     scheduler.settle(cell, job, &ended, slot)
 }
@@ -74,24 +76,25 @@ async fn send(
     scheduler.parts.client.attempt(line, destination, message, quiet).await
 }
 
-/// Reads the event of a retry back from the journal.
-async fn read_event(scheduler: &Scheduler, position: Position) -> Result<Arc<Event>, ReadError> {
+/// Reads the event of a retry back from the journal; `None` when it was erased.
+async fn read_event(scheduler: &Scheduler, position: Position) -> Result<Option<Arc<Event>>, ReadError> {
     let journal = Arc::clone(&scheduler.parts.journal);
     let read = move || event_at(journal.as_ref(), position);
     match tokio::task::spawn_blocking(read).await {
-        Ok(event) => event.map(Arc::new),
+        Ok(event) => event.map(|event| event.map(Arc::new)),
         Err(_) => Err(ReadError::Io(std::io::Error::other("the reading thread ended"))),
     }
 }
 
-/// The event at a position.
+/// The event at a position; `None` when it was erased.
 ///
 /// # Errors
 /// [`ReadError::Gone`] when it is no longer retained; the others as the journal says.
-pub(super) fn event_at(journal: &dyn Journal, position: Position) -> Result<Event, ReadError> {
+pub(super) fn event_at(journal: &dyn Journal, position: Position) -> Result<Option<Event>, ReadError> {
     let chunk = journal.read(position, 1)?;
     match chunk.entries().next().transpose()? {
-        Some((at, Entry::Event(entry))) if at == position => Ok(Event::from_entry(at, &entry)),
+        Some((at, Entry::Event(entry))) if at == position => Ok(Some(Event::from_entry(at, &entry))),
+        Some((at, Entry::Erased)) if at == position => Ok(None),
         _ => Err(ReadError::Gone { wanted: position, oldest: journal.oldest() }),
     }
 }
@@ -110,9 +113,11 @@ fn unsent(why: &str) -> Outcome {
     }
 }
 
-/// The journal's record of an attempt.
-pub(super) fn outcome_group(job: &Job, ended: &Ended<'_>, verdict: Verdict) -> Group {
+/// The journal's record of an attempt. Of a forgotten person's event only that it was made is kept: an answer may repeat
+/// what it was sent.
+pub(super) fn outcome_group(job: &Job, ended: &Ended<'_>, verdict: Verdict, forgotten: bool) -> Group {
     let outcome = ended.outcome;
+    let kept = |text| if forgotten { "" } else { text };
     Group::of(&Entry::Outcome(OutcomeEntry {
         delivery: job.delivery,
         event: job.position,
@@ -122,11 +127,11 @@ pub(super) fn outcome_group(job: &Job, ended: &Ended<'_>, verdict: Verdict) -> G
         verdict,
         status: outcome.status,
         reason: outcome.reason,
-        detail: &outcome.detail,
+        detail: kept(&outcome.detail),
         timings: outcome.timings,
-        request_headers: &outcome.request_headers,
-        response_headers: &outcome.response_headers,
-        response_body: &outcome.response_body,
+        request_headers: kept(&outcome.request_headers),
+        response_headers: kept(&outcome.response_headers),
+        response_body: if forgotten { b"" } else { &outcome.response_body },
         response_cut: outcome.response_cut,
     }))
 }

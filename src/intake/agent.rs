@@ -18,7 +18,7 @@ use super::problem::Refusal;
 use super::submit::{Fate, bring_together};
 use super::visits::Visit;
 use super::{cors, request, user_agent};
-use crate::catalog::{App, Guides};
+use crate::catalog::{App, Guides, Privacy};
 use crate::model::{EventKind, ExclusionId, PersonKind, UniqueId, UnixMs};
 use crate::observe::Route;
 use axum::body::Body;
@@ -98,7 +98,8 @@ async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> R
     };
     let user_agent = request::user_agent(&head.headers);
     let guides = current.guides(app.subscription.id).map(|guides| &**guides);
-    let passage = Passage { intake, app, agent: batch.agent, user_agent, whence, guides, now };
+    let privacy = current.privacy(app.subscription.id).map(|privacy| &**privacy);
+    let passage = Passage { intake, app, agent: batch.agent, user_agent, whence, guides, privacy, now };
     passage.take(batch).await
 }
 
@@ -113,6 +114,7 @@ struct Passage<'a> {
     user_agent: &'a str,
     whence: Whence<'a>,
     guides: Option<&'a Guides>,
+    privacy: Option<&'a Privacy>,
     now: UnixMs,
 }
 
@@ -123,6 +125,8 @@ impl Passage<'_> {
         let mut items = Vec::with_capacity(total);
         for (index, raw) in batch.items.into_iter().enumerate() {
             match Item::parse(raw, self.now, self.guides) {
+                // Nothing of them is kept, and whoever sends it learns nothing of that.
+                Ok(item) if self.forbids(&item) => drop(self.intake.metrics.intake.not_processed.inc()),
                 Ok(item) => items.push(self.taken(index, item)),
                 Err(error) => rejected.push((index, error)),
             }
@@ -156,6 +160,10 @@ impl Passage<'_> {
         keys.dedup();
         keys.retain(|key| !self.intake.first_seen.is_known(*key));
         keys
+    }
+
+    fn forbids(&self, item: &Item<'_>) -> bool {
+        self.privacy.is_some_and(|privacy| privacy.forbids(&item.visitor_id, &item.account_id))
     }
 
     /// Anonymous visitors, and sightings that do not count, are nobody's first.

@@ -135,6 +135,14 @@ impl FirstSeen {
         Ok(unseen)
     }
 
+    /// Knows nothing of somebody any more: the store is asked again. The caller holds the [`Key`]'s lock.
+    pub fn forget(&self, key: Key) {
+        let mut state = lock(&self.state);
+        state.young.remove(&key);
+        state.old.remove(&key);
+        state.pending.remove(&key);
+    }
+
     /// Room for `count` first sightings.
     ///
     /// # Errors
@@ -184,8 +192,10 @@ impl State {
                 break;
             }
             self.order.pop_front();
-            self.pending.remove(&key);
-            self.remember(key);
+            // One that was forgotten meanwhile is not remembered again.
+            if self.pending.remove(&key).is_some() {
+                self.remember(key);
+            }
         }
     }
 }

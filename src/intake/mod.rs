@@ -32,6 +32,7 @@ mod user_agent;
 mod visits;
 
 pub use first_seen::{Seen, SeenError};
+pub use nps::Whose;
 pub use recall::{Recall, Restored, RestoredHeld};
 pub use request::client;
 
@@ -40,6 +41,7 @@ use crate::clock::{Clock, Random};
 use crate::config::IntakeSettings;
 use crate::journal::Journal;
 use crate::limits;
+use crate::model::{PersonKind, Position};
 use crate::observe::Metrics;
 use axum::Router;
 use axum::routing::post;
@@ -203,6 +205,31 @@ impl Intake {
         // Whoever holds the lock needs a moment; the round after this one must not spin.
         tokio::time::sleep(Duration::from_millis(10)).await;
         Ok(())
+    }
+
+    /// Forgets a visitor or an account: whoever is identified under this id from now on is new. `erase` is given the last
+    /// position of what was accepted before; nothing more of them is accepted until it has ended. When it fails,
+    /// nothing is forgotten.
+    ///
+    /// # Errors
+    /// What `erase` says.
+    pub async fn forget<E>(
+        &self,
+        person: &Whose<'_>,
+        erase: impl AsyncFnOnce(Position) -> Result<(), E>,
+    ) -> Result<Position, E> {
+        let key = match person.kind {
+            PersonKind::Visitor => Key::visitor(person.subscription, person.id),
+            PersonKind::Account => Key::account(person.subscription, person.id),
+        };
+        let held = self.held.of(person);
+        let _locks = self.locks.take(held.iter().copied().chain([key]).collect()).await;
+        let cut = *self.journal.durable().borrow();
+        erase(cut).await?;
+        self.first_seen.forget(key);
+        self.visits.clear();
+        self.held.forget(&held);
+        Ok(cut)
     }
 
     /// The random part of the ids of one request's events.

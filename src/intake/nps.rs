@@ -7,7 +7,7 @@
 use super::body::{NpsSource, Step};
 use super::keys::{Key, KeyMap, lock};
 use crate::limits;
-use crate::model::{AppId, Platform, Position, SubscriptionId, UniqueId, UnixMs, Withheld};
+use crate::model::{AppId, PersonKind, Platform, Position, SubscriptionId, UniqueId, UnixMs, Withheld};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -52,6 +52,37 @@ impl Draft {
     pub fn key(&self) -> Key {
         let step = &self.step;
         Key::nps(self.subscription_id, self.app_id, &self.visitor_id, &step.guide_id, &step.step_id)
+    }
+
+    fn is_of(&self, person: &Whose<'_>) -> bool {
+        person.has(self.subscription_id, &self.visitor_id, &self.account_id)
+    }
+}
+
+/// A visitor or an account of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whose<'a> {
+    /// The customer.
+    pub subscription: SubscriptionId,
+    /// A visitor or an account.
+    pub kind: PersonKind,
+    /// Their id.
+    pub id: &'a str,
+}
+
+impl Whose<'_> {
+    /// Whether something of this visitor, done for this account, is theirs.
+    pub fn has(&self, subscription: SubscriptionId, visitor_id: &str, account_id: &str) -> bool {
+        let id = match self.kind {
+            PersonKind::Visitor => visitor_id,
+            PersonKind::Account => account_id,
+        };
+        self.subscription == subscription && self.id == id
+    }
+
+    /// Whether a held rating, as the journal has it, is theirs. One that cannot be read was written by a newer version.
+    pub fn has_held(&self, draft: &[u8]) -> bool {
+        serde_json::from_slice::<Draft>(draft).is_ok_and(|draft| draft.is_of(self))
     }
 }
 
@@ -113,6 +144,22 @@ impl HeldRatings {
             && let Some(held) = state.by_key.remove(&key)
         {
             state.by_due.remove(&(held.due, key));
+        }
+    }
+
+    /// The keys of those that are of this person.
+    pub fn of(&self, person: &Whose<'_>) -> Vec<Key> {
+        let state = lock(&self.state);
+        state.by_key.iter().filter(|(_, held)| held.draft.is_of(person)).map(|(key, _)| *key).collect()
+    }
+
+    /// Forgets these. The caller holds their locks.
+    pub fn forget(&self, keys: &[Key]) {
+        let mut state = lock(&self.state);
+        for key in keys {
+            if let Some(held) = state.by_key.remove(key) {
+                state.by_due.remove(&(held.due, *key));
+            }
         }
     }
 

@@ -71,7 +71,8 @@ impl Recall {
             | Entry::Closed(_)
             | Entry::Redelivery(_)
             | Entry::Visit(_)
-            | Entry::Metadata(_) => {}
+            | Entry::Metadata(_)
+            | Entry::Erased => {}
         }
     }
 

@@ -48,6 +48,10 @@ async fn take(intake: &Arc<Intake>, request: Request<Body>) -> Result<(), Refusa
     let call = Call::parse(request::text(&body)?, now)?;
     let mut plan = Plan::new(now, intake.seed());
     let current = (intake.catalog)();
+    if current.privacy(app.subscription.id).is_some_and(|privacy| privacy.forbids(&call.visitor_id, &call.account_id)) {
+        intake.metrics.intake.not_processed.inc();
+        return Ok(());
+    }
     let rules = current.exclusions(app.subscription.id).map(|rules| &**rules);
     let whence = Whence { rules, ip: call.ip, page: &call.page };
     call.plan(&app, &whence, &mut plan);

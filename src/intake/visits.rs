@@ -39,6 +39,11 @@ impl Visits {
         written.is_some_and(|written| at.since(*written) < limits::VISIT_EVERY)
     }
 
+    /// Forgets them all: the next visit of each is written.
+    pub fn clear(&self) {
+        *lock(&self.0) = Generations::default();
+    }
+
     /// A visit at `at` is written.
     pub fn written(&self, key: Key, at: UnixMs) {
         let mut visits = lock(&self.0);

@@ -19,8 +19,9 @@ mod group;
 pub use chunk::{Chunk, Entries};
 pub use group::Group;
 
-use crate::model::Position;
+use crate::model::{Entry, Position};
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use tokio::sync::watch;
 
@@ -56,6 +57,49 @@ pub trait Journal: Send + Sync + 'static {
     /// Tells retention that everything before `position` is safe elsewhere (a synced checkpoint of the store) and no
     /// longer needed by a waiting retry. Nothing at or after the lowest position told is ever deleted.
     fn release(&self, position: Position);
+}
+
+/// What is asked of each entry, in order, those that were erased before among them: whether it is to be erased, or
+/// whether to stop here.
+pub type Pick<'a> = &'a mut dyn FnMut(Position, &Entry<'_>) -> ControlFlow<(), bool>;
+
+/// What forgetting a person needs of a journal.
+pub trait Erase: Send + Sync + 'static {
+    /// Erases what is picked of the durable entries from the first to the last position, both inclusive, and says how
+    /// many that were. An erased entry keeps its position and reads as [`Entry::Erased`]. When this returns, neither the
+    /// journal's files nor its memory hold any of it; chunks that were read before still do. Blocking, and as long as
+    /// reading all of it takes. After an error, or a crash, some may be erased and some not: it can be done again.
+    ///
+    /// # Errors
+    /// [`EraseError`].
+    fn erase(&self, range: (Position, Position), pick: Pick<'_>) -> Result<u64, EraseError>;
+}
+
+/// Why entries could not be erased.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The caller wanted to stop.
+    #[error("it was stopped")]
+    Stopped,
+    /// What is being written to could not be sealed in time.
+    #[error("the newest part of the journal could not be sealed")]
+    Unsealed,
+    /// The bytes do not match their checksum.
+    #[error("the journal is damaged in {file} at byte {offset}: {what}")]
+    Damaged {
+        /// The segment's file name.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// An entry cannot be decoded.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The operating system says no.
+    #[error("rewriting a part of the journal")]
+    Io(#[from] std::io::Error),
 }
 
 /// Why a group was not appended. None of these leaves a part of it behind.

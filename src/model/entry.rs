@@ -35,9 +35,15 @@ pub enum Entry<'a> {
     /// Metadata of a visitor or an account, set through the Metadata API.
     #[serde(borrow)]
     Metadata(MetadataEntry<'a>),
+    /// What stood here was erased, because a person was forgotten.
+    Erased,
 }
 
 impl Entry<'_> {
+    /// An erased entry begins with this byte, and what follows it means nothing: so it can take the place of an entry
+    /// of any length.
+    pub const ERASED_BYTE: u8 = 10;
+
     /// Whether these encoded bytes are an outcome: postcard writes the variant's number first.
     pub fn is_outcome(encoded: &[u8]) -> bool {
         encoded.first() == Some(&1)
@@ -282,6 +288,12 @@ mod tests {
         );
         assert_eq!(postcard::from_bytes::<Entry<'_>>(&bytes).unwrap(), entry);
         assert!(!Entry::is_outcome(&bytes));
+    }
+
+    #[test]
+    fn an_erased_entry_takes_the_place_of_any_other() {
+        assert_eq!(postcard::to_stdvec(&Entry::Erased).unwrap(), [Entry::ERASED_BYTE]);
+        assert_eq!(postcard::from_bytes::<Entry<'_>>(&[Entry::ERASED_BYTE, 0, 0, 0]).unwrap(), Entry::Erased);
     }
 
     #[test]

@@ -66,6 +66,19 @@ pub struct KeyId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExclusionId(pub u64);
 
+/// A rule that nothing of a person is processed. Written `dnp_` and 16 hex digits. Random, below 2^63.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DoNotProcessId(pub u64);
+
+/// A job that forgets a person. Written `fgt_` and 16 hex digits. Random, below 2^63.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ForgetJobId(pub u64);
+
+/// A person as rules and the audit log know them: a keyed hash of the id, from which nobody finds the id. Written as 32
+/// hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonHash(pub [u8; 16]);
+
 /// An accepted event as the API names it: `evt_` and its journal position in hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub Position);
@@ -128,6 +141,24 @@ impl fmt::Display for ExclusionId {
     }
 }
 
+impl fmt::Display for DoNotProcessId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dnp_{:016x}", self.0)
+    }
+}
+
+impl fmt::Display for ForgetJobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fgt_{:016x}", self.0)
+    }
+}
+
+impl fmt::Display for PersonHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "evt_{:x}", self.0.0)
@@ -175,6 +206,32 @@ impl FromStr for ExclusionId {
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         Ok(Self(parse_16(text, "exc_")?))
+    }
+}
+
+impl FromStr for DoNotProcessId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        Ok(Self(parse_16(text, "dnp_")?))
+    }
+}
+
+impl FromStr for ForgetJobId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        Ok(Self(parse_16(text, "fgt_")?))
+    }
+}
+
+impl FromStr for PersonHash {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let mut hash = [0; 16];
+        hex::decode_to_slice(text, &mut hash).map_err(|_| ParseIdError)?;
+        Ok(Self(hash))
     }
 }
 

@@ -20,7 +20,10 @@ pub use entry::{
 pub use event::{Category, CategorySet, EventKind, Withheld};
 pub use exclusion::ExclusionKind;
 pub use guide::{Choice, GuideProperties, GuideState, GuideStep, Poll, PollType, UserRef};
-pub use ids::{AppId, DeliveryId, EventId, ExclusionId, KeyId, Position, SubscriptionId, UniqueId, UserId, WebhookId};
+pub use ids::{
+    AppId, DeliveryId, DoNotProcessId, EventId, ExclusionId, ForgetJobId, KeyId, PersonHash, Position, SubscriptionId,
+    UniqueId, UserId, WebhookId,
+};
 pub use person::{PersonKind, is_anonymous, parent_account};
 pub use secret::Secret;
 pub use time::UnixMs;

@@ -142,6 +142,8 @@ pub struct IntakeMetrics {
     pub repeated: Counter,
     /// Events that were kept but are pushed to nobody (excluded, or from an agent that is too old).
     pub withheld: Counter,
+    /// Items and calls of people who must not be processed: thrown away.
+    pub not_processed: Counter,
     /// NPS ratings that wait for their reason.
     pub held: Gauge,
 }
@@ -163,6 +165,7 @@ impl IntakeMetrics {
             rejected: Counter::default(),
             repeated: Counter::default(),
             withheld: Counter::default(),
+            not_processed: Counter::default(),
             held: Gauge::default(),
         };
         registry.register("requests", "Requests by route and status", requests);
@@ -172,6 +175,8 @@ impl IntakeMetrics {
         registry.register("rejected", "Rejected items", metrics.rejected.clone());
         registry.register("repeated", "Items that had been taken before", metrics.repeated.clone());
         registry.register("withheld", "Events kept but pushed to nobody", metrics.withheld.clone());
+        let help = "Items of people who must not be processed, thrown away";
+        registry.register("not_processed", help, metrics.not_processed.clone());
         registry.register("held", "NPS ratings that wait for their reason", metrics.held.clone());
         metrics
     }

@@ -22,6 +22,7 @@ mod master_key;
 mod openapi;
 mod operator;
 mod people;
+mod privacy;
 mod provider;
 mod rebinding;
 mod secrets;

@@ -95,6 +95,7 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
     let people = people(&node);
     let rule = json!({"kind": "visitor", "pattern": "x"});
     let exclusion = node.api("POST", "/exclusions", Some(rule)).expect(201).json();
+    let job = node.api("POST", "/visitors/_PENDO_T_x/forget", None).expect(202).json();
     let guide = node.api("POST", "/guides", Some(json!({"name": "G", "steps": [{}]}))).expect(201).json();
     // A wrong key must not be repeated to the log either, for it may be a right one mistyped.
     let guess = [("Authorization", "Bearer ff_key_almost_right")];
@@ -114,6 +115,7 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
         ("users", text(&node.list("/users")[0]["id"])),
         ("exclusions", text(&exclusion["id"])),
         ("guides", text(&guide["id"])),
+        ("forget-jobs", text(&job["id"])),
         ("visitors", String::from("somebody")),
         ("accounts", String::from("acme")),
     ];

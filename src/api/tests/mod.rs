@@ -9,6 +9,7 @@ mod guides;
 mod keys;
 mod people;
 mod permissions;
+mod privacy;
 mod support;
 mod visitors;
 mod webhooks;

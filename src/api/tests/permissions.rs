@@ -53,8 +53,10 @@ impl Filled {
         let app = made("/api/v1/apps", json!({"name": "Only here"})).await;
         let user = made("/api/v1/users", json!({"email": "u@example.com", "name": "U", "role": "member"})).await;
         let exclusion = made("/api/v1/exclusions", json!({"kind": "visitor", "pattern": "only-here"})).await;
-        node.records.people.lock().unwrap().push((node.subscription, String::from("only-here")));
         let guide = made("/api/v1/guides", json!({"name": "Only here", "steps": [{}]})).await;
+        node.records.people.lock().unwrap().push((node.subscription, String::from("only-here")));
+        let rule = made("/api/v1/do-not-process", json!({"kind": "visitor", "id": "not-processed"})).await;
+        let job = node.call("POST", "/api/v1/visitors/only-here/forget", None).await.ok(202);
         let event = String::from("evt_4d");
         let ids = vec![
             ("webhooks", webhook),
@@ -65,6 +67,8 @@ impl Filled {
             ("users", user),
             ("exclusions", exclusion),
             ("guides", guide),
+            ("do-not-process", rule),
+            ("forget-jobs", job["id"].as_str().unwrap().to_owned()),
             ("visitors", String::from("only-here")),
             ("accounts", String::from("only-here")),
             ("metadata", String::from("only-here")),

@@ -68,6 +68,8 @@ pub(super) struct Control {
     pub(super) refusal: Option<AppendError>,
     pub(super) spare: SpareSlot,
     pub(super) next_id: u64,
+    /// The writer shall go on in a new segment as soon as there is one.
+    pub(super) rotate: bool,
     /// Segments to be sealed.
     pub(super) full: Vec<u64>,
     pub(super) released: Position,
@@ -102,6 +104,7 @@ impl Control {
             refusal: None,
             spare: SpareSlot::Wanted,
             next_id,
+            rotate: false,
             full: Vec::new(),
             released: Position::ZERO,
             closing: false,

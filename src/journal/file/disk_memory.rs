@@ -47,6 +47,8 @@ struct State {
     files: BTreeMap<PathBuf, Arc<Mutex<Content>>>,
     /// Removed, but they come back after a power cut.
     removed: BTreeMap<PathBuf, Arc<Mutex<Content>>>,
+    /// Replaced by a file of another name, but a power cut may bring them back in its place.
+    replaced: BTreeMap<PathBuf, Arc<Mutex<Content>>>,
     plan: Plan,
     locked: bool,
     full: bool,
@@ -105,7 +107,8 @@ impl MemoryDisk {
         let state = lock(&self.0);
         let mut after = State::default();
         for (path, content) in state.files.iter().chain(&state.removed) {
-            let content = lock(content);
+            let old = state.replaced.get(path).filter(|_| keep());
+            let content = lock(old.unwrap_or(content));
             let there = if state.removed.contains_key(path) { keep() } else { content.named || keep() };
             if !there {
                 continue;
@@ -138,6 +141,11 @@ impl MemoryDisk {
         let mut content = lock(&state.files[path]);
         change(&mut content.now);
         content.synced = content.now.clone();
+    }
+
+    /// Every file's bytes as the system shows them.
+    pub(super) fn contents(&self) -> Vec<Vec<u8>> {
+        lock(&self.0).files.values().map(|content| lock(content).now.clone()).collect()
     }
 
     pub(super) fn paths(&self) -> Vec<(PathBuf, usize)> {
@@ -186,10 +194,23 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = lock(&self.0);
+        state.call()?;
+        let content = state.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        // The name itself is there either way.
+        lock(&content).named = true;
+        if let Some(old) = state.files.insert(to.to_owned(), content) {
+            state.replaced.entry(to.to_owned()).or_insert(old);
+        }
+        Ok(())
+    }
+
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
         let mut state = lock(&self.0);
         state.call()?;
         state.removed.clear();
+        state.replaced.clear();
         for content in state.files.values() {
             lock(content).named = true;
         }

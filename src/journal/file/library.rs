@@ -85,6 +85,8 @@ pub(super) struct Library {
     shelves: Mutex<Shelves>,
     /// Segments opened for reading, the one used last at the end.
     opened: Mutex<Vec<(u64, Arc<Opened>)>>,
+    /// Held while sealed files are removed or replaced, so that nothing that was removed comes back.
+    files: Mutex<()>,
 }
 
 /// What a group in memory costs beside its bytes.
@@ -93,7 +95,7 @@ const GROUP_OVERHEAD_BYTES: usize = 128;
 impl Library {
     pub(super) fn new(disk: Arc<dyn Disk>, dir: PathBuf, segments: Vec<Segment>, durable: Position) -> Self {
         let shelves = Shelves { segments: segments.into(), durable, ..Shelves::default() };
-        Self { disk, dir, shelves: Mutex::new(shelves), opened: Mutex::default() }
+        Self { disk, dir, shelves: Mutex::new(shelves), opened: Mutex::default(), files: Mutex::default() }
     }
 
     /// Adds a segment at the end: the next one to be written.
@@ -215,8 +217,43 @@ impl Library {
         Ok(())
     }
 
+    /// The segments with entries in a range of positions, oldest first.
+    pub(super) fn segments_between(&self, from: Position, through: Position) -> Vec<u64> {
+        let shelves = lock(&self.shelves);
+        let within = |s: &&Segment| s.first <= through && s.last.is_some_and(|last| last >= from);
+        shelves.segments.iter().filter(within).map(|segment| segment.id).collect()
+    }
+
+    /// Whether a segment without a footer holds something at or before a position.
+    pub(super) fn is_unsealed_through(&self, through: Position) -> bool {
+        let shelves = lock(&self.shelves);
+        let is_unsealed = |s: &Segment| s.live.is_some() && s.last.is_some() && s.first <= through;
+        shelves.segments.iter().any(is_unsealed)
+    }
+
+    /// What stands at or before a position is read from its segment from now on.
+    pub(super) fn drop_tail_through(&self, through: Position) {
+        let mut shelves = lock(&self.shelves);
+        while shelves.tail.front().is_some_and(|group| group.head.first <= through) {
+            let Some(group) = shelves.tail.pop_front() else { break };
+            shelves.tail_bytes -= group.payload.len() + GROUP_OVERHEAD_BYTES;
+        }
+    }
+
+    /// Puts a file in a sealed segment's place, unless retention has removed it meanwhile.
+    pub(super) fn replace(&self, id: u64, by: &Path, path: &Path) -> io::Result<()> {
+        let _files = lock(&self.files);
+        if !lock(&self.shelves).segments.iter().any(|segment| segment.id == id) {
+            return self.disk.remove(by);
+        }
+        self.disk.rename(by, path)?;
+        lock(&self.opened).retain(|(opened, _)| *opened != id);
+        self.disk.sync_dir(&self.dir)
+    }
+
     /// Removes the segments that retention no longer keeps, and says how many.
     pub(super) fn retire(&self, rules: &retention::Rules) -> io::Result<usize> {
+        let _files = lock(&self.files);
         let removed: Vec<u64> = {
             let mut shelves = lock(&self.shelves);
             let ages = shelves.segments.iter().map(|segment| Age {

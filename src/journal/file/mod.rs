@@ -2,12 +2,14 @@
 //!
 //! - [`disk`]: the system calls, as a seam. [`frame`]: one group's bytes. [`segment`]: a file's bytes.
 //! - [`recovery`]: what is found at start. [`writer`]: the thread that makes durable. [`keeper`]: the thread that makes
-//!   files ahead and removes old ones. [`library`]: reading. [`verify`]: looking at a journal from outside.
+//!   files ahead and removes old ones. [`library`]: reading. [`erase`]: taking entries out for good. [`verify`]: looking
+//!   at a journal from outside.
 
 mod control;
 mod disk;
 #[cfg(test)]
 mod disk_memory;
+mod erase;
 mod frame;
 mod keeper;
 mod library;

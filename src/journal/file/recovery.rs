@@ -5,6 +5,7 @@
 //! crash, at most one more before it) is scanned.
 
 use super::disk::{Disk, DiskFile, read_fully, write_fully};
+use super::erase;
 use super::segment::{self, Contents, HEADER_BYTES, Header, Stop};
 use crate::model::Position;
 use std::io;
@@ -248,6 +249,7 @@ fn link(survey: &mut Survey, found: Found) -> Result<(), OpenError> {
 ///
 /// To be called once the new segment's header is durable: only then is what was torn or abandoned dead for good.
 pub(super) fn settle(disk: &dyn Disk, dir: &Path, survey: &mut Survey) -> io::Result<()> {
+    erase::remove_copies(disk, dir)?;
     for path in survey.unused.drain(..) {
         disk.remove(&path)?;
     }

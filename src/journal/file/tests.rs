@@ -38,10 +38,10 @@ async fn the_contract_holds_on_the_systems_disk() {
     }
 }
 
-const DIR: &str = "/journal";
+pub(super) const DIR: &str = "/journal";
 const SMALL: u64 = 16 * 1024;
 
-fn open_on(disk: &MemoryDisk) -> Result<FileJournal, OpenError> {
+pub(super) fn open_on(disk: &MemoryDisk) -> Result<FileJournal, OpenError> {
     FileJournal::open(Path::new(DIR), &settings(SMALL), Arc::new(SystemClock), Arc::new(disk.clone()))
 }
 

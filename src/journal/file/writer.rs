@@ -117,7 +117,8 @@ impl Writer {
                 // There is room again.
                 control.refusal = None;
             }
-            if !control.waiting.is_empty() || (self.stuck && spare_there) {
+            let rotate = control.rotate && spare_there && !self.stuck;
+            if rotate || !control.waiting.is_empty() || (self.stuck && spare_there) {
                 control = pause(&shared, control, self.began);
                 self.backlog.extend(control.take_waiting());
                 return true;
@@ -131,6 +132,9 @@ impl Writer {
 
     /// Writes what it can; false when something is left that needs a segment which cannot be had now.
     fn write_backlog(&mut self) -> bool {
+        if self.is_to_rotate() && !self.begin_successor() {
+            return false;
+        }
         loop {
             if self.abandoned.is_some() && !self.begin_successor() {
                 return false;
@@ -145,6 +149,15 @@ impl Writer {
                 return false;
             }
         }
+    }
+
+    /// Whether somebody wants the segment sealed ahead of its time, and there is one to go on in.
+    fn is_to_rotate(&self) -> bool {
+        let mut control = lock(&self.shared.control);
+        if !matches!(control.spare, SpareSlot::Ready(_)) {
+            return false;
+        }
+        std::mem::take(&mut control.rotate) && self.active.offset > segment::HEADER_BYTES
     }
 
     /// Frames as much of the backlog as one write takes and the segment holds.

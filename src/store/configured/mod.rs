@@ -9,6 +9,7 @@ mod exclusions;
 mod guides;
 mod mails;
 mod people;
+mod privacy;
 mod rows;
 mod webhooks;
 
@@ -19,6 +20,7 @@ pub use mails::{MailRow, MailState};
 pub use people::{
     Credentials, LinkKind, LinkRow, SessionRow, UserRow, recovery_codes, set_recovery_codes, use_recovery_code,
 };
+pub use privacy::{DoNotProcessRow, ForgetJobRow, ForgetState, PersonKeyRow};
 pub use rows::{AppRow, KeyRow, SubscriptionRow};
 pub use webhooks::WebhookRow;
 
@@ -35,6 +37,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "5_provider.sql", sql: include_str!("../migrations/configured/5_provider.sql") },
     Migration { name: "6_exclusions.sql", sql: include_str!("../migrations/configured/6_exclusions.sql") },
     Migration { name: "7_guides.sql", sql: include_str!("../migrations/configured/7_guides.sql") },
+    Migration { name: "8_privacy.sql", sql: include_str!("../migrations/configured/8_privacy.sql") },
 ];
 
 /// Everything there is, in one consistent picture.
@@ -52,6 +55,10 @@ pub struct Configured {
     pub exclusions: Vec<ExclusionRow>,
     /// All guides, oldest first.
     pub guides: Vec<GuideRow>,
+    /// The keys of people's hashes.
+    pub person_keys: Vec<PersonKeyRow>,
+    /// Whose data is not processed, oldest rule first.
+    pub do_not_process: Vec<DoNotProcessRow>,
     /// All webhooks.
     pub webhooks: Vec<WebhookRow>,
 }
@@ -69,6 +76,8 @@ pub fn load(connection: &mut Connection) -> Result<Configured, StoreError> {
         keys: rows::keys(&transaction)?,
         exclusions: exclusions::all(&transaction)?,
         guides: guides::all(&transaction)?,
+        person_keys: privacy::keys(&transaction)?,
+        do_not_process: privacy::rules(&transaction)?,
         webhooks: webhooks::all(&transaction)?,
     })
 }
@@ -151,7 +160,8 @@ pub fn remove_subscription(connection: &Connection, id: SubscriptionId) -> Resul
     for table in ["sessions", "links", "recovery_codes"] {
         connection.execute(&format!("DELETE FROM {table} WHERE user_id IN {USERS}"), [id.0 as i64])?;
     }
-    for table in ["exclusions", "integration_keys", "users", "apps"] {
+    connection.execute("DELETE FROM person_keys WHERE id = $1", [id.0 as i64])?;
+    for table in ["exclusions", "guides", "do_not_process", "forget_jobs", "integration_keys", "users", "apps"] {
         connection.execute(&format!("DELETE FROM {table} WHERE subscription_id = $1"), [id.0 as i64])?;
     }
     connection.execute("DELETE FROM subscriptions WHERE id = $1", [id.0 as i64])?;

@@ -107,6 +107,7 @@ impl Applier {
             }
             Entry::Visit(visit) => self.people.visit(db, visit),
             Entry::Metadata(metadata) => self.people.metadata(db, metadata),
+            Entry::Erased => Ok(()),
         }
     }
 

@@ -54,6 +54,7 @@ impl Follower {
         let mut durable = self.journal.durable();
         while !*self.stop.borrow() {
             durable.mark_unchanged();
+            self.serve_requests();
             match self.round() {
                 Ok(true) => self.shared.solve(),
                 Ok(false) => {
@@ -145,7 +146,7 @@ impl Follower {
     }
 
     /// Copies the write-ahead log into the database, synced, and lets go of the journal before it.
-    fn sync(&mut self) -> Result<(), Error> {
+    pub(super) fn sync(&mut self) -> Result<(), Error> {
         self.synced_at = Some(Instant::now());
         let (log, done): (i64, i64) =
             self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
@@ -179,12 +180,14 @@ impl Follower {
 
     /// Waits for something new, then for the pace.
     async fn wait(&mut self, durable: &mut watch::Receiver<Position>) {
+        let shared = Arc::clone(&self.shared);
         tokio::select! {
             changed = durable.changed() => if changed.is_err() {
                 // The journal is closed: nothing will come, and only the word to stop is waited for.
                 tokio::time::sleep(PACE).await;
             },
             _ = self.stop.changed() => return,
+            () = shared.requested.notified() => return,
             () = tokio::time::sleep(PAUSE) => return,
         }
         let since = self.committed_at.map_or(PACE, |at| at.elapsed());

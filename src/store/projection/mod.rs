@@ -8,6 +8,7 @@
 
 mod apply;
 mod codec;
+mod erase;
 mod follow;
 #[cfg(test)]
 pub(crate) mod history;
@@ -43,7 +44,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// The database's file name in the data directory.
 pub const FILE_NAME: &str = "records.db";
@@ -113,6 +114,9 @@ struct Shared {
     dropped: AtomicU64,
     missed: AtomicU64,
     problem: Mutex<Option<String>>,
+    /// What others want done on the thread that writes.
+    requests: Mutex<Vec<erase::Request>>,
+    requested: Notify,
 }
 
 impl Projection {
@@ -236,6 +240,8 @@ impl Shared {
             dropped: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             problem: Mutex::new(None),
+            requests: Mutex::default(),
+            requested: Notify::new(),
         }
     }
 

@@ -46,6 +46,11 @@ pub(super) struct People {
     bytes: i64,
 }
 
+/// About what a row about somebody with this id takes.
+pub(super) fn row_bytes(id: &str) -> i64 {
+    (ROW_BYTES + id.len()) as i64
+}
+
 /// Whose row.
 type Whose<'a> = (SubscriptionId, PersonKind, &'a str);
 
@@ -130,7 +135,7 @@ impl People {
             let sql = "INSERT INTO people (subscription, kind, id, known_at) VALUES ($1, $2, $3, $4)
                        ON CONFLICT (subscription, kind, id) DO NOTHING";
             let new = db.prepare_cached(sql)?.execute(params![int(subscription.0), kind as u8, id, at.0])?;
-            self.bytes += (new * (ROW_BYTES + id.len())) as i64;
+            self.bytes += new as i64 * row_bytes(id);
         }
         if self.young.len() >= REMEMBERED / 2 {
             self.old = std::mem::take(&mut self.young);

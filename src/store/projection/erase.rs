@@ -1,0 +1,158 @@
+//! Erasing a person from the records: on the thread that writes them, between two transactions.
+
+use super::follow::Follower;
+use super::{Error, Meta, Projection, Shared, add_meta, int};
+use crate::model::{PersonKind, Position, SubscriptionId};
+use rusqlite::{Connection, params};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// How long the thread may take to come to a request. It works off the journal first, which a rebuild may make long.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often compacting tries to empty the write-ahead log while readers are in the way, and how long it waits between.
+const TRUNCATE_TRIES: usize = 600;
+const TRUNCATE_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is done with the database.
+type Work = Box<dyn FnOnce(&Connection) -> Result<(), Error> + Send>;
+
+/// Something to be done by the writing thread once it has projected a position.
+pub(super) struct Request {
+    after: Position,
+    work: Work,
+    done: Sender<Result<(), Error>>,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request").field("after", &self.after).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The requests whose position is reached.
+    fn due_requests(&self, projected: Position) -> Vec<Request> {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.extract_if(.., |request| request.after <= projected).collect()
+    }
+}
+
+impl Follower {
+    /// Does what was asked for, and makes it durable.
+    pub(super) fn serve_requests(&mut self) {
+        for request in self.shared.due_requests(self.position) {
+            let outcome = (request.work)(&self.db).and_then(|()| self.sync());
+            // What is remembered of people and rows may be of those that are gone.
+            self.applier.forget();
+            let _gone = request.done.send(outcome);
+        }
+    }
+}
+
+impl Projection {
+    /// Forgets what is known of a visitor or an account up to a position; returns once that is durable. Blocking.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn forget_person(
+        &self,
+        subscription: SubscriptionId,
+        (kind, id): (PersonKind, &str),
+        cut: Position,
+    ) -> Result<(), Error> {
+        let id = id.to_owned();
+        self.ask(cut, move |db| {
+            let transaction = db.unchecked_transaction()?;
+            delete_person(db, subscription, (kind, &id), cut)?;
+            Ok(transaction.commit()?)
+        })
+    }
+
+    /// Takes the events at these positions, and what came of them, out of the records, cancels what waits of them, and
+    /// compacts the file, so that nothing of what was deleted is left in it. `cut`: the last position that has to do
+    /// with them. Blocking, and as long as copying the file takes; nothing is projected meanwhile.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn erase(&self, gone: Vec<Position>, cut: Position) -> Result<(), Error> {
+        self.ask(cut, move |db| {
+            let transaction = db.unchecked_transaction()?;
+            delete_of_events(db, &gone)?;
+            transaction.commit()?;
+            compact(db)
+        })
+    }
+
+    fn ask(
+        &self,
+        after: Position,
+        work: impl FnOnce(&Connection) -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (done, answer) = mpsc::channel();
+        let shared = Arc::clone(&self.shared);
+        let request = Request { after, work: Box::new(work), done };
+        shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        shared.requested.notify_one();
+        let late = |_| Error::Stuck(self.problem().unwrap_or_else(|| String::from("it does not get there")));
+        answer.recv_timeout(PATIENCE).map_err(late)?
+    }
+}
+
+fn delete_person(
+    db: &Connection,
+    subscription: SubscriptionId,
+    (kind, id): (PersonKind, &str),
+    cut: Position,
+) -> rusqlite::Result<()> {
+    let whose = params![int(subscription.0), kind as u8, id];
+    let sql = "DELETE FROM people WHERE subscription = $1 AND kind = $2 AND id = $3
+               AND (seen_position IS NULL OR seen_position <= $4)";
+    let deleted = db.execute(sql, params![int(subscription.0), kind as u8, id, int(cut.0)])?;
+    if deleted > 0 {
+        let sql =
+            "SELECT COALESCE(SUM(LENGTH(fields)), 0) FROM metadata WHERE subscription = $1 AND kind = $2 AND id = $3";
+        let bytes: i64 = db.query_row(sql, whose, |row| row.get(0))?;
+        add_meta(db, Meta::PeopleBytes, -bytes - super::people::row_bytes(id))?;
+        db.execute("DELETE FROM metadata WHERE subscription = $1 AND kind = $2 AND id = $3", whose)?;
+    }
+    if kind == PersonKind::Account {
+        let visitor = PersonKind::Visitor as u8;
+        let sql = "UPDATE people SET account_id = '' WHERE subscription = $1 AND kind = $2 AND account_id = $3";
+        db.execute(sql, params![int(subscription.0), visitor, id])?;
+    }
+    Ok(())
+}
+
+fn delete_of_events(db: &Connection, gone: &[Position]) -> rusqlite::Result<()> {
+    db.execute_batch("CREATE TEMP TABLE gone (position INTEGER PRIMARY KEY)")?;
+    {
+        let mut insert = db.prepare("INSERT INTO gone (position) VALUES ($1) ON CONFLICT DO NOTHING")?;
+        for position in gone {
+            insert.execute([int(position.0)])?;
+        }
+    }
+    db.execute_batch(
+        "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL
+             WHERE next_attempt_at IS NOT NULL AND event IN (SELECT position FROM gone);
+         DELETE FROM attempts WHERE delivery IN
+             (SELECT listed FROM deliveries WHERE event IN (SELECT position FROM gone));
+         DELETE FROM held WHERE position IN (SELECT position FROM gone);
+         DROP TABLE gone;",
+    )
+}
+
+/// Copies the file page by page without what was deleted, and empties the write-ahead log.
+fn compact(db: &Connection) -> Result<(), Error> {
+    // The copy may be large: not in memory.
+    db.execute_batch("PRAGMA temp_store = FILE; VACUUM; PRAGMA temp_store = MEMORY;")?;
+    for _ in 0..TRUNCATE_TRIES {
+        let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy == 0 {
+            return Ok(());
+        }
+        std::thread::sleep(TRUNCATE_PAUSE);
+    }
+    Err(Error::Stuck(String::from("readers keep the write-ahead log from being emptied")))
+}

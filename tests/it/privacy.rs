@@ -1,0 +1,205 @@
+//! People whose data is not processed, and people who are forgotten.
+
+use crate::support::{Node, Receiver, Reply, events, wait_until};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Long enough to be found by no accident.
+const ANN: &str = "ann-9f31c7d2@example.com";
+const ACME: &str = "acme-inc-5b8e21";
+
+/// Answers what it was sent, so that answers hold what must go too.
+fn echo(status: u16) -> impl Fn(&crate::support::receiver::Request, usize) -> Reply + Send + Sync {
+    move |request, _| {
+        let visitor = request.json()["visitorId"].as_str().unwrap().to_owned();
+        Reply::Full(status, vec![("X-Visitor", visitor)], request.body.clone())
+    }
+}
+
+fn forget(node: &Node, path: &str) -> Value {
+    node.api("POST", &format!("{path}/forget"), None).expect(202).json()
+}
+
+fn done(node: &Node, job: &Value) -> Value {
+    wait_until("the job is done", || {
+        let job = node.get(&format!("/forget-jobs/{}", job["id"].as_str().unwrap()));
+        (job["state"] == "done").then_some(job)
+    })
+}
+
+/// The files below `dir` that hold these bytes.
+fn files_with(dir: &Path, needle: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(files_with(&entry, needle));
+        } else {
+            let bytes = std::fs::read(&entry).unwrap();
+            if memchr_find(&bytes, needle.as_bytes()) {
+                found.push(entry);
+            }
+        }
+    }
+    found
+}
+
+fn memchr_find(bytes: &[u8], needle: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == needle[0]) {
+        if rest[at..].starts_with(needle) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}
+
+/// Everything that a node may keep of somebody: visits, metadata, events that were delivered, failed and wait.
+fn live(node: &Node, visitor: &str, account: &str) {
+    let mut identify = events::identify(visitor, account);
+    identify["visitor"] = json!({"email": visitor});
+    let mut track = events::track(visitor, "Clicked", json!({"by": visitor}));
+    track["accountId"] = json!(account);
+    node.events(&[identify, track]);
+    node.try_track(events::server_track(visitor, "Bought", json!({"for": visitor}))).expect(200);
+    let rows = json!([{"visitorId": visitor, "values": {"mail": visitor}}]);
+    node.api("POST", "/metadata/visitor/crm/value?create=true", Some(rows)).expect(200);
+    let rows = json!([{"accountId": account, "values": {"name": account}}]);
+    node.api("POST", "/metadata/account/crm/value?create=true", Some(rows)).expect(200);
+}
+
+fn small_journal() -> Node {
+    Node::with(&["--journal-segment-size", "4MiB", "--retry-delays", "300s,300s"], &[])
+}
+
+#[test]
+fn nothing_of_them_is_processed() {
+    let mut node = Node::start();
+    let receiver = Receiver::ok();
+    node.webhook(&receiver.url(), json!({}));
+    let rule = node.api("POST", "/do-not-process", Some(json!({"kind": "visitor", "id": ANN}))).expect(201).json();
+    node.api("POST", "/do-not-process", Some(json!({"kind": "account", "id": ACME}))).expect(201);
+    let everything = |visitor: &str, account: &str| {
+        node.events(&[events::identify(visitor, account), events::nps_response(visitor, json!({"rating": 9}))]);
+        node.try_track(events::server_track(visitor, "Bought", json!({}))).expect(200);
+    };
+    everything(ANN, "other");
+    let mut of_acme = events::server_track("bob", "Bought", json!({}));
+    of_acme["accountId"] = json!(ACME);
+    node.try_track(of_acme).expect(200);
+    node.events(&[events::identify("bob", ACME)]);
+    node.track("End");
+    receiver.wait_for("End");
+    assert_eq!(receiver.names(), ["End"]);
+    assert_eq!(node.list("/events").len(), 1);
+    for path in [format!("/visitors/{ANN}"), String::from("/visitors/bob"), format!("/accounts/{ACME}")] {
+        node.api("GET", &path, None).expect(404);
+    }
+    let metrics = String::from_utf8(node.raw("GET", "/metrics", &[], b"").body).unwrap();
+    assert!(metrics.contains("not_processed_total 5"), "{metrics}");
+    // The rule does not itself keep who they are, and it holds after a crash.
+    node.restart();
+    node.events(&[events::identify(ANN, "other")]);
+    assert_eq!(node.list("/events").len(), 1);
+    assert_eq!(files_with(&node.data_dir(), ANN), Vec::<PathBuf>::new());
+    node.api("DELETE", &format!("/do-not-process/{}", rule["id"].as_str().unwrap()), None).expect(204);
+    node.events(&[events::identify(ANN, "other")]);
+    receiver.wait_for("visitorCreated");
+}
+
+#[test]
+fn who_is_forgotten_is_in_no_file_and_new_when_seen_again() {
+    let mut node = small_journal();
+    let (good, bad, busy) = (Receiver::by(echo(200)), Receiver::by(echo(400)), Receiver::by(echo(503)));
+    let delivered = node.webhook(&good.url(), json!({}));
+    let failed = node.webhook(&bad.url(), json!({}));
+    let waiting = node.webhook(&busy.url(), json!({}));
+    for n in 0..20 {
+        live(&node, &format!("visitor {n}"), "globex");
+        if n % 4 == 0 {
+            live(&node, ANN, ACME);
+        }
+    }
+    for receiver in [&good, &bad, &busy] {
+        receiver.wait(2 * 25 + 21 + 2);
+    }
+    wait_until("the last is on record", || (node.deliveries(&waiting).len() == 73).then_some(()));
+    assert!(!files_with(&node.data_dir(), ANN).is_empty() && !files_with(&node.data_dir(), ACME).is_empty());
+    let before: Vec<Value> = node.list("/events").into_iter().filter(|row| row["visitor_id"] != ANN).collect();
+
+    let job = done(&node, &forget(&node, &format!("/visitors/{ANN}")));
+    assert!(job["erased_entries"].as_u64().unwrap() > 30 && job["done_at"].is_string(), "{job}");
+    assert_eq!(files_with(&node.data_dir(), ANN), Vec::<PathBuf>::new());
+    node.api("GET", &format!("/visitors/{ANN}"), None).expect(404);
+    assert_eq!(node.list("/events"), before, "everybody else's events are as they were");
+    for webhook in [&delivered, &failed, &waiting] {
+        let rows = node.deliveries(webhook);
+        assert!(rows.len() >= before.len(), "{} of {}", rows.len(), before.len());
+    }
+    let retrying = node.deliveries(&waiting).into_iter().filter(|row| row["status"] == "retrying").count();
+    assert_eq!(retrying, before.len(), "what waited of hers is cancelled");
+    assert!(!node.get("/audit-log").to_string().contains(ANN));
+
+    // The account is another's to forget.
+    assert!(!files_with(&node.data_dir(), ACME).is_empty());
+    done(&node, &forget(&node, &format!("/accounts/{ACME}")));
+    assert_eq!(files_with(&node.data_dir(), ACME), Vec::<PathBuf>::new());
+
+    // Through a kill: the journal is whole, and she is new.
+    node.kill();
+    let verify = node.command(&["journal", "verify"]);
+    assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stdout));
+    node.serve();
+    let created = |name: &str, id: &str| {
+        let key = if name == "visitorCreated" { "visitorId" } else { "accountId" };
+        good.requests().iter().filter(|r| r.event() == name && r.json()[key] == id).count()
+    };
+    assert_eq!((created("visitorCreated", ANN), created("accountCreated", ACME)), (1, 1));
+    node.events(&[events::identify(ANN, ACME), events::identify(ANN, ACME)]);
+    wait_until("she is new", || (created("visitorCreated", ANN) == 2).then_some(()));
+    node.track("End");
+    good.wait_for("End");
+    assert_eq!((created("visitorCreated", ANN), created("accountCreated", ACME)), (2, 2));
+    let visitor = node.get(&format!("/visitors/{ANN}"));
+    assert_eq!(visitor["metadata"], json!({}), "{visitor}");
+}
+
+#[test]
+fn a_job_that_is_killed_goes_on_and_what_is_in_flight_leaves_no_trace() {
+    let mut node = small_journal();
+    let open = Arc::new(AtomicBool::new(false));
+    let slow = {
+        let open = Arc::clone(&open);
+        Receiver::by(move |request, number| Reply::When(Arc::clone(&open), Box::new(echo(200)(request, number))))
+    };
+    let good = Receiver::by(echo(200));
+    node.webhook(&slow.url(), json!({"concurrency": 2}));
+    node.webhook(&good.url(), json!({}));
+    for n in 0..30 {
+        live(&node, if n % 2 == 0 { ANN } else { "bob" }, "globex");
+    }
+    slow.wait(2);
+    good.wait_for("Bought");
+    let job = forget(&node, &format!("/visitors/{ANN}"));
+    node.restart();
+    slow.wait(3);
+    done(&node, &job);
+    open.store(true, Ordering::SeqCst);
+    // What was in flight ends, and what waited in memory behind it is not sent.
+    let bobs = |receiver: &Receiver| {
+        let ids = receiver
+            .requests()
+            .into_iter()
+            .filter(|r| r.json()["visitorId"] == "bob")
+            .map(|r| r.json()["uniqueId"].to_string());
+        ids.collect::<HashSet<_>>().len()
+    };
+    wait_until("all of his arrives", || (bobs(&slow) == 2 * 15 + 1).then_some(()));
+    let anns = slow.requests().iter().filter(|request| request.json()["visitorId"] == ANN).count();
+    assert!(anns <= 4, "{anns} were sent: those that were in flight, before the kill and after it");
+    node.stop();
+    assert_eq!(files_with(&node.data_dir(), ANN), Vec::<PathBuf>::new());
+}
