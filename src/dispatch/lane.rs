@@ -9,24 +9,21 @@
 //! (docs/delivery.md, "A receiver that gives no answer").
 
 mod queue;
+mod read_plan;
+
+pub use self::read_plan::{Eras, ReadPlan};
 
 use self::queue::Queue;
 use super::job::{Event, Job, Waiting};
 use crate::limits;
-use crate::model::{
-    Backlog, CategorySet, DeliveryId, EventKind, LaneMark, Position, SubscriptionId, UnixMs, Verdict, WebhookId,
-};
+use crate::model::{Backlog, CategorySet, DeliveryId, LaneMark, Position, SubscriptionId, UnixMs, Verdict, WebhookId};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The shortest pause between two probes; each probe without an answer doubles it.
 const PROBE_PAUSE_MIN: Duration = Duration::from_millis(100);
-
-/// Which categories are wanted after which position, oldest first. The first era also holds for everything before it: a
-/// lane never looks at what lies before its webhook was switched on.
-pub type Eras = VecDeque<(Position, CategorySet)>;
 
 /// Whether a receiver answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,25 +55,6 @@ pub struct LaneLimits {
     pub backlog_max_age: Duration,
     /// The most bytes of bodies that may wait for the lane.
     pub backlog_max_bytes: u64,
-}
-
-/// What a lane that is behind wants to read.
-#[derive(Debug, Clone)]
-pub struct ReadPlan {
-    /// The first position.
-    pub from: Position,
-    /// How many events it takes at most.
-    pub room: usize,
-    subscription: SubscriptionId,
-    eras: Eras,
-}
-
-impl ReadPlan {
-    /// Whether the lane wants the event at `position`, by the categories in force there.
-    pub fn wants(&self, position: Position, subscription: SubscriptionId, kind: EventKind) -> bool {
-        let era = self.eras.iter().rev().find(|(since, _)| *since < position).or(self.eras.front());
-        self.subscription == subscription && era.is_some_and(|(_, categories)| categories.contains(kind.category()))
-    }
 }
 
 /// Events that fell out of a lane's backlog, as one range.

@@ -239,7 +239,7 @@ impl Scheduler {
     ) -> AfterSettle {
         let now = self.parts.clock.now();
         let mut state = cell.state.lock();
-        let forgotten = self.forgotten.lock().remove(&(cell.webhook, job.position));
+        let forgotten = self.is_forgotten(cell.webhook, job.position);
         let verdict = match (ended.cancelled, self.rules.decide(ended.outcome, job.attempt, now, &*self.parts.random)) {
             (true, _) => Verdict::Cancelled,
             (false, Verdict::Retry { .. }) if forgotten => Verdict::Cancelled,
@@ -258,6 +258,12 @@ impl Scheduler {
             self.serve_waiters();
         }
         after
+    }
+
+    /// Whether the event of this attempt was forgotten while it was in flight.
+    fn is_forgotten(&self, webhook: WebhookId, event: Position) -> bool {
+        let mut forgotten = self.forgotten.lock();
+        !forgotten.is_empty() && forgotten.remove(&(webhook, event))
     }
 
     fn count(&self, outcome: &Outcome, verdict: Verdict) {

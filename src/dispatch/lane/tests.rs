@@ -1,5 +1,6 @@
 use super::*;
 use crate::deliver::Message;
+use crate::model::EventKind;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -72,6 +73,28 @@ fn a_retry_waits_for_its_time_and_goes_before_new_events() {
     assert_eq!(take(&mut lane, 999), None);
     assert_eq!(take(&mut lane, 1000), Some((1, 2)));
     assert!(lane.mark().open.is_empty(), "a retry is a row of the store, not an open first attempt");
+}
+
+#[test]
+fn what_is_forgotten_is_not_sent_and_what_is_in_flight_is_named() {
+    let mut lane = lane_with(LIMITS);
+    (1..=6).for_each(|position| assert!(lane.hand(&event(position), true)));
+    let jobs: Vec<_> = (0..3).map(|_| lane.take(UnixMs(0), 32).unwrap()).collect();
+    lane.settle(&jobs[0], retry(1000), Some(true), UnixMs(0));
+    lane.settle(&jobs[1], retry(1000), Some(true), UnixMs(0));
+    let gone = [1, 3, 5].map(Position);
+    assert_eq!(lane.forget(&gone), (vec![Position(3)], 1));
+    assert_eq!((lane.waiting(), lane.in_flight()), (1, 1));
+    // The rest is read again from the journal, where what is gone no longer is.
+    let plan = lane.start_read(UnixMs(0)).unwrap();
+    assert_eq!(plan.from, Position(4));
+    assert!(lane.take_read(event(4), UnixMs(0)) && lane.take_read(event(6), UnixMs(0)));
+    lane.read_done(Position(7), Position(6));
+    assert_eq!((take(&mut lane, 0), take(&mut lane, 0), take(&mut lane, 0)), (Some((4, 1)), Some((6, 1)), None));
+    lane.settle(&jobs[2], Verdict::Delivered, Some(true), UnixMs(0));
+    assert_eq!(take(&mut lane, 1000), Some((2, 2)));
+    assert!(lane.hand(&event(7), true));
+    assert_eq!(take(&mut lane, 1000), Some((7, 1)));
 }
 
 #[test]
