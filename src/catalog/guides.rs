@@ -91,9 +91,12 @@ impl Guides {
     }
 
     fn insert(&mut self, guide: Arc<Guide>) {
-        let id = guide.properties.id.clone();
+        let (id, created_at) = (guide.properties.id.clone(), guide.properties.created_at);
+        // As the store gives them back.
+        let age = |id: &String| self.by_id.get(id).map(|guide| (guide.properties.created_at, id.clone()));
+        let place = self.order.partition_point(|other| age(other) < Some((created_at, id.clone())));
         if self.by_id.insert(id.clone(), guide).is_none() {
-            self.order.push(id);
+            self.order.insert(place, id);
         }
     }
 }

@@ -23,6 +23,7 @@ mod openapi;
 mod operator;
 mod people;
 mod privacy;
+mod promises;
 mod provider;
 mod rebinding;
 mod secrets;

@@ -66,8 +66,11 @@ impl Privacy {
 
     fn insert(&mut self, rule: DoNotProcess) {
         let person = (rule.kind, rule.person);
+        // As the store gives them back.
+        let age = |of: &(PersonKind, PersonHash)| self.rules.get(of).map(|rule| (rule.created_at, rule.id));
+        let place = self.order.partition_point(|other| age(other) < Some((rule.created_at, rule.id)));
         if self.rules.insert(person, rule).is_none() {
-            self.order.push(person);
+            self.order.insert(place, person);
         }
     }
 
