@@ -82,10 +82,24 @@ async fn next(parts: &Arc<Parts>, stop: &CancellationToken) -> Result<bool, Forg
     if let Err(error) = &outcome
         && !stop.is_cancelled()
     {
-        work.job.problem = Some(error.to_string());
+        work.job.problem = Some(with_causes(error));
         parts.catalog.keep_forget_work(&mut work).await?;
     }
     outcome.map(|()| true)
+}
+
+/// An error with what is behind it, in one line.
+fn with_causes(error: &ForgetError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(behind) = cause {
+        let more = behind.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = behind.source();
+    }
+    text
 }
 
 async fn forget(parts: &Arc<Parts>, work: &mut ForgetWork, stop: &CancellationToken) -> Result<(), ForgetError> {

@@ -222,6 +222,9 @@ pub const OPERATOR_CALLS_REMEMBERED: usize = 10_000;
 /// Visitors and accounts of one subscription that must not be processed (docs/privacy.md).
 pub const DO_NOT_PROCESS: usize = 100_000;
 
+/// Jobs that forget somebody and are not done, of one subscription; and those that are done and still shown.
+pub const FORGET_JOBS: usize = 10_000;
+
 /// Guides of one subscription, archived ones too.
 pub const GUIDES: usize = 10_000;
 

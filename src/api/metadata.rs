@@ -18,7 +18,7 @@ use axum::extract::{Path, Request, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -165,6 +165,7 @@ pub async fn set_one(
 ) -> Result<Json<ResultJson>, ApiError> {
     let Path((kind, group, id, field)) = path;
     let target = Target::new(caller, &kind, group)?;
+    api.records(|records| records.catch_up()).await?;
     // Somebody who is not there is told first, whatever the body says.
     if target.look_up(&api, vec![id.clone()]).await?.iter().all(Option::is_none) {
         return Err(ApiError::NotFound(target.kind.name()));
@@ -215,10 +216,17 @@ async fn take(api: &Api, target: &Target, body: &[u8], create: bool, result: &mu
         return Err(ApiError::Unreadable(format!("it has more than {} rows: send it in parts", limits::METADATA_ROWS)));
     }
     result.total = raw_rows.len();
-    let (mut rows, mut bytes) = (Vec::new(), 0);
+    api.records(|records| records.catch_up()).await?;
+    let (mut rows, mut bytes, mut seen) = (Vec::new(), 0, HashSet::new());
     for raw in raw_rows {
         match row(raw, target.kind) {
             Ok(row) => {
+                if !seen.insert(row.id.clone()) {
+                    // What this batch itself has set of them counts.
+                    set(api, target, std::mem::take(&mut rows), create, result).await?;
+                    api.records(|records| records.catch_up()).await?;
+                    seen = HashSet::from([row.id.clone()]);
+                }
                 bytes += row.values.len();
                 rows.push(row);
             }

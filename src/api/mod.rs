@@ -119,7 +119,13 @@ pub trait RecordReader: Send + Sync + 'static {
         id: &str,
     ) -> Result<Option<PersonDetail>, RecordError>;
 
-    /// One group of metadata of each of these ids: `None` for somebody unknown.
+    /// Returns once everything that is in the journal now is on record.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn catch_up(&self) -> Result<(), RecordError>;
+
+    /// One group of metadata of each of these ids, as far as it is on record: `None` for somebody unknown.
     ///
     /// # Errors
     /// [`RecordError`].
@@ -175,6 +181,10 @@ impl RecordReader for Records {
         id: &str,
     ) -> Result<Option<PersonDetail>, RecordError> {
         Self::person(self, subscription, kind, id)
+    }
+
+    fn catch_up(&self) -> Result<(), RecordError> {
+        Self::catch_up(self)
     }
 
     fn metadata(

@@ -244,7 +244,10 @@ async fn forget(api: &Api, caller: &Caller, who: (PersonKind, String)) -> Result
         return Err(ApiError::NotFound(kind.name()));
     }
     let asked = api.parts.catalog.ask_to_forget(caller.actor(), caller.subscription.id, who).await;
-    let job = asked.map_err(from_change)?;
+    let job = asked.map_err(|error| match error {
+        ChangeError::TooMany(count) => ApiError::TooManyForgetJobs(count),
+        other => from_change(other),
+    })?;
     let location = format!("{}/{}", paths::FORGET_JOBS, job.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(ForgetJobJson::of(&job))).into_response())
 }

@@ -176,6 +176,9 @@ pub enum ApiError {
     /// The subscription has all the rules that it may have.
     #[error("the subscription does not process {0} people, and may not have more such rules")]
     TooManyDoNotProcess(usize),
+    /// More people are being forgotten than may be at a time.
+    #[error("{0} people are being forgotten already: wait until some are done")]
+    TooManyForgetJobs(usize),
     /// The subscription has all the guides that it may have.
     #[error("the subscription has {0} guides, and may not have more")]
     TooManyGuides(usize),
@@ -294,6 +297,7 @@ impl ApiError {
             Self::TooManyApps(_) => (StatusCode::CONFLICT, "too_many_apps"),
             Self::SameDoNotProcess => (StatusCode::CONFLICT, "same_rule"),
             Self::TooManyDoNotProcess(_) => (StatusCode::CONFLICT, "too_many_rules"),
+            Self::TooManyForgetJobs(_) => (StatusCode::CONFLICT, "too_many_jobs"),
             Self::TooManyGuides(_) => (StatusCode::CONFLICT, "too_many_guides"),
             Self::TooManyTests => (StatusCode::TOO_MANY_REQUESTS, "too_many_tests"),
             Self::Journal(AppendError::TooLarge(_)) | Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

@@ -50,7 +50,16 @@ impl Records {
         }))
     }
 
-    /// One group of metadata of each of these ids, in their order: `None` for somebody unknown. Everything that was in the journal when this was called is taken into account.
+    /// Returns once everything that is in the journal now is on record.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn catch_up(&self) -> Result<(), RecordError> {
+        Ok(self.projection.catch_up()?)
+    }
+
+    /// One group of metadata of each of these ids, in their order, as far as it is on record: `None` for somebody
+    /// unknown.
     ///
     /// # Errors
     /// [`RecordError`].
@@ -61,7 +70,6 @@ impl Records {
         group: &str,
         ids: &[String],
     ) -> Result<Vec<Option<KnownGroup>>, RecordError> {
-        self.projection.catch_up()?;
         let known = self.projection.metadata(subscription, kind, group, ids)?.into_iter();
         Ok(known.map(|found| found.map(|(fields, groups)| KnownGroup { fields, groups })).collect())
     }

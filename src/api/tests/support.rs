@@ -322,6 +322,10 @@ impl RecordReader for FakeRecords {
         }))
     }
 
+    fn catch_up(&self) -> Result<(), RecordError> {
+        self.check(None)
+    }
+
     fn metadata(
         &self,
         subscription: SubscriptionId,

@@ -5,6 +5,7 @@ use super::target;
 use crate::catalog::audit::{Actor, Deed, fields};
 use crate::catalog::change::to_its_end;
 use crate::catalog::{Catalog, CatalogError, ChangeError};
+use crate::limits;
 use crate::model::{ForgetJobId, PersonHash, PersonKind, Position, SubscriptionId, UnixMs};
 use crate::seal;
 use crate::store::configured::{ForgetJobRow, ForgetState};
@@ -81,6 +82,10 @@ impl Catalog {
             if let Some(row) = catalog.store.call(same).await? {
                 return Ok(ForgetJob::of(&row));
             }
+            let open = catalog.store.call(move |connection| ForgetJobRow::count_open(connection, subscription)).await?;
+            if open >= limits::FORGET_JOBS {
+                return Err(ChangeError::TooMany(open));
+            }
             let (now, id) = (catalog.clock.now(), ForgetJobId(catalog.random.id()));
             let row = ForgetJobRow {
                 id,
@@ -143,7 +148,11 @@ impl Catalog {
         };
         let entry = (state == ForgetState::Done).then(|| deed.by(&Actor::system(), Map::new(), Map::new()));
         let row = row.clone();
-        Ok(self.write(entry, move |connection| -> Result<(), StoreError> { row.write(connection) }).await?)
+        let change = move |connection: &rusqlite::Connection| -> Result<(), StoreError> {
+            row.write(connection)?;
+            ForgetJobRow::keep_newest(connection, row.subscription, limits::FORGET_JOBS)
+        };
+        Ok(self.write(entry, change).await?)
     }
 
     /// The job, if this subscription has it.

@@ -147,6 +147,28 @@ impl ForgetJobRow {
         Ok(())
     }
 
+    /// How many of a subscription's jobs are not done.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn count_open(connection: &Connection, subscription: SubscriptionId) -> Result<usize, StoreError> {
+        let sql = "SELECT COUNT(*) FROM forget_jobs WHERE subscription_id = $1 AND state <> 'done'";
+        let count: i64 = connection.query_row(sql, [subscription.0 as i64], |row| row.get(0))?;
+        Ok(count as usize)
+    }
+
+    /// Deletes a subscription's jobs that are done, but for the newest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep_newest(connection: &Connection, subscription: SubscriptionId, count: usize) -> Result<(), StoreError> {
+        let sql = "DELETE FROM forget_jobs WHERE subscription_id = $1 AND state = 'done' AND id NOT IN
+                       (SELECT id FROM forget_jobs WHERE subscription_id = $1 AND state = 'done'
+                        ORDER BY asked_at DESC, id DESC LIMIT $2)";
+        connection.execute(sql, params![subscription.0 as i64, count as i64])?;
+        Ok(())
+    }
+
     /// The job with this id.
     ///
     /// # Errors
