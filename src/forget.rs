@@ -1,6 +1,6 @@
-//! Forgetting a visitor or an account: the jobs that were asked for, one after the other (docs/privacy.md).
+//! Forgetting visitors and accounts: the jobs that were asked for, those that wait together in one go (docs/privacy.md).
 //!
-//! Each job first makes the person unknown: whoever comes under this id from then on is new, and what was accepted up
+//! Each job first makes its person unknown: whoever comes under this id from then on is new, and what was accepted up
 //! to that position, the cut, is to go. Then their entries are erased from the journal, and with each event what came of
 //! it; then what lanes hold of them; then what was recorded meanwhile; and then the records, which are compacted. Each
 //! step can be done again: a job that a crash broke off begins anew with the cut that it had.
@@ -8,10 +8,11 @@
 use crate::catalog::{Catalog, ChangeError, ForgetState, ForgetWork};
 use crate::clock::Clock;
 use crate::dispatch::Scheduler;
-use crate::intake::{Intake, Whose};
+use crate::intake::{self, Intake, Whose};
 use crate::journal::{AppendError, Erase, EraseError, Group, Journal};
-use crate::model::{Entry, Items, Position};
+use crate::model::{Entry, Items, PersonKind, Position, SubscriptionId};
 use crate::store::projection::{self, Projection};
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long after a failure a job is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// Jobs that are worked on together: the journal is read once for all of them.
+const JOBS_AT_ONCE: usize = 1000;
 
 /// What a job works on.
 pub struct Parts {
@@ -75,15 +79,21 @@ pub async fn run(parts: Arc<Parts>, stop: CancellationToken) {
     }
 }
 
-/// Works on the oldest job; false when there is none.
+/// Works on the oldest jobs; false when there are none.
 async fn next(parts: &Arc<Parts>, stop: &CancellationToken) -> Result<bool, ForgetError> {
-    let Some(mut work) = parts.catalog.next_forget_work().await? else { return Ok(false) };
-    let outcome = forget(parts, &mut work, stop).await;
+    let mut works = parts.catalog.next_forget_works(JOBS_AT_ONCE).await?;
+    if works.is_empty() {
+        return Ok(false);
+    }
+    let outcome = forget(parts, &mut works, stop).await;
     if let Err(error) = &outcome
         && !stop.is_cancelled()
     {
-        work.job.problem = Some(with_causes(error));
-        parts.catalog.keep_forget_work(&mut work).await?;
+        let problem = with_causes(error);
+        for work in &mut works {
+            work.job.problem = Some(problem.clone());
+            parts.catalog.keep_forget_work(work).await?;
+        }
     }
     outcome.map(|()| true)
 }
@@ -102,36 +112,41 @@ fn with_causes(error: &ForgetError) -> String {
     text
 }
 
-async fn forget(parts: &Arc<Parts>, work: &mut ForgetWork, stop: &CancellationToken) -> Result<(), ForgetError> {
-    work.job.state = ForgetState::Running;
-    work.job.problem = None;
-    let cut = match work.job.cut {
-        Some(cut) => cut,
-        None => make_unknown(parts, work).await?,
-    };
-    work.job.cut = Some(cut);
-    parts.catalog.keep_forget_work(work).await?;
-    tracing::info!(job = %work.job.id, %cut, "forgetting a person: erasing what was accepted so far");
+async fn forget(parts: &Arc<Parts>, works: &mut [ForgetWork], stop: &CancellationToken) -> Result<(), ForgetError> {
+    for work in &mut *works {
+        work.job.state = ForgetState::Running;
+        work.job.problem = None;
+        if work.job.cut.is_none() {
+            work.job.cut = Some(make_unknown(parts, work).await?);
+        }
+        parts.catalog.keep_forget_work(work).await?;
+    }
+    let people = Arc::new(People::of(works));
+    tracing::info!(jobs = works.len(), cut = %people.last_cut, "forgetting: erasing what was accepted so far");
 
-    let subscription = work.job.subscription;
-    let theirs = theirs(work);
-    let (erased, gone) = erase(parts, (Position(1), cut), Vec::new(), (Some(theirs), stop)).await?;
-    work.job.erased_entries += erased;
-    parts.catalog.keep_forget_work(work).await?;
-    parts.scheduler.forget(subscription, &gone);
+    let erased = erase(parts, (Position(1), people.last_cut), (Gone::default(), &people), stop).await?;
+    erased.tell(works);
+    for work in &mut *works {
+        parts.catalog.keep_forget_work(work).await?;
+    }
+    let gone: Vec<Position> = erased.events.iter().map(|(position, _)| *position).collect();
+    let subscriptions: HashSet<_> = works.iter().map(|work| work.job.subscription).collect();
+    subscriptions.into_iter().for_each(|subscription| parts.scheduler.forget(subscription, &gone));
 
     // What lanes have recorded of these events until they were told stands before this entry.
     let barrier = Items { accepted_at: parts.clock.now(), fingerprints: Vec::new() };
     let end = parts.journal.append(Group::of(&Entry::Items(barrier))).await?;
-    let (erased, gone) = erase(parts, (cut.next(), end), gone, (None, stop)).await?;
-    work.job.erased_entries += erased;
+    let erased = erase(parts, (people.last_cut.next(), end), (erased, &people), stop).await?;
+    erased.tell(works);
 
     let projection = Arc::clone(&parts.projection);
     blocking(move || Ok(projection.erase(gone, end)?)).await?;
-    work.job.state = ForgetState::Done;
-    work.job.done_at = Some(parts.clock.now());
-    parts.catalog.keep_forget_work(work).await?;
-    tracing::info!(job = %work.job.id, entries = work.job.erased_entries, "a person is forgotten");
+    for work in &mut *works {
+        work.job.state = ForgetState::Done;
+        work.job.done_at = Some(parts.clock.now());
+        parts.catalog.keep_forget_work(work).await?;
+        tracing::info!(job = %work.job.id, entries = work.job.erased_entries, "forgotten");
+    }
     Ok(())
 }
 
@@ -146,52 +161,126 @@ async fn make_unknown(parts: &Arc<Parts>, work: &ForgetWork) -> Result<Position,
     parts.intake.forget(&whose, forget_known).await
 }
 
-/// Whether an entry is the person's.
-type Theirs = Box<dyn Fn(&Entry<'_>) -> bool + Send>;
-
-fn theirs(work: &ForgetWork) -> Theirs {
-    let (subscription, kind, id) = (work.job.subscription, work.job.kind, work.person_id.clone());
-    Box::new(move |entry| {
-        let whose = Whose { subscription, kind, id: &id };
-        match entry {
-            Entry::Event(event) => whose.has(event.subscription, event.visitor_id, event.account_id),
-            Entry::Visit(visit) => whose.has(visit.subscription, visit.visitor_id, visit.account_id),
-            Entry::Metadata(metadata) => {
-                metadata.subscription == subscription && metadata.kind == kind && metadata.id == id
-            }
-            Entry::Held(held) => held.subscription == subscription && whose.has_held(held.draft),
-            _ => false,
-        }
-    })
+/// Whom the jobs forget, each up to their cut.
+struct People {
+    /// Jobs, by their places, of each subscription's visitors and accounts.
+    jobs: HashMap<(SubscriptionId, PersonKind), HashMap<String, usize>>,
+    cuts: Vec<Position>,
+    last_cut: Position,
 }
 
-/// Erases what is the person's of a range, and what came of the events that are `gone`; how many entries that were, and
-/// all that is gone now, in order. An entry that was erased before may have been an event of theirs, by a job that was
-/// broken off: what came of it goes too.
+impl People {
+    fn of(works: &[ForgetWork]) -> Self {
+        let cuts: Vec<Position> = works.iter().map(|work| work.job.cut.unwrap_or_default()).collect();
+        let last_cut = cuts.iter().copied().max().unwrap_or_default();
+        let mut jobs: HashMap<_, HashMap<_, _>> = HashMap::new();
+        for (place, work) in works.iter().enumerate() {
+            let of = jobs.entry((work.job.subscription, work.job.kind)).or_default();
+            of.insert(work.person_id.clone(), place);
+        }
+        Self { jobs, cuts, last_cut }
+    }
+
+    /// The job that an entry belongs to, if it belongs to one.
+    fn job_of(&self, position: Position, entry: &Entry<'_>) -> Option<usize> {
+        let job = match entry {
+            Entry::Event(event) => self.job_for_either(event.subscription, event.visitor_id, event.account_id),
+            Entry::Visit(visit) => self.job_for_either(visit.subscription, visit.visitor_id, visit.account_id),
+            Entry::Metadata(metadata) => self.job_for(metadata.subscription, metadata.kind, metadata.id),
+            Entry::Held(held) => {
+                let (visitor_id, account_id) = intake::who_rated(held.draft)?;
+                self.job_for_either(held.subscription, &visitor_id, &account_id)
+            }
+            _ => None,
+        };
+        // What comes after the cut is somebody new.
+        job.filter(|job| position <= self.cuts[*job])
+    }
+
+    fn job_for_either(&self, subscription: SubscriptionId, visitor_id: &str, account_id: &str) -> Option<usize> {
+        let visitor = self.job_for(subscription, PersonKind::Visitor, visitor_id);
+        visitor.or_else(|| self.job_for(subscription, PersonKind::Account, account_id))
+    }
+
+    fn job_for(&self, subscription: SubscriptionId, kind: PersonKind, id: &str) -> Option<usize> {
+        self.jobs.get(&(subscription, kind))?.get(id).copied()
+    }
+}
+
+/// What was erased.
+#[derive(Default)]
+struct Gone {
+    /// Where the entries stood that may have been events, in order, and whose job that was.
+    events: Vec<(Position, Option<usize>)>,
+    /// How many entries for each job.
+    counts: HashMap<usize, u64>,
+}
+
+impl Gone {
+    /// The job whose event this was, if it is gone.
+    fn job_of(&self, event: Position) -> Option<Option<usize>> {
+        let place = self.events.binary_search_by_key(&event, |(position, _)| *position).ok()?;
+        Some(self.events[place].1)
+    }
+
+    fn note(&mut self, position: Position, job: Option<usize>) {
+        if self.events.last().is_none_or(|(last, _)| *last < position) {
+            self.events.push((position, job));
+        }
+    }
+
+    fn count(&mut self, job: Option<usize>) {
+        if let Some(job) = job {
+            *self.counts.entry(job).or_default() += 1;
+        }
+    }
+
+    /// Writes what was counted into the jobs.
+    fn tell(&self, works: &mut [ForgetWork]) {
+        for (place, work) in works.iter_mut().enumerate() {
+            work.job.erased_entries = work.erased_before + self.counts.get(&place).copied().unwrap_or_default();
+        }
+    }
+}
+
+/// Erases what is the people's of a range, and what came of the events that are gone; all that is gone now. An entry that
+/// was erased before may have been an event of theirs, by a job that was broken off: what came of it goes too.
 async fn erase(
     parts: &Arc<Parts>,
     range: (Position, Position),
-    gone: Vec<Position>,
-    (theirs, stop): (Option<Theirs>, &CancellationToken),
-) -> Result<(u64, Vec<Position>), ForgetError> {
-    let (eraser, stop) = (Arc::clone(&parts.eraser), stop.clone());
+    (gone, people): (Gone, &Arc<People>),
+    stop: &CancellationToken,
+) -> Result<Gone, ForgetError> {
+    let (eraser, people, stop) = (Arc::clone(&parts.eraser), Arc::clone(people), stop.clone());
     blocking(move || {
         let mut gone = gone;
-        let erased = eraser.erase(range, &mut |position, entry| {
+        eraser.erase(range, &mut |position, entry| {
             if stop.is_cancelled() {
                 return ControlFlow::Break(());
             }
-            let wanted = match entry {
-                Entry::Outcome(outcome) => return ControlFlow::Continue(gone.binary_search(&outcome.event).is_ok()),
-                Entry::Erased => true,
-                entry => theirs.as_ref().is_some_and(|theirs| theirs(entry)),
-            };
-            if wanted && gone.last().is_none_or(|last| *last < position) {
-                gone.push(position);
-            }
-            ControlFlow::Continue(wanted)
+            ControlFlow::Continue(match entry {
+                Entry::Outcome(outcome) => match gone.job_of(outcome.event) {
+                    Some(job) => {
+                        gone.count(job);
+                        true
+                    }
+                    None => false,
+                },
+                Entry::Erased => {
+                    gone.note(position, None);
+                    false
+                }
+                entry => match people.job_of(position, entry) {
+                    Some(job) => {
+                        gone.note(position, Some(job));
+                        gone.count(Some(job));
+                        true
+                    }
+                    None => false,
+                },
+            })
         })?;
-        Ok((erased, gone))
+        Ok(gone)
     })
     .await
 }

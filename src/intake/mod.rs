@@ -32,7 +32,7 @@ mod user_agent;
 mod visits;
 
 pub use first_seen::{Seen, SeenError};
-pub use nps::Whose;
+pub use nps::{Whose, who_rated};
 pub use recall::{Recall, Restored, RestoredHeld};
 pub use request::client;
 

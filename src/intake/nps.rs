@@ -79,11 +79,13 @@ impl Whose<'_> {
         };
         self.subscription == subscription && self.id == id
     }
+}
 
-    /// Whether a held rating, as the journal has it, is theirs. One that cannot be read was written by a newer version.
-    pub fn has_held(&self, draft: &[u8]) -> bool {
-        serde_json::from_slice::<Draft>(draft).is_ok_and(|draft| draft.is_of(self))
-    }
+/// The visitor who gave a held rating, as the journal has it, and their account. One that cannot be read was written by
+/// a newer version.
+pub fn who_rated(draft: &[u8]) -> Option<(String, String)> {
+    let draft: Draft = serde_json::from_slice(draft).ok()?;
+    Some((draft.visitor_id, draft.account_id))
 }
 
 /// A rating that is held.

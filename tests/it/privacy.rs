@@ -203,3 +203,28 @@ fn a_job_that_is_killed_goes_on_and_what_is_in_flight_leaves_no_trace() {
     node.stop();
     assert_eq!(files_with(&node.data_dir(), ANN), Vec::<PathBuf>::new());
 }
+
+#[test]
+fn many_are_forgotten_together() {
+    let node = small_journal();
+    let receiver = Receiver::by(echo(200));
+    let webhook = node.webhook(&receiver.url(), json!({}));
+    let who = |n: usize| format!("visitor-{n:04}@example.com");
+    let items = |n: usize| vec![events::identify(&who(n), ACME), events::track(&who(n), "Clicked", json!({}))];
+    node.events(&(0..200).flat_map(items).collect::<Vec<_>>()[..400]);
+    receiver.wait(401);
+    wait_until("all is on record", || (node.deliveries(&webhook).len() == 401).then_some(()));
+    let jobs: Vec<Value> = (0..100).map(|n| forget(&node, &format!("/visitors/{}", who(n)))).collect();
+    let done: Vec<Value> = jobs.iter().map(|job| done(&node, job)).collect();
+    assert!(done.iter().all(|job| job["erased_entries"].as_u64().unwrap() >= 5), "{:?}", done[0]);
+    for n in 0..100 {
+        assert_eq!(files_with(&node.data_dir(), &who(n)), Vec::<PathBuf>::new(), "{n}");
+        assert!(!files_with(&node.data_dir(), &who(n + 100)).is_empty(), "{n}");
+    }
+    node.events(&items(7));
+    let created = || {
+        receiver.requests().iter().filter(|r| r.event() == "visitorCreated" && r.json()["visitorId"] == who(7)).count()
+    };
+    wait_until("they are new", || (created() == 2).then_some(()));
+    assert_eq!(node.get(&format!("/visitors/{}", who(107)))["events"].as_array().unwrap().len(), 2);
+}

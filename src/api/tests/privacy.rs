@@ -88,7 +88,8 @@ async fn to_forget_somebody_is_a_job_that_can_be_watched() {
     assert_eq!((all, &rest["next"]), (expected, &Value::Null));
     node.get(&format!("{JOBS}?cursor=fgt_0000000000000001")).await.problem(400, "wrong_query");
     node.call_as(OTHER, "GET", &job(JOBS, "id"), None).await.problem(404, "not_found");
-    let work = node.catalog.next_forget_work().await.unwrap().unwrap();
-    assert!(["ann", "_PENDO_T_x"].contains(&work.person_id.as_str()));
+    let mut works = node.catalog.next_forget_works(10).await.unwrap();
+    works.sort_by(|a, b| a.person_id.cmp(&b.person_id));
+    assert_eq!(works.iter().map(|work| work.person_id.as_str()).collect::<Vec<_>>(), ["_PENDO_T_x", "ann"]);
     assert!(!node.get("/api/v1/audit-log").await.text.contains("\"ann\""));
 }

@@ -45,6 +45,8 @@ pub struct ForgetWork {
     pub job: ForgetJob,
     /// Who is to be forgotten.
     pub person_id: String,
+    /// Entries that had been erased when the work was taken up.
+    pub erased_before: u64,
     row: ForgetJobRow,
 }
 
@@ -115,17 +117,21 @@ impl Catalog {
         self.forget_asked.notified().await;
     }
 
-    /// The oldest job that is not done, with the id of whom it forgets.
+    /// The oldest jobs that are not done, with the ids of whom they forget.
     ///
     /// # Errors
     /// [`ChangeError`].
-    pub async fn next_forget_work(&self) -> Result<Option<ForgetWork>, ChangeError> {
-        let Some(row) = self.store.call(|connection| ForgetJobRow::next(connection)).await? else { return Ok(None) };
+    pub async fn next_forget_works(&self, most: usize) -> Result<Vec<ForgetWork>, ChangeError> {
+        let rows = self.store.call(move |connection| ForgetJobRow::next(connection, most)).await?;
+        rows.into_iter().map(|row| self.forget_work(row)).collect()
+    }
+
+    fn forget_work(&self, row: ForgetJobRow) -> Result<ForgetWork, ChangeError> {
         let sealed = row.person_sealed.as_deref().ok_or(CatalogError::Unreadable("forget_jobs.person_sealed"))?;
         let opened = self.key.open(&place(row.id), sealed).map_err(CatalogError::from)?;
         let person_id = String::from_utf8(opened.expose().to_vec());
         let person_id = person_id.map_err(|_| CatalogError::Unreadable("forget_jobs.person_sealed"))?;
-        Ok(Some(ForgetWork { job: ForgetJob::of(&row), person_id, row }))
+        Ok(ForgetWork { job: ForgetJob::of(&row), person_id, erased_before: row.erased_entries, row })
     }
 
     /// Keeps how far a job has come.

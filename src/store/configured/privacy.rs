@@ -178,13 +178,13 @@ impl ForgetJobRow {
         Ok(read_with(connection, &sql, params![id.0 as i64])?.pop())
     }
 
-    /// The oldest job that is not done.
+    /// The oldest jobs that are not done.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn next(connection: &Connection) -> Result<Option<Self>, StoreError> {
-        let sql = format!("{JOBS} WHERE state <> 'done' ORDER BY asked_at, id LIMIT 1");
-        Ok(read_with(connection, &sql, params![])?.pop())
+    pub fn next(connection: &Connection, most: usize) -> Result<Vec<Self>, StoreError> {
+        let sql = format!("{JOBS} WHERE state <> 'done' ORDER BY asked_at, id LIMIT $1");
+        read_with(connection, &sql, params![most as i64])
     }
 
     /// The job for this person that is not begun, if there is one: what comes in until it begins is erased too.

@@ -43,12 +43,20 @@ impl Follower {
     /// Does what was asked for, and makes it durable.
     pub(super) fn serve_requests(&mut self) {
         for request in self.shared.due_requests(self.position) {
-            let outcome = (request.work)(&self.db).and_then(|()| self.sync());
+            let outcome = durably(&self.db, request.work);
             // What is remembered of people and rows may be of those that are gone.
             self.applier.forget();
             let _gone = request.done.send(outcome);
         }
     }
+}
+
+/// Does the work with commits that are on disk when they return, which the projection's own are not.
+fn durably(db: &Connection, work: Work) -> Result<(), Error> {
+    db.execute_batch("PRAGMA synchronous = FULL")?;
+    let outcome = work(db);
+    db.execute_batch("PRAGMA synchronous = NORMAL")?;
+    outcome
 }
 
 impl Projection {

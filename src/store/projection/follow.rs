@@ -146,7 +146,7 @@ impl Follower {
     }
 
     /// Copies the write-ahead log into the database, synced, and lets go of the journal before it.
-    pub(super) fn sync(&mut self) -> Result<(), Error> {
+    fn sync(&mut self) -> Result<(), Error> {
         self.synced_at = Some(Instant::now());
         let (log, done): (i64, i64) =
             self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
