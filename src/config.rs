@@ -138,6 +138,8 @@ pub struct RecordSettings {
     pub max_age: Duration,
     /// How many bytes of them are kept.
     pub max_bytes: u64,
+    /// When webhooks are turned off by themselves.
+    pub health: HealthSettings,
 }
 
 /// Settings of the management API.
@@ -153,6 +155,21 @@ pub struct ApiSettings {
     pub body_bytes: usize,
     /// How long a batch of the Metadata API may take, its body included.
     pub metadata_timeout: Duration,
+}
+
+/// When a webhook is turned off by itself (docs/delivery.md).
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthSettings {
+    /// So many failed deliveries in a row (20) …
+    pub failures: u64,
+    /// … over at least this time (10 min) turn it off.
+    pub failing_for: Duration,
+    /// More than this part (0.5) …
+    pub rate: f64,
+    /// … of at least so many deliveries (100) …
+    pub rate_deliveries: u64,
+    /// … within this time (1 h) do so too.
+    pub rate_window: Duration,
 }
 
 /// Settings of sessions and of signing in.

@@ -24,6 +24,7 @@ pub mod model;
 pub mod deliver;
 pub mod dispatch;
 pub mod forget;
+pub mod health;
 pub mod intake;
 pub mod journal;
 pub mod record;

@@ -150,6 +150,9 @@ pub const KEY_OVERLAP_MAX_S: u64 = 30 * 24 * 3600;
 /// Integration keys of one subscription.
 pub const KEYS: usize = 1_000;
 
+/// An admin may turn a webhook on again by reviewing its log while its last error is not older than this many days.
+pub const REVIEW_DAYS: u64 = 14;
+
 /// Webhooks of one subscription.
 pub const WEBHOOKS: usize = 100_000;
 

@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::deliver::{Client, ClientConfig, Guard, SystemResolver, Tls};
 use crate::dispatch::{self, Dispatcher, Restart, Waiting};
 use crate::forget;
+use crate::health;
 use crate::http;
 use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, sample};
 use crate::journal::file::{FileJournal, SystemDisk};
@@ -64,6 +65,7 @@ pub async fn serve(
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
     let ratings = tokio::spawn(Arc::clone(&node.intake).run(stop.clone()));
     let mail = node.send_mail(&settings, stop.clone())?;
+    let health = tokio::spawn(health::run(node.health(), stop.clone()));
     let forgetting = tokio::spawn(forget::run(node.forgetting(&system), stop.clone()));
     let mut limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
     // The call answers 408 by itself at that time; the connection's own bound comes a moment later.
@@ -73,6 +75,8 @@ pub async fn serve(
     let _ = ratings.await;
     // A mail whose server does not answer is sent after the next start.
     let _ = tokio::time::timeout(STOP_RESERVE, mail).await;
+    // What it did not come to is done after the next start.
+    let _ = tokio::time::timeout(STOP_RESERVE, health).await;
     // A job that is under way goes on after the next start.
     let _ = tokio::time::timeout(STOP_RESERVE, forgetting).await;
     node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
@@ -214,6 +218,15 @@ impl Node {
         });
         if let Err(error) = closing.await {
             tracing::error!(%error, "closing the journal and the records");
+        }
+    }
+
+    /// What acting on incidents works with.
+    fn health(&self) -> health::Parts {
+        health::Parts {
+            catalog: Arc::clone(&self.catalog),
+            journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
+            projection: Arc::clone(&self.projection),
         }
     }
 

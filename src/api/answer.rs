@@ -112,8 +112,16 @@ pub struct HealthJson {
     pub delivered_24h: u64,
     /// Deliveries of the last 24 hours that failed for good.
     pub failed_24h: u64,
+    /// The part of these that succeeded, from 0 to 1; null when there were none.
+    pub success_rate_24h: Option<f64>,
     /// Deliveries that wait for their next attempt.
     pub waiting_retries: u64,
+    /// Deliveries that have failed since the last that succeeded.
+    pub failures_in_a_row: u64,
+    /// When the first of them failed.
+    pub failing_since: Option<String>,
+    /// Whether the owner has been warned of them. If they go on, the webhook is turned off.
+    pub warned: bool,
 }
 
 impl WebhookJson {
@@ -151,13 +159,22 @@ impl WebhookJson {
                 last_success_at: stats.last_success_at.map(rfc3339),
                 delivered_24h: stats.delivered_24h,
                 failed_24h: stats.failed_24h,
+                success_rate_24h: success_rate(stats),
                 waiting_retries: stats.waiting_retries,
+                failures_in_a_row: stats.failures_in_a_row,
+                failing_since: stats.failing_since.map(rfc3339),
+                warned: stats.warned,
             },
             last_error_at: stats.last_error_at.map(rfc3339),
             created_at: rfc3339(webhook.created_at),
             updated_at: rfc3339(webhook.updated_at),
         }
     }
+}
+
+fn success_rate(stats: &WebhookStats) -> Option<f64> {
+    let total = stats.delivered_24h + stats.failed_24h;
+    (total > 0).then(|| stats.delivered_24h as f64 / total as f64)
 }
 
 /// A delivery in a list.

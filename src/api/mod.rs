@@ -316,6 +316,7 @@ fn routes() -> (Router<Arc<Api>>, String) {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::read, webhooks::patch, webhooks::delete))
+        .routes(routes!(webhooks::turn_on))
         .routes(routes!(test::unsaved))
         .routes(routes!(test::stored))
         .routes(routes!(deliveries::list))

@@ -10,6 +10,8 @@ pub const WEBHOOKS: &str = "/api/v1/webhooks";
 pub const WEBHOOKS_TEST: &str = "/api/v1/webhooks/test";
 /// One webhook: read, edit, delete.
 pub const WEBHOOK: &str = "/api/v1/webhooks/{id}";
+/// Turn on what Fanfare has turned off.
+pub const WEBHOOK_TURN_ON: &str = "/api/v1/webhooks/{id}/turn-on";
 /// Test a stored webhook.
 pub const WEBHOOK_TEST: &str = "/api/v1/webhooks/{id}/test";
 /// A webhook's deliveries.

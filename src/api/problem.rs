@@ -146,6 +146,15 @@ pub enum ApiError {
          log, then turn it on with POST /api/v1/webhooks/{0}/turn-on"
     )]
     TurnedOff(WebhookId),
+    /// Nothing to turn on in this way.
+    #[error("the webhook was not turned off by Fanfare: switch it on with PATCH and {{\"enabled\":true}}")]
+    NotTurnedOff,
+    /// No error of late that an admin could have reviewed.
+    #[error(
+        "the webhook's last error is more than {0} days ago, so there is no log to review: ask whoever runs this \
+         installation for `fanfare operator webhooks turn-on`"
+    )]
+    OperatorNeeded(u64),
     /// Nothing can be sent to a webhook that is off.
     #[error("the webhook is off: turn it on, then redeliver")]
     WebhookOff,
@@ -287,6 +296,8 @@ impl ApiError {
             Self::Query(_) => (StatusCode::BAD_REQUEST, "wrong_query"),
             Self::Field { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_field"),
             Self::TurnedOff(_) => (StatusCode::CONFLICT, "turned_off"),
+            Self::NotTurnedOff => (StatusCode::CONFLICT, "not_turned_off"),
+            Self::OperatorNeeded(_) => (StatusCode::CONFLICT, "operator_needed"),
             Self::WebhookOff => (StatusCode::CONFLICT, "webhook_off"),
             Self::WebhookGone => (StatusCode::CONFLICT, "webhook_deleted"),
             Self::EventGone => (StatusCode::GONE, "event_gone"),

@@ -9,7 +9,8 @@ use super::problem::ApiError;
 use super::webhook_input::{self, WebhookInput};
 use super::{Api, paths};
 use crate::catalog::{Created, Webhook};
-use crate::model::{SigningKey, SubscriptionId, UnixMs, WebhookId};
+use crate::limits;
+use crate::model::{SigningKey, SubscriptionId, UnixMs, WebhookId, WebhookState};
 use crate::record::view::WebhookStats;
 use axum::Json;
 use axum::extract::State;
@@ -19,7 +20,8 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use std::sync::Arc;
-use utoipa::IntoParams;
+use std::time::Duration;
+use utoipa::{IntoParams, ToSchema};
 
 /// Which webhooks to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -30,6 +32,16 @@ pub struct WebhookListQuery {
     limit: Option<usize>,
     /// `next` of the page before.
     cursor: Option<String>,
+}
+
+/// What an admin confirms who turns a webhook on again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TurnOn)]
+#[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
+pub struct TurnOnInput {
+    /// true: they have reviewed the webhook's log, and the receiver is repaired.
+    pub reviewed_logs: bool,
 }
 
 /// Creates a webhook. It is created off; turn it on with PATCH. The answer holds `signing_key`, which no later answer
@@ -125,6 +137,42 @@ pub async fn delete(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): I
 }
 
 /// The caller's webhook with this id.
+/// Turns on a webhook that Fanfare has turned off, once its log was reviewed. Its counts begin anew. Where the last error
+/// is more than 14 days ago, there is no log to review, and only the installation's operator can.
+#[utoipa::path(
+    post,
+    path = paths::WEBHOOK_TURN_ON,
+    params(("id" = String, Path)),
+    request_body = TurnOnInput,
+    tag = "webhooks",
+    responses((status = 200, body = WebhookJson), ApiError)
+)]
+pub async fn turn_on(
+    Admin(caller): Admin,
+    State(api): State<Arc<Api>>,
+    Id(id): Id,
+    mut fields: Fields,
+) -> Result<Json<WebhookJson>, ApiError> {
+    let webhook = find(&api, &caller, &id)?;
+    let reviewed: bool = fields.require("reviewed_logs", "true")?;
+    fields.finish()?;
+    if !reviewed {
+        return Err(ApiError::field("reviewed_logs", "must be true: review the webhook's log first"));
+    }
+    if webhook.state != WebhookState::TurnedOff {
+        return Err(ApiError::NotTurnedOff);
+    }
+    let id = webhook.id;
+    let stats = api.records(move |records| records.webhook_stats(id)).await?;
+    let oldest = api.parts.clock.now().before(Duration::from_secs(limits::REVIEW_DAYS * 24 * 3600));
+    if stats.last_error_at.is_none_or(|at| at < oldest) {
+        return Err(ApiError::OperatorNeeded(limits::REVIEW_DAYS));
+    }
+    let (journal, of) = (Arc::clone(&api.parts.journal), (caller.subscription.id, id));
+    let turned = api.parts.catalog.turn_on(caller.actor(), journal, of).await.map_err(ApiError::from_change)?;
+    Ok(Json(changed(&api, &turned, &stats)))
+}
+
 pub(super) fn find(api: &Api, caller: &Caller, id: &str) -> Result<Arc<Webhook>, ApiError> {
     let id: Option<WebhookId> = id.parse().ok();
     let current = api.parts.catalog.current();

@@ -373,7 +373,7 @@ impl Catalog {
         self.write(entry, move |connection| WebhookRow::switch(connection, id, matching, (since, switch.at))).await
     }
 
-    fn switch_snapshot(&self, since: Position, switch: &Switch) {
+    pub(super) fn switch_snapshot(&self, since: Position, switch: &Switch) {
         self.replace(|snapshot| {
             if let Some(webhook) = snapshot.webhooks.get_mut(&switch.webhook) {
                 let webhook = Arc::make_mut(webhook);
@@ -456,7 +456,7 @@ fn webhook(
     })
 }
 
-fn switch_to(webhook: &Webhook, state: WebhookState, categories: CategorySet, at: UnixMs) -> Switch {
+pub(super) fn switch_to(webhook: &Webhook, state: WebhookState, categories: CategorySet, at: UnixMs) -> Switch {
     Switch { webhook: webhook.id, subscription: webhook.subscription, on: state == WebhookState::On, categories, at }
 }
 

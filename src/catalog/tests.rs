@@ -5,6 +5,7 @@ use crate::journal::{AppendError, Chunk, Group, Journal, ReadError};
 use crate::mail::Letters;
 use crate::model::{Category, Entry, Secret, Switch};
 use crate::seal::MasterKeyError;
+use crate::store::projection::{Incident, IncidentKind};
 use crate::store::sqlite::{self, Sync};
 use std::path::Path;
 use std::pin::Pin;
@@ -335,6 +336,68 @@ async fn turned_off_is_not_left_by_the_toggle() {
     let patch = WebhookPatch { name: Some(String::from("New")), ..Default::default() };
     assert_eq!(bench.patch(id, patch).await.unwrap().webhook.state, WebhookState::TurnedOff);
     assert_eq!(bench.journal.entries().len(), 0);
+}
+
+/// An incident that turns a webhook off.
+fn incident(webhook: WebhookId, position: u64) -> Told {
+    let incident = Incident {
+        position: Position(position),
+        webhook,
+        at: UnixMs(5),
+        kind: IncidentKind::FailuresInARow,
+        failed: 20,
+        of: 20,
+        since: UnixMs(1),
+    };
+    Told { incident, answers: vec![String::from("status 500")], stands: true }
+}
+
+#[tokio::test]
+async fn a_webhook_is_turned_off_once_whatever_breaks_in_between() {
+    let bench = Bench::new();
+    let id = bench.create().await.id;
+    bench.patch(id, enabled(true)).await.unwrap();
+    let state = |bench: &Bench| bench.catalog.current().webhooks[&id].state;
+    let turned_off = async |bench: &Bench| {
+        let action = Some(String::from("webhook.turned_off"));
+        let subscription = bench.subscription;
+        let query = AuditQuery {
+            subscription,
+            before: None,
+            from: None,
+            to: None,
+            action,
+            target: None,
+            actor: None,
+            limit: 9,
+        };
+        bench.catalog.audit_log(query).await.unwrap().len()
+    };
+    assert_eq!(bench.catalog.incidents_done(Position(3)).await.unwrap(), Position(3), "what was before is past");
+    // The journal refuses: nothing happened, and it can be done again.
+    bench.journal.refuse(Some(AppendError::Full));
+    assert!(bench.catalog.act_on(bench.journal.clone(), incident(id, 9)).await.is_err());
+    assert_eq!(
+        (state(&bench), bench.catalog.incidents_done(Position(0)).await.unwrap()),
+        (WebhookState::On, Position(3))
+    );
+    bench.journal.refuse(None);
+    // The journal has taken the switch, and the store fails: after a restart it is off, and Fanfare knows that it was it.
+    bench.sql("CREATE TRIGGER broken BEFORE UPDATE ON webhooks BEGIN SELECT RAISE(FAIL, 'disk'); END");
+    assert!(bench.catalog.act_on(bench.journal.clone(), incident(id, 9)).await.is_err());
+    assert_eq!(state(&bench), WebhookState::Off);
+    bench.sql("DROP TRIGGER broken; UPDATE webhooks SET state = 'off'");
+    let bench = Bench { catalog: reopen(bench.dir.path()).unwrap(), ..bench };
+    bench.catalog.act_on(bench.journal.clone(), incident(id, 9)).await.unwrap();
+    assert_eq!((state(&bench), turned_off(&bench).await), (WebhookState::TurnedOff, 1));
+    assert_eq!(bench.catalog.incidents_done(Position(0)).await.unwrap(), Position(9));
+    // Once more, and one about a webhook that a person has switched off: neither does anything.
+    bench.catalog.act_on(bench.journal.clone(), incident(id, 9)).await.unwrap();
+    bench.sql("UPDATE webhooks SET state = 'off'");
+    let bench = Bench { catalog: reopen(bench.dir.path()).unwrap(), ..bench };
+    bench.catalog.act_on(bench.journal.clone(), incident(id, 12)).await.unwrap();
+    assert_eq!((state(&bench), turned_off(&bench).await), (WebhookState::Off, 1));
+    assert_eq!(bench.catalog.incidents_done(Position(0)).await.unwrap(), Position(12));
 }
 
 #[tokio::test]

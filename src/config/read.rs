@@ -4,8 +4,8 @@ use super::keys::plain;
 use super::layers::Merged;
 use super::units::{parse_bytes, parse_duration};
 use super::{
-    ApiSettings, ConfigError, DeliverySettings, DispatchSettings, IntakeSettings, JournalSettings, LogFormat,
-    MailSettings, OidcSettings, RecordSettings, Settings, SignInSettings, SmtpSecurity,
+    ApiSettings, ConfigError, DeliverySettings, DispatchSettings, HealthSettings, IntakeSettings, JournalSettings,
+    LogFormat, MailSettings, OidcSettings, RecordSettings, Settings, SignInSettings, SmtpSecurity,
 };
 use crate::model::Endpoint;
 use figment::value::Value;
@@ -96,6 +96,7 @@ fn records(merged: &Merged) -> Result<RecordSettings, ConfigError> {
     Ok(RecordSettings {
         max_age: merged.duration("records_max_age", SECOND..=3650 * DAY)?,
         max_bytes: merged.bytes("records_max_size", MIB..=1024 * TIB)?,
+        health: health(merged)?,
     })
 }
 
@@ -106,6 +107,16 @@ fn api(merged: &Merged) -> Result<ApiSettings, ConfigError> {
         calls_burst: merged.number("calls_burst", 1..=10_000_000)?,
         body_bytes: usize::try_from(merged.bytes("api_body_size", 1024..=1024 * MIB)?).unwrap_or(usize::MAX),
         metadata_timeout: merged.duration("metadata_timeout", Duration::from_millis(1)..=Duration::from_secs(3600))?,
+    })
+}
+
+fn health(merged: &Merged) -> Result<HealthSettings, ConfigError> {
+    Ok(HealthSettings {
+        failures: merged.number("turn_off_after_failures", 1..=1_000_000)?,
+        failing_for: merged.duration("turn_off_after", Duration::ZERO..=30 * DAY)?,
+        rate: merged.fraction("turn_off_rate")?,
+        rate_deliveries: merged.number("turn_off_rate_deliveries", 1..=1_000_000_000)?,
+        rate_window: merged.duration("turn_off_rate_window", Duration::from_millis(60)..=30 * DAY)?,
     })
 }
 

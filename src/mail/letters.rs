@@ -43,6 +43,26 @@ pub enum Occasion<'a> {
         /// The new address.
         to: &'a str,
     },
+    /// Deliveries to a webhook of theirs are failing.
+    WebhookWarning {
+        /// The webhook's id and name.
+        webhook: (&'a str, &'a str),
+        /// Deliveries that failed in a row.
+        failed: u64,
+        /// When the first of them failed.
+        since: &'a str,
+        /// What the receiver last answered.
+        answers: &'a str,
+    },
+    /// A webhook of theirs was turned off.
+    WebhookTurnedOff {
+        /// The webhook's id and name.
+        webhook: (&'a str, &'a str),
+        /// Why, as a part of a sentence.
+        why: &'a str,
+        /// What the receiver last answered.
+        answers: &'a str,
+    },
     /// The second factor was switched on or off.
     SecondFactor {
         /// Whether it is on now.
@@ -57,13 +77,15 @@ pub struct Letters {
     public_url: String,
 }
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("invitation.txt", include_str!("letters/invitation.txt")),
     ("password_reset.txt", include_str!("letters/password_reset.txt")),
     ("password_changed.txt", include_str!("letters/password_changed.txt")),
     ("email_change.txt", include_str!("letters/email_change.txt")),
     ("email_changed.txt", include_str!("letters/email_changed.txt")),
     ("second_factor.txt", include_str!("letters/second_factor.txt")),
+    ("webhook_warning.txt", include_str!("letters/webhook_warning.txt")),
+    ("webhook_turned_off.txt", include_str!("letters/webhook_turned_off.txt")),
     ("letter.html", include_str!("letters/letter.html")),
 ];
 
@@ -103,6 +125,14 @@ impl Letters {
                 ("email_change.txt", context! { url, link => self.link("email-change", token) })
             }
             Occasion::EmailChanged { to } => ("email_changed.txt", context! { url, to }),
+            Occasion::WebhookWarning { webhook: (id, webhook), failed, since, answers } => {
+                let link = format!("{url}/webhooks/{id}");
+                ("webhook_warning.txt", context! { url, webhook, failed, since, answers, link })
+            }
+            Occasion::WebhookTurnedOff { webhook: (id, webhook), why, answers } => {
+                let link = format!("{url}/webhooks/{id}");
+                ("webhook_turned_off.txt", context! { url, webhook, why, answers, link })
+            }
             Occasion::SecondFactor { on } => ("second_factor.txt", context! { url, on }),
         };
         let written = self.render(template, values);
@@ -142,6 +172,8 @@ mod tests {
             Occasion::EmailChange { token: "t-1" },
             Occasion::EmailChanged { to: "new@example.com" },
             Occasion::SecondFactor { on: true },
+            Occasion::WebhookWarning { webhook: ("wh_1", "Hook"), failed: 10, since: "then", answers: "a\nb" },
+            Occasion::WebhookTurnedOff { webhook: ("wh_1", "Hook"), why: "all failed", answers: "a\nb" },
             Occasion::SecondFactor { on: false },
         ];
         for occasion in every {

@@ -61,12 +61,16 @@ impl Records {
     /// [`RecordError::Store`].
     pub fn webhook_stats(&self, webhook: WebhookId) -> Result<WebhookStats, RecordError> {
         let counts = self.projection.counts(webhook, self.clock.now().before(STATS_SPAN))?;
+        let health = self.projection.health(webhook)?;
         Ok(WebhookStats {
             last_success_at: counts.last_success_at,
             last_error_at: counts.last_error_at,
             delivered_24h: counts.delivered,
             failed_24h: counts.failed,
             waiting_retries: counts.waiting,
+            failures_in_a_row: health.failures_in_a_row,
+            failing_since: health.failing_since,
+            warned: health.warned,
         })
     }
 

@@ -356,4 +356,10 @@ pub struct WebhookStats {
     pub failed_24h: u64,
     /// Deliveries that wait for their next attempt.
     pub waiting_retries: u64,
+    /// Deliveries that have failed since the last that was delivered, as far as the webhook was on.
+    pub failures_in_a_row: u64,
+    /// When the first of them failed.
+    pub failing_since: Option<UnixMs>,
+    /// Its owner has been warned of them.
+    pub warned: bool,
 }

@@ -16,6 +16,7 @@ mod exclusions;
 mod explain;
 mod fairness;
 mod guides;
+mod health;
 mod identity;
 mod intake;
 mod master_key;

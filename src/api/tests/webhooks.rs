@@ -1,8 +1,9 @@
 use super::support::{MEMBER, NOW, Node, OTHER, SECRET};
 use crate::journal::AppendError;
 use crate::limits;
-use crate::model::{CategorySet, Secret, UnixMs, WebhookState};
+use crate::model::{CategorySet, Secret, UnixMs, WebhookId, WebhookState};
 use crate::record::view::WebhookStats;
+use crate::store::sqlite::{Sync, open};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,8 @@ async fn a_webhook_is_created_off_and_shown_in_full() {
         "audit": false, "filter": null, "format": null, "headers": {}, "auth": null, "ordered": false,
         "rate_limit_per_s": null, "concurrency": 4, "standard_webhooks": true, "secret_set": true,
         "secret_last4": "body", "health": {"last_success_at": null, "delivered_24h": 0, "failed_24h": 0,
-        "waiting_retries": 0}, "last_error_at": null, "created_at": "2021-07-20T17:58:20Z",
+        "success_rate_24h": null, "failures_in_a_row": 0, "failing_since": null, "warned": false,
+            "waiting_retries": 0}, "last_error_at": null, "created_at": "2021-07-20T17:58:20Z",
         "updated_at": "2021-07-20T17:58:20Z"});
     assert_eq!(created, expected);
     let path = format!("/api/v1/webhooks/{id}");
@@ -64,14 +66,40 @@ async fn health_comes_from_the_records() {
         delivered_24h: 3,
         failed_24h: 2,
         waiting_retries: 1,
+        failures_in_a_row: 12,
+        failing_since: Some(NOW),
+        warned: true,
     };
     let shown = node.get(&format!("/api/v1/webhooks/{id}")).await.ok(200);
     let health = json!({"last_success_at": "2021-07-20T17:58:20Z", "delivered_24h": 3, "failed_24h": 2,
-        "waiting_retries": 1});
+        "success_rate_24h": 0.6, "waiting_retries": 1, "failures_in_a_row": 12,
+        "failing_since": "2021-07-20T17:58:20Z", "warned": true});
     assert_eq!((&shown["health"], &shown["last_error_at"]), (&health, &json!("2021-07-20T17:58:20.005Z")));
     *node.records.broken.lock().unwrap() = true;
     let detail = node.get(&format!("/api/v1/webhooks/{id}")).await.problem(500, "internal");
     assert!(!detail.contains("damaged"), "causes stay in the log");
+}
+
+#[tokio::test]
+async fn what_was_turned_off_is_turned_on_by_review_within_a_fortnight() {
+    let node = Node::new();
+    let id = node.webhook(&node.admin).await;
+    let path = format!("/api/v1/webhooks/{id}/turn-on");
+    let turn_on = async |body| node.call("POST", &path, Some(body)).await;
+    turn_on(json!({"reviewed_logs": true})).await.problem(409, "not_turned_off");
+    let sql = format!("UPDATE webhooks SET state = 'turned_off' WHERE id = {}", id.parse::<WebhookId>().unwrap().0);
+    open(&node.dir.path().join("fanfare.db"), Sync::Full).unwrap().execute_batch(&sql).unwrap();
+    let node = node.restart();
+    let turn_on = async |body| node.call("POST", &path, Some(body)).await;
+    turn_on(json!({})).await.problem(422, "wrong_field");
+    turn_on(json!({"reviewed_logs": false})).await.problem(422, "wrong_field");
+    turn_on(json!({"reviewed_logs": true})).await.problem(409, "operator_needed");
+    let day = 24 * 3600 * 1000;
+    node.records.stats.lock().unwrap().last_error_at = Some(UnixMs(NOW.0 - 14 * day - 1));
+    turn_on(json!({"reviewed_logs": true})).await.problem(409, "operator_needed");
+    node.records.stats.lock().unwrap().last_error_at = Some(UnixMs(NOW.0 - 14 * day));
+    node.call_as(MEMBER, "POST", &path, Some(json!({"reviewed_logs": true}))).await.problem(403, "forbidden");
+    assert_eq!(turn_on(json!({"reviewed_logs": true})).await.ok(200)["state"], "on");
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@
 //! names its parameters in rising order; then it means the same to PostgreSQL.
 
 use super::codec::{Success, pack_positions, push_item};
+use super::health::Healths;
 use super::people::People;
 use super::stretches::Stretches;
 use super::successes::SuccessIndex;
 use super::{Meta, add_meta, int, set_meta};
+use crate::config::HealthSettings;
 use crate::journal::Journal;
 use crate::model::{
     CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryState, Entry, EventEntry, EventKind, HeldEntry, OutcomeEntry,
@@ -21,12 +23,14 @@ pub(super) const MINUTE_MS: i64 = 60_000;
 
 /// Applies entries within a transaction that the caller holds. What can be added up in memory is, until
 /// [`Applier::flush`] writes it together with the position.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Applier {
     successes: SuccessIndex,
     tallies: HashMap<WebhookId, Tally>,
     items: Items,
     people: People,
+    healths: Healths,
+    health_settings: HealthSettings,
     stretches: Stretches,
     marked_minute: Option<i64>,
     position: Position,
@@ -70,6 +74,23 @@ struct Items {
 }
 
 impl Applier {
+    /// Judges webhooks by these settings.
+    pub(super) fn new(health_settings: HealthSettings) -> Self {
+        Self {
+            successes: SuccessIndex::default(),
+            tallies: HashMap::new(),
+            items: Items::default(),
+            people: People::default(),
+            healths: Healths::default(),
+            health_settings,
+            stretches: Stretches::default(),
+            marked_minute: None,
+            position: Position::ZERO,
+            applied: 0,
+            written_bytes: 0,
+        }
+    }
+
     /// Entries applied since the last flush.
     pub(super) fn applied(&self) -> u64 {
         self.applied
@@ -93,7 +114,10 @@ impl Applier {
         match entry {
             Entry::Event(event) => self.event(db, position, event),
             Entry::Outcome(outcome) => self.outcome(db, journal, position, outcome),
-            Entry::Switch(switch) => insert_switch(db, position, switch),
+            Entry::Switch(switch) => {
+                self.healths.switch(db, position, switch)?;
+                insert_switch(db, position, switch)
+            }
             Entry::Checkpoint(checkpoint) => write_checkpoint(db, position, checkpoint),
             Entry::Held(held) => self.held(db, position, held),
             Entry::Closed(closed) => close(db, position, closed),
@@ -119,6 +143,7 @@ impl Applier {
         }
         self.items.flush(db)?;
         self.people.flush(db)?;
+        self.healths.flush(db)?;
         self.stretches.flush(db)?;
         self.written_bytes += self.applied * 16;
         if self.applied > 0 {
@@ -130,7 +155,7 @@ impl Applier {
 
     /// Forgets everything in memory: what it stands for was rolled back.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.health_settings.clone());
     }
 
     /// Forgets which rows are still added to: retention may have deleted one.
@@ -177,6 +202,7 @@ impl Applier {
         // A delivery that a person asked for is neither for nor against the webhook (docs/delivery.md).
         if !redelivery {
             self.tallies.entry(outcome.delivery.webhook).or_default().add(position, outcome, ended_at);
+            self.healths.outcome(db, (position, ended_at), outcome, &self.health_settings)?;
         }
         if outcome.attempt == 1 && outcome.verdict == Verdict::Delivered && !redelivery {
             let success = Success { outcome: position, event: outcome.event, kind: outcome.kind };

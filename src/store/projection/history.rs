@@ -1,7 +1,7 @@
 //! Random histories, for tests: entries as a node could have written them.
 
 use super::memory::MemoryJournal;
-use crate::config::{IntakeSettings, RecordSettings};
+use crate::config::{HealthSettings, IntakeSettings, RecordSettings};
 use crate::model::{
     AppId, Backlog, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, EventKind, HeldEntry,
     LaneMark, MetadataEntry, OutcomeEntry, PersonKind, Position, Reason, Redelivery, SubscriptionId, Switch, Timings,
@@ -251,7 +251,14 @@ fn picked<T: Copy>(all: &[T], pick: usize) -> Option<T> {
 }
 
 pub(crate) fn record_settings() -> RecordSettings {
-    RecordSettings { max_age: Duration::from_hours(14 * 24), max_bytes: 1 << 40 }
+    let health = HealthSettings {
+        failures: 3,
+        failing_for: Duration::from_secs(60),
+        rate: 0.5,
+        rate_deliveries: 5,
+        rate_window: Duration::from_secs(3600),
+    };
+    RecordSettings { max_age: Duration::from_hours(14 * 24), max_bytes: 1 << 40, health }
 }
 
 pub(crate) fn intake_settings() -> IntakeSettings {

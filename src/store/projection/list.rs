@@ -59,6 +59,30 @@ impl Projection {
         })
     }
 
+    /// The last failed attempts of a webhook's deliveries, newest first: when each began, its status and its reason. One
+    /// for each delivery.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn last_failures(&self, webhook: WebhookId, most: usize) -> Result<Vec<(UnixMs, Option<u16>, Reason)>, Error> {
+        let sql = format!(
+            "SELECT {ROW_COLUMNS} FROM deliveries WHERE webhook = $1 AND state IN ('failed', 'retrying')
+             ORDER BY listed DESC LIMIT $2"
+        );
+        self.read(|db| {
+            let mut statement = db.prepare_cached(&sql)?;
+            let mut rows = statement.query([int(webhook.0), int(most as u64)])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let row = delivery_row(row)?;
+                if let (Some(at), Some(reason)) = (row.last_attempt_at, row.reason) {
+                    found.push((at, row.status, reason));
+                }
+            }
+            Ok(found)
+        })
+    }
+
     /// Where the outcome of a first-attempt success stands, if the delivery is one.
     ///
     /// # Errors

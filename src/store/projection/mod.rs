@@ -10,6 +10,7 @@ mod apply;
 mod codec;
 mod erase;
 mod follow;
+mod health;
 #[cfg(test)]
 pub(crate) mod history;
 mod list;
@@ -26,6 +27,7 @@ mod successes;
 mod tests;
 
 pub use codec::Success;
+pub use health::{Health, Incident, IncidentKind};
 pub use people::PersonRow;
 pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};
 pub use stretches::{Stretch, person_hash};
@@ -148,7 +150,7 @@ impl Projection {
             clock,
             sweeper: Sweeper::new(records, intake),
             stop: stopped,
-            applier: apply::Applier::default(),
+            applier: apply::Applier::new(records.health.clone()),
             position,
             committed_at: None,
             unsynced_bytes: 0,

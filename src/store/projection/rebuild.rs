@@ -56,9 +56,12 @@ fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Resu
         "DELETE FROM switches WHERE position >= $1",
         "DELETE FROM ranges WHERE position >= $1",
         "DELETE FROM stretches WHERE last_position >= $1",
+        "DELETE FROM incidents WHERE position >= $1",
     ] {
         db.execute(sql, [from])?;
     }
+    // Counted anew from where the journal begins.
+    db.execute_batch("DELETE FROM health;")?;
     if oldest <= Position(1) {
         // The journal is whole, so it tells of every lane and every webhook.
         db.execute_batch("DELETE FROM lanes; DELETE FROM webhooks;")?;

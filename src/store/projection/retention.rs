@@ -152,7 +152,13 @@ fn delete_small(db: &Connection, cutoff: UnixMs, journal_oldest: Position) -> ru
                  (SELECT first_position FROM stretches WHERE last_position < $1 ORDER BY first_position LIMIT $2)",
         )?
         .execute([int(journal_oldest.0), SWEEP_ROWS])?;
-    Ok(minutes.max(marks).max(ranges).max(stretches))
+    let incidents = db
+        .prepare_cached(
+            "DELETE FROM incidents
+             WHERE at < $1 AND position IN (SELECT position FROM incidents ORDER BY position LIMIT $2)",
+        )?
+        .execute(params![cutoff.0, SWEEP_ROWS])?;
+    Ok(minutes.max(marks).max(ranges).max(stretches).max(incidents))
 }
 
 fn delete(db: &Connection, sql: &str, keys: &[i64]) -> rusqlite::Result<usize> {

@@ -6,8 +6,11 @@ use crate::store::sqlite::Migration;
 ///
 /// Keys that are positions are declared `INTEGER PRIMARY KEY`, which makes them SQLite's own row number: rows lie in
 /// the order of the journal, so that appending is cheap and the oldest are found without an index of their own.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { name: "records 1", sql: FIRST }, Migration { name: "records 2: people", sql: PEOPLE }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "records 1", sql: FIRST },
+    Migration { name: "records 2: people", sql: PEOPLE },
+    Migration { name: "records 3: health", sql: HEALTH },
+];
 
 /// People as more than "seen", and where in the journal they are.
 const PEOPLE: &str = "
@@ -30,6 +33,15 @@ const PEOPLE: &str = "
     );
     CREATE TABLE stretches (
         first_position INTEGER PRIMARY KEY, last_position BIGINT NOT NULL, people BLOB NOT NULL
+    );
+";
+
+/// How webhooks are doing, and what is to be done about them.
+const HEALTH: &str = "
+    CREATE TABLE health (webhook INTEGER PRIMARY KEY, health BLOB NOT NULL);
+    CREATE TABLE incidents (
+        position INTEGER PRIMARY KEY, webhook BIGINT NOT NULL, at BIGINT NOT NULL, kind TEXT NOT NULL,
+        failed BIGINT NOT NULL, deliveries BIGINT NOT NULL, since BIGINT NOT NULL
     );
 ";
 

@@ -22,6 +22,8 @@ fn dump(db: &Connection) -> Vec<String> {
         "marks",
         "people",
         "metadata",
+        "health",
+        "incidents",
         "held",
         "deliveries",
         "attempts",
@@ -62,7 +64,7 @@ impl Rig {
     fn open(dir: &Path) -> Self {
         let db = open_writer(&dir.join(FILE_NAME)).unwrap();
         let position = stored_position(&db).unwrap();
-        Self { db, applier: Applier::default(), position }
+        Self { db, applier: Applier::new(record_settings().health), position }
     }
 
     /// Applies at most `most` entries in one transaction.

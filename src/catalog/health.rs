@@ -1,0 +1,202 @@
+//! What is done about webhooks whose deliveries fail: their owner is warned, and they are turned off (docs/delivery.md).
+//!
+//! Each incident has a position in the journal, and they are acted on in that order. What was done is kept with what it
+//! did, in one transaction: a mail that is queued, or a webhook that is turned off, is so once, whatever is derived again.
+
+use super::audit::{Actor, Deed, fields};
+use super::change::{switch_to, to_its_end};
+use super::{Catalog, ChangeError, Webhook};
+use crate::journal::{Group, Journal};
+use crate::mail::{Occasion, Queue};
+use crate::model::{Entry, Position, UnixMs, WebhookState};
+use crate::store::configured::{self, AuditEntry, MailRow, WebhookRow};
+use crate::store::projection::{Incident, IncidentKind};
+use crate::store::sqlite::StoreError;
+use rusqlite::Connection;
+use serde_json::{Map, json};
+use std::sync::Arc;
+
+/// Up to which position incidents were acted on.
+const DONE: &str = "incidents_done";
+
+/// The incident whose webhook is being turned off. The journal takes the switch first: after a crash in between this
+/// tells that it was Fanfare, and not a person, who has switched it off.
+const TURNING_OFF: &str = "turning_off";
+
+/// An incident, with what its owner should read of it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// What happened.
+    pub incident: Incident,
+    /// What the receiver last answered, a line each, newest first.
+    pub answers: Vec<String>,
+    /// The webhook has not been switched off and on again since.
+    pub stands: bool,
+}
+
+impl Catalog {
+    /// Up to which position incidents were acted on. Where that was never said, everything up to `newest` counts as done:
+    /// it happened before there was anybody to act on it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn incidents_done(&self, newest: Position) -> Result<Position, StoreError> {
+        let done = self.store.call(|connection| configured::meta(connection, DONE)).await?;
+        if let Some(position) = done.and_then(|text| text.parse().ok()) {
+            return Ok(Position(position));
+        }
+        let text = newest.to_string();
+        self.store.call(move |connection| configured::set_meta(connection, DONE, &text)).await?;
+        Ok(newest)
+    }
+
+    /// Does what an incident asks for, unless the webhook has been switched or deleted meanwhile; then only that is kept.
+    ///
+    /// # Errors
+    /// [`ChangeError`]. It can be done again.
+    pub async fn act_on(self: &Arc<Self>, journal: Arc<dyn Journal>, told: Told) -> Result<(), ChangeError> {
+        let catalog = Arc::clone(self);
+        to_its_end(async move {
+            let _changing = catalog.changes.lock().await;
+            let current = catalog.current();
+            let incident = told.incident;
+            let Some(webhook) = current.webhooks.get(&incident.webhook) else {
+                return catalog.pass_over(incident).await;
+            };
+            let is_as_it_was = webhook.is_on() && told.stands;
+            match incident.kind {
+                IncidentKind::Warning if is_as_it_was => catalog.warn(webhook, &told).await,
+                IncidentKind::FailuresInARow | IncidentKind::FailureRate => {
+                    let begun = catalog.store.call(|connection| configured::meta(connection, TURNING_OFF)).await?;
+                    let was_begun = begun == Some(incident.position.to_string());
+                    if is_as_it_was || (was_begun && webhook.state == WebhookState::Off) {
+                        return catalog.turn_off(&*journal, webhook, &told).await;
+                    }
+                    catalog.pass_over(incident).await
+                }
+                IncidentKind::Warning => catalog.pass_over(incident).await,
+            }
+        })
+        .await
+    }
+
+    async fn pass_over(&self, incident: Incident) -> Result<(), ChangeError> {
+        Ok(self.store.call(move |connection| set_done(connection, incident.position)).await?)
+    }
+
+    async fn warn(&self, webhook: &Webhook, told: &Told) -> Result<(), ChangeError> {
+        let incident = told.incident;
+        let mail = self.mail_to_owner(webhook, told);
+        let after = json!({"failed": incident.failed, "since": incident.since.0, "mailed": mail.is_some()});
+        let entry = self.entry(webhook, "webhook.warned", after);
+        self.finish(entry, mail, incident, None).await
+    }
+
+    async fn turn_off(&self, journal: &dyn Journal, webhook: &Webhook, told: &Told) -> Result<(), ChangeError> {
+        let (incident, now) = (told.incident, self.clock.now());
+        let mut since = webhook.since;
+        if webhook.is_on() {
+            let begun = incident.position.to_string();
+            self.store.call(move |connection| configured::set_meta(connection, TURNING_OFF, &begun)).await?;
+            let switch = switch_to(webhook, WebhookState::TurnedOff, webhook.categories, now);
+            since = journal.append(Group::of(&Entry::Switch(switch))).await?;
+            // Dispatch follows the journal from here on, whatever becomes of the rest.
+            self.switch_snapshot(since, &switch);
+        }
+        let mail = self.mail_to_owner(webhook, told);
+        let after = json!({
+            "state": WebhookState::TurnedOff.name(),
+            "reason": incident.kind.name(),
+            "failed": incident.failed,
+            "deliveries": incident.of,
+            "since": incident.since.0,
+            "answers": told.answers,
+            "mailed": mail.is_some(),
+        });
+        let entry = self.entry(webhook, "webhook.turned_off", after);
+        self.finish(entry, mail, incident, Some((webhook, since, now))).await?;
+        tracing::warn!(
+            webhook = %webhook.id, reason = incident.kind.name(), failed = incident.failed, of = incident.of,
+            "a webhook was turned off because its deliveries fail"
+        );
+        let id = webhook.id;
+        self.replace(|snapshot| {
+            if let Some(webhook) = snapshot.webhooks.get_mut(&id) {
+                let webhook = Arc::make_mut(webhook);
+                (webhook.state, webhook.since, webhook.updated_at) = (WebhookState::TurnedOff, since, now);
+            }
+        });
+        Ok(())
+    }
+
+    /// Everything that follows from an incident, and that it was done, in one transaction.
+    async fn finish(
+        &self,
+        entry: AuditEntry,
+        mail: Option<MailRow>,
+        incident: Incident,
+        off: Option<(&Webhook, Position, UnixMs)>,
+    ) -> Result<(), ChangeError> {
+        let row =
+            off.map(|(webhook, since, now)| (webhook.id, (WebhookState::TurnedOff, webhook.categories), (since, now)));
+        let change = move |connection: &Connection| -> Result<(), StoreError> {
+            if let Some((id, matching, when)) = row {
+                WebhookRow::switch(connection, id, matching, when)?;
+            }
+            if let Some(mail) = &mail {
+                Queue::put(connection, mail)?;
+            }
+            configured::delete_meta(connection, TURNING_OFF, &incident.position.to_string())?;
+            set_done(connection, incident.position)
+        };
+        self.write(Some(entry), change).await?;
+        self.mail.wake();
+        Ok(())
+    }
+
+    fn entry(&self, webhook: &Webhook, action: &'static str, after: serde_json::Value) -> AuditEntry {
+        let target = webhook.id.to_string();
+        let deed = Deed { subscription: webhook.subscription, at: self.clock.now(), action, target: &target };
+        deed.by(&Actor::system(), Map::new(), fields(after))
+    }
+
+    /// To the owner, as long as they are a member of the subscription; otherwise to nobody, and the log says so.
+    fn mail_to_owner(&self, webhook: &Webhook, Told { incident, answers, .. }: &Told) -> Option<MailRow> {
+        let current = self.current();
+        let owner = current.owners.get(&webhook.id).and_then(|id| current.users.get(id));
+        let Some(owner) = owner.filter(|owner| owner.is_member()) else {
+            tracing::warn!(webhook = %webhook.id, incident = incident.kind.name(), "the webhook has no owner to be mailed");
+            return None;
+        };
+        let since =
+            jiff::Timestamp::from_millisecond(incident.since.0).map_or_else(|_| String::new(), |at| at.to_string());
+        let answers = match answers.is_empty() {
+            true => String::from("No answer of its is on record."),
+            false => format!("The last answers:\n{}", answers.join("\n")),
+        };
+        let (webhook_name, answers, id) = (webhook.name.as_str(), answers.as_str(), webhook.id.to_string());
+        let occasion = match incident.kind {
+            IncidentKind::Warning => Occasion::WebhookWarning {
+                webhook: (&id, webhook_name),
+                failed: incident.failed,
+                since: &since,
+                answers,
+            },
+            kind => {
+                Occasion::WebhookTurnedOff { webhook: (&id, webhook_name), why: &why(kind, incident, &since), answers }
+            }
+        };
+        Some(self.mail.write(&owner.email, occasion))
+    }
+}
+
+fn why(kind: IncidentKind, incident: &Incident, since: &str) -> String {
+    match kind {
+        IncidentKind::FailureRate => format!("{} of its last {} deliveries failed", incident.failed, incident.of),
+        _ => format!("{} deliveries in a row failed, the first at {since}", incident.failed),
+    }
+}
+
+fn set_done(connection: &Connection, position: Position) -> Result<(), StoreError> {
+    configured::set_meta(connection, DONE, &position.to_string())
+}

@@ -1,0 +1,109 @@
+//! Acts on the incidents that the records find: warns owners, turns webhooks off. It follows the journal at a distance and
+//! slows no lane down.
+
+use crate::catalog::{Catalog, ChangeError, Told};
+use crate::journal::Journal;
+use crate::model::{Position, UnixMs};
+use crate::store::projection::{self, Incident, Projection};
+use crate::store::sqlite::StoreError;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Incidents that are read together.
+const AT_ONCE: usize = 100;
+
+/// Answers that a mail shows.
+const ANSWERS: usize = 3;
+
+/// The pause after a failure.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// What it works with.
+pub struct Parts {
+    /// Where webhooks are turned off.
+    pub catalog: Arc<Catalog>,
+    /// Where that is said first.
+    pub journal: Arc<dyn Journal>,
+    /// Where incidents are found.
+    pub projection: Arc<Projection>,
+}
+
+/// Why nothing could be done.
+#[derive(Debug, thiserror::Error)]
+enum HealthError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    #[error(transparent)]
+    Records(#[from] projection::Error),
+    #[error("reading the records was interrupted")]
+    Interrupted,
+}
+
+/// Acts on each incident in its turn, until `stop`.
+pub async fn run(parts: Parts, stop: CancellationToken) {
+    let mut projected = parts.projection.projected_changes();
+    loop {
+        projected.mark_unchanged();
+        let pause = match act(&parts, &stop).await {
+            Ok(()) => Duration::MAX,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an incident could not be acted on");
+                RETRY_PAUSE
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+            changed = projected.changed(), if pause == Duration::MAX => if changed.is_err() {
+                return;
+            },
+        }
+    }
+}
+
+/// Acts on all incidents that there are.
+async fn act(parts: &Parts, stop: &CancellationToken) -> Result<(), HealthError> {
+    let mut done = parts.catalog.incidents_done(parts.projection.projected()).await?;
+    loop {
+        let incidents = incidents_after(parts, done).await?;
+        if incidents.is_empty() {
+            return Ok(());
+        }
+        for told in incidents {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            done = told.incident.position;
+            parts.catalog.act_on(Arc::clone(&parts.journal), told).await?;
+        }
+    }
+}
+
+async fn incidents_after(parts: &Parts, done: Position) -> Result<Vec<Told>, HealthError> {
+    let projection = Arc::clone(&parts.projection);
+    let read = tokio::task::spawn_blocking(move || {
+        let incidents = projection.incidents_after(done, AT_ONCE)?.into_iter();
+        incidents.map(|incident| told(&projection, incident)).collect()
+    });
+    read.await.unwrap_or(Err(HealthError::Interrupted))
+}
+
+fn told(projection: &Projection, incident: Incident) -> Result<Told, HealthError> {
+    let stands = projection.health(incident.webhook)?.stands(incident.kind);
+    Ok(Told { answers: answers(projection, &incident)?, stands, incident })
+}
+
+/// What the receiver last answered, in lines for a mail.
+fn answers(projection: &Projection, incident: &Incident) -> Result<Vec<String>, HealthError> {
+    let failures = projection.last_failures(incident.webhook, ANSWERS)?;
+    let line = |(at, status, reason): (UnixMs, Option<u16>, crate::model::Reason)| {
+        let at = jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| String::new(), |at| at.to_string());
+        let status =
+            status.filter(|status| *status > 0).map_or_else(String::new, |status| format!("status {status}. "));
+        format!("{at}: {status}{}", reason.sentence())
+    };
+    Ok(failures.into_iter().map(line).collect())
+}

@@ -1,0 +1,156 @@
+//! Webhooks whose deliveries fail: warned of, turned off, and turned on again.
+
+use crate::support::smtp::Smtp;
+use crate::support::{Node, Receiver, Reply, Webhook, wait_until};
+use serde_json::{Value, json};
+
+/// Short times: a warning at the second failure, off at the fourth.
+const SHORT: [&str; 6] = ["--turn-off-after-failures", "4", "--turn-off-after", "0s", "--retry-delays", "50ms"];
+
+fn node(smtp: &Smtp, more: &[&str]) -> Node {
+    let flags = smtp.flags("none");
+    let flags: Vec<&str> = flags.iter().map(String::as_str).chain(SHORT).chain(more.iter().copied()).collect();
+    let node = Node::with(&flags, &[]);
+    let password = "correct horse battery";
+    let admin =
+        json!({"token": node.keys.setup_token(), "email": "ada@example.com", "name": "Ada", "password": password});
+    node.call("POST", "/api/v1/set-up", &[], Some(admin)).expect(201);
+    node
+}
+
+fn state(node: &Node, webhook: &Webhook) -> Value {
+    node.get(&format!("/webhooks/{}", webhook.id))
+}
+
+fn wait_for_state(node: &Node, webhook: &Webhook, wanted: &str) -> Value {
+    wait_until(&format!("the webhook is {wanted}"), || {
+        let webhook = state(node, webhook);
+        (webhook["state"] == wanted).then_some(webhook)
+    })
+}
+
+/// Sends events one after the other until so many deliveries have ended in this state.
+fn fail(node: &Node, webhook: &Webhook, count: usize) {
+    for n in 0..count {
+        node.track(&format!("event {n}"));
+        let before = node.deliveries(webhook).len();
+        wait_until("the delivery has ended", || {
+            let rows = node.deliveries(webhook);
+            (rows.len() >= before && rows.iter().all(|row| row["status"] != "retrying")).then_some(())
+        });
+    }
+}
+
+fn entries(node: &Node, action: &str) -> Vec<Value> {
+    node.get(&format!("/audit-log?action={action}"))["data"].as_array().unwrap().clone()
+}
+
+fn texts(mails: &[Value]) -> Vec<String> {
+    mails.iter().map(|mail| mail["headers"]["subject"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_failing_webhook_is_warned_of_once_turned_off_once_and_turned_on_by_review() {
+    let smtp = Smtp::start();
+    let mut node = node(&smtp, &[]);
+    let bad = Receiver::always(Reply::Status(400));
+    let good = Receiver::ok();
+    let webhook = node.webhook(&bad.url(), json!({"name": "Orders"}));
+    let healthy = node.webhook(&good.url(), json!({}));
+    fail(&node, &webhook, 6);
+    let off = wait_for_state(&node, &webhook, "turned_off");
+    assert_eq!((&off["enabled"], &off["health"]["failures_in_a_row"]), (&json!(false), &json!(4)), "{off}");
+    let mails = smtp.wait(2);
+    assert_eq!(
+        texts(&mails),
+        ["Deliveries to \u{201c}Orders\u{201d} are failing", "\u{201c}Orders\u{201d} was turned off"]
+    );
+    for mail in &mails {
+        assert_eq!(mail["to"], json!(["ada@example.com"]));
+        let text = mail["text"].as_str().unwrap();
+        assert!(text.contains("status 400") && text.contains(&format!("/webhooks/{}", webhook.id)), "{text}");
+    }
+    let turned = entries(&node, "webhook.turned_off");
+    assert_eq!((turned.len(), &turned[0]["after"]["reason"]), (1, &json!("failures_in_a_row")));
+    assert_eq!((entries(&node, "webhook.warned").len(), &turned[0]["after"]["mailed"]), (1, &json!(true)));
+    assert_eq!(state(&node, &healthy)["state"], "on", "nobody else is concerned");
+
+    // Neither a kill nor telling the records anew repeats any of it.
+    node.restart();
+    node.stop();
+    assert!(node.command(&["store", "rebuild"]).status.success());
+    node.serve();
+    node.track("after the rebuild");
+    good.wait_for("after the rebuild");
+    assert_eq!((entries(&node, "webhook.turned_off").len(), smtp.wait(2).len()), (1, 2));
+
+    // The way back.
+    let path = format!("/webhooks/{}", webhook.id);
+    node.api("PATCH", &path, Some(json!({"enabled": true}))).expect(409);
+    node.api("POST", &format!("{path}/turn-on"), Some(json!({"reviewed_logs": false}))).expect(422);
+    node.api("POST", &format!("/webhooks/{}/turn-on", healthy.id), Some(json!({"reviewed_logs": true}))).expect(409);
+    bad.set(Reply::Status(200));
+    let on = node.api("POST", &format!("{path}/turn-on"), Some(json!({"reviewed_logs": true}))).expect(200).json();
+    assert_eq!(on["state"], "on");
+    node.track("welcome back");
+    bad.wait_for("welcome back");
+    wait_until("it is healthy", || (state(&node, &webhook)["health"]["failures_in_a_row"] == 0).then_some(()));
+    bad.set(Reply::Status(400));
+    fail(&node, &webhook, 6);
+    wait_for_state(&node, &webhook, "turned_off");
+    assert_eq!(smtp.wait(4).len(), 4, "another incident, another warning and another mail");
+}
+
+#[test]
+fn a_success_between_keeps_it_on_and_many_failures_of_many_turn_it_off() {
+    let smtp = Smtp::start();
+    let node = node(&smtp, &["--turn-off-rate-deliveries", "10"]);
+    let receiver = Receiver::by(|_, number| Reply::Status(if number % 4 == 3 { 200 } else { 400 }));
+    let webhook = node.webhook(&receiver.url(), json!({"concurrency": 1}));
+    fail(&node, &webhook, 9);
+    assert_eq!(state(&node, &webhook)["state"], "on", "never four in a row, and not yet ten");
+    fail(&node, &webhook, 2);
+    wait_for_state(&node, &webhook, "turned_off");
+    assert_eq!(entries(&node, "webhook.turned_off")[0]["after"]["reason"], "failure_rate");
+}
+
+#[test]
+fn a_receiver_that_is_gone_is_turned_off_by_its_probes() {
+    let delays = ["--retry-delays", "10ms,10ms,10ms,10ms,10ms,300s", "--probe-pause", "20ms"];
+    let node = Node::with(&[&SHORT[..4], &delays].concat(), &[]);
+    let gone = Receiver::ok().url();
+    let webhook = node.webhook(&gone, json!({}));
+    node.track("to nobody");
+    let off = wait_for_state(&node, &webhook, "turned_off");
+    assert!(off["last_error_at"].is_string());
+    wait_until("the retry that waited is cancelled", || {
+        (node.deliveries(&webhook)[0]["status"] == "cancelled").then_some(())
+    });
+    assert_eq!(entries(&node, "webhook.turned_off")[0]["after"]["mailed"], false, "there is no owner yet");
+}
+
+#[test]
+fn an_owner_who_has_left_is_not_mailed() {
+    let smtp = Smtp::start();
+    let node = node(&smtp, &[]);
+    let invited = json!({"email": "mia@example.com", "name": "Mia", "role": "admin"});
+    let mia = node.api("POST", "/users", Some(invited)).expect(201).json();
+    let mail = smtp.wait(1).remove(0);
+    let token = mail["text"].as_str().unwrap().split_once("token=").unwrap().1.lines().next().unwrap().to_owned();
+    let body = json!({"token": token, "password": "correct horse battery"});
+    let accepted = node.call("POST", "/api/v1/invitation", &[], Some(body)).expect(201);
+    let cookie = accepted.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let csrf = accepted.json()["csrf_token"].as_str().unwrap().to_owned();
+    let bad = Receiver::always(Reply::Status(400));
+    let body = json!({"name": "Mia's", "type": "url", "url": bad.url(), "categories": "all"});
+    let as_mia = [("Cookie", cookie.as_str()), ("X-CSRF-Token", csrf.as_str())];
+    let made = node.call("POST", "/api/v1/webhooks", &as_mia, Some(body)).expect(201).json();
+    let webhook = Webhook { id: made["id"].as_str().unwrap().to_owned(), created: made };
+    node.switch(&webhook, true);
+    node.api("DELETE", &format!("/users/{}", mia["id"].as_str().unwrap()), None).expect(204);
+    fail(&node, &webhook, 6);
+    wait_for_state(&node, &webhook, "turned_off");
+    assert_eq!(entries(&node, "webhook.turned_off")[0]["after"]["mailed"], false);
+    assert!(node.log().contains("no owner to be mailed"));
+    assert_eq!(smtp.wait(1).len(), 1, "the invitation, and nothing since");
+}
