@@ -60,7 +60,15 @@ enum ForgetError {
 /// Works off the jobs until `stop`. One that is under way then goes on after the next start.
 pub async fn run(parts: Arc<Parts>, stop: CancellationToken) {
     loop {
-        let pause = match next(&parts, &stop).await {
+        let outcome = tokio::select! {
+            outcome = next(&parts, &stop) => outcome,
+            () = stop.cancelled() => {
+                // Compacting the records may take longer than stopping may.
+                parts.projection.break_off_erasing();
+                return;
+            }
+        };
+        let pause = match outcome {
             Ok(true) => continue,
             Ok(false) => None,
             Err(_) if stop.is_cancelled() => return,

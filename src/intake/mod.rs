@@ -222,8 +222,14 @@ impl Intake {
             PersonKind::Visitor => Key::visitor(person.subscription, person.id),
             PersonKind::Account => Key::account(person.subscription, person.id),
         };
-        let held = self.held.of(person);
-        let _locks = self.locks.take(held.iter().copied().chain([key]).collect()).await;
+        let (held, _locks) = loop {
+            let held = self.held.of(person);
+            let locks = self.locks.take(held.iter().copied().chain([key]).collect()).await;
+            // One more may have been held before the locks were there.
+            if self.held.of(person) == held {
+                break (held, locks);
+            }
+        };
         let cut = *self.journal.durable().borrow();
         erase(cut).await?;
         self.first_seen.forget(key);

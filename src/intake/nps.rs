@@ -149,10 +149,13 @@ impl HeldRatings {
         }
     }
 
-    /// The keys of those that are of this person.
+    /// The keys of those that are of this person, in order.
     pub fn of(&self, person: &Whose<'_>) -> Vec<Key> {
         let state = lock(&self.state);
-        state.by_key.iter().filter(|(_, held)| held.draft.is_of(person)).map(|(key, _)| *key).collect()
+        let mut keys: Vec<_> =
+            state.by_key.iter().filter(|(_, held)| held.draft.is_of(person)).map(|(key, _)| *key).collect();
+        keys.sort_unstable();
+        keys
     }
 
     /// Forgets these. The caller holds their locks.

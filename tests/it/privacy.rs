@@ -145,7 +145,11 @@ fn who_is_forgotten_is_in_no_file_and_new_when_seen_again() {
 
     // The account is another's to forget.
     assert!(!files_with(&node.data_dir(), ACME).is_empty());
-    done(&node, &forget(&node, &format!("/accounts/{ACME}")));
+    let job = forget(&node, &format!("/accounts/{ACME}"));
+    // Asked to stop in the middle, the node stops, and goes on with it after the next start.
+    node.stop();
+    node.serve();
+    done(&node, &job);
     assert_eq!(files_with(&node.data_dir(), ACME), Vec::<PathBuf>::new());
 
     // Through a kill: the journal is whole, and she is new.

@@ -4,6 +4,7 @@ use super::follow::Follower;
 use super::{Error, Meta, Projection, Shared, add_meta, int};
 use crate::model::{PersonKind, Position, SubscriptionId};
 use rusqlite::{Connection, params};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -32,6 +33,13 @@ impl std::fmt::Debug for Request {
 }
 
 impl Shared {
+    /// Nothing is asked of the thread any more; whoever waits for something learns that it will not be done.
+    pub(super) fn end_requests(&self) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        self.requests_end.store(true, Ordering::SeqCst);
+        requests.clear();
+    }
+
     /// The requests whose position is reached.
     fn due_requests(&self, projected: Position) -> Vec<Request> {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,7 +51,9 @@ impl Follower {
     /// Does what was asked for, and makes it durable.
     pub(super) fn serve_requests(&mut self) {
         for request in self.shared.due_requests(self.position) {
+            self.shared.serving.store(true, Ordering::SeqCst);
             let outcome = durably(&self.db, request.work);
+            self.shared.serving.store(false, Ordering::SeqCst);
             // What is remembered of people and rows may be of those that are gone.
             self.applier.forget();
             let _gone = request.done.send(outcome);
@@ -85,12 +95,22 @@ impl Projection {
     /// # Errors
     /// [`Error`].
     pub fn erase(&self, gone: Vec<Position>, cut: Position) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
         self.ask(cut, move |db| {
             let transaction = db.unchecked_transaction()?;
             delete_of_events(db, &gone)?;
             transaction.commit()?;
-            compact(db)
+            compact(db, &shared)
         })
+    }
+
+    /// Breaks off what is being erased: it may take longer than stopping may. It can be asked for again after the next
+    /// start.
+    pub fn break_off_erasing(&self) {
+        self.shared.end_requests();
+        if self.shared.serving.load(Ordering::SeqCst) {
+            self.interrupt.interrupt();
+        }
     }
 
     fn ask(
@@ -101,7 +121,13 @@ impl Projection {
         let (done, answer) = mpsc::channel();
         let shared = Arc::clone(&self.shared);
         let request = Request { after, work: Box::new(work), done };
-        shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        {
+            let mut requests = shared.requests.lock().unwrap_or_else(PoisonError::into_inner);
+            if shared.requests_end.load(Ordering::SeqCst) {
+                return Err(Error::Stuck(String::from("it is stopping")));
+            }
+            requests.push(request);
+        }
         shared.requested.notify_one();
         let late = |_| Error::Stuck(self.problem().unwrap_or_else(|| String::from("it does not get there")));
         answer.recv_timeout(PATIENCE).map_err(late)?
@@ -152,13 +178,16 @@ fn delete_of_events(db: &Connection, gone: &[Position]) -> rusqlite::Result<()> 
 }
 
 /// Copies the file page by page without what was deleted, and empties the write-ahead log.
-fn compact(db: &Connection) -> Result<(), Error> {
+fn compact(db: &Connection, shared: &Shared) -> Result<(), Error> {
     // The copy may be large: not in memory.
     db.execute_batch("PRAGMA temp_store = FILE; VACUUM; PRAGMA temp_store = MEMORY;")?;
     for _ in 0..TRUNCATE_TRIES {
         let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         if busy == 0 {
             return Ok(());
+        }
+        if shared.requests_end.load(Ordering::SeqCst) {
+            break;
         }
         std::thread::sleep(TRUNCATE_PAUSE);
     }

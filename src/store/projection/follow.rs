@@ -205,6 +205,7 @@ struct Gone(Arc<Shared>);
 impl Drop for Gone {
     fn drop(&mut self) {
         self.0.fail(String::from("the thread that writes the records has ended"));
+        self.0.end_requests();
     }
 }
 

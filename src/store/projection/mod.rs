@@ -40,9 +40,9 @@ use crate::store::sqlite::{self, StoreError};
 use follow::Follower;
 use read::Readers;
 use retention::Sweeper;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, InterruptHandle, OptionalExtension, params};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -105,6 +105,8 @@ pub struct Projection {
     shared: Arc<Shared>,
     journal: Arc<dyn Journal>,
     readers: Readers,
+    /// Breaks off the statement that the writing thread is at.
+    interrupt: InterruptHandle,
     stop: watch::Sender<bool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -119,6 +121,10 @@ struct Shared {
     /// What others want done on the thread that writes.
     requests: Mutex<Vec<erase::Request>>,
     requested: Notify,
+    /// A request is under way.
+    serving: AtomicBool,
+    /// No request is begun any more, and the one under way is to be broken off.
+    requests_end: AtomicBool,
 }
 
 impl Projection {
@@ -141,6 +147,7 @@ impl Projection {
             return Err(Error::AheadOfJournal { projected: position, durable });
         }
         let readers = Readers::open(&path)?;
+        let interrupt = db.get_interrupt_handle();
         let shared = Arc::new(Shared::at(position));
         let (stop, stopped) = watch::channel(false);
         let follower = Follower {
@@ -159,7 +166,7 @@ impl Projection {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new().name(String::from("records")).spawn(move || follower.run(&runtime))?;
-        Ok(Self { shared, journal, readers, stop, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, journal, readers, interrupt, stop, thread: Mutex::new(Some(thread)) })
     }
 
     /// Blocks until everything that is durable now is projected, and tells how it goes.
@@ -244,6 +251,8 @@ impl Shared {
             problem: Mutex::new(None),
             requests: Mutex::default(),
             requested: Notify::new(),
+            serving: AtomicBool::new(false),
+            requests_end: AtomicBool::new(false),
         }
     }
 
