@@ -333,7 +333,8 @@ pub struct AttemptJson {
 }
 
 impl AttemptJson {
-    fn of(attempt: &AttemptView) -> Self {
+    /// An attempt as it is shown.
+    pub fn of(attempt: &AttemptView) -> Self {
         Self {
             attempt: attempt.attempt,
             started_at: rfc3339(attempt.started_at),

@@ -3,7 +3,7 @@
 use super::problem::ApiError;
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::model::{DeliveryState, EventKind, GuideState, UnixMs};
-use crate::record::view::WithheldAs;
+use crate::record::view::{ErrorStatus, WithheldAs};
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -75,6 +75,25 @@ pub fn status(asked: Option<&str>) -> Result<Option<DeliveryState>, ApiError> {
 pub fn withheld(asked: Option<&str>) -> Result<Option<WithheldAs>, ApiError> {
     let names = || one_of("withheld", WithheldAs::ALL.map(WithheldAs::name));
     asked.map(|name| WithheldAs::from_name(name).ok_or_else(names)).transpose()
+}
+
+/// How a failed attempt ended.
+///
+/// # Errors
+/// Neither of the two words, nor a status.
+pub fn error_status(asked: Option<&str>) -> Result<Option<ErrorStatus>, ApiError> {
+    let wrong = || ApiError::Query(String::from("status: must be failed, retrying, or a status like 503"));
+    let read = |text: &str| match text {
+        "failed" => Ok(ErrorStatus::Failed),
+        "retrying" => Ok(ErrorStatus::Retrying),
+        digits => digits
+            .parse()
+            .ok()
+            .filter(|status| (100..=999).contains(status))
+            .map(ErrorStatus::Answered)
+            .ok_or_else(wrong),
+    };
+    asked.map(read).transpose()
 }
 
 /// A guide's state.

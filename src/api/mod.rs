@@ -12,6 +12,7 @@ mod body;
 pub mod console;
 mod cookie;
 mod deliveries;
+mod error_log;
 mod events;
 mod exclusions;
 mod export;
@@ -44,8 +45,8 @@ use crate::limits;
 use crate::model::{DeliveryId, EventId, EventKind, PersonKind, SubscriptionId, UniqueId, WebhookId};
 use crate::oidc::Provider;
 use crate::record::view::{
-    DeliveryDetail, DeliveryQuery, DeliverySummary, EventDetail, EventQuery, EventSummary, KnownGroup, Page,
-    PersonDetail, RangeSummary, WebhookStats,
+    DeliveryDetail, DeliveryQuery, DeliverySummary, ErrorEntry, ErrorQuery, EventDetail, EventQuery, EventSummary,
+    KnownGroup, Page, PersonDetail, RangeSummary, WebhookStats,
 };
 use crate::record::{Explained, RecordError, Records};
 use axum::Router;
@@ -84,6 +85,12 @@ pub trait RecordReader: Send + Sync + 'static {
     /// # Errors
     /// [`RecordError`].
     fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError>;
+
+    /// A subscription's failed attempts, newest first.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorEntry>, RecordError>;
 
     /// A subscription's events, newest first.
     ///
@@ -155,6 +162,10 @@ impl RecordReader for Records {
 
     fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError> {
         Self::delivery(self, subscription, id)
+    }
+
+    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorEntry>, RecordError> {
+        Self::errors(self, query)
     }
 
     fn events(&self, query: &EventQuery) -> Result<Page<EventSummary>, RecordError> {
@@ -322,6 +333,7 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::redeliver))
+        .routes(routes!(error_log::list))
         .merge(in_app())
         .merge(visitors_and_accounts())
         .merge(configured())

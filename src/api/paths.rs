@@ -20,6 +20,8 @@ pub const WEBHOOK_DELIVERIES: &str = "/api/v1/webhooks/{id}/deliveries";
 pub const DELIVERY: &str = "/api/v1/deliveries/{id}";
 /// Send a delivery's event once more.
 pub const REDELIVER: &str = "/api/v1/deliveries/{id}/redeliver";
+/// Failed attempts.
+pub const ERROR_LOG: &str = "/api/v1/error-log";
 /// Accepted events.
 pub const EVENTS: &str = "/api/v1/events";
 /// One event.

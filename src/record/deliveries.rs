@@ -206,7 +206,8 @@ fn of_row(row: &DeliveryRow) -> Option<DeliverySummary> {
     })
 }
 
-fn attempt(outcome: &OutcomeEntry<'_>) -> AttemptView {
+/// An attempt as it is shown.
+pub(super) fn attempt(outcome: &OutcomeEntry<'_>) -> AttemptView {
     AttemptView {
         attempt: u32::from(outcome.attempt),
         started_at: outcome.started_at,

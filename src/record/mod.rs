@@ -2,6 +2,7 @@
 //! of a success from the journal.
 
 mod deliveries;
+mod errors;
 mod events;
 mod explain;
 mod lookup;

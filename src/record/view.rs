@@ -311,6 +311,49 @@ impl Why {
     }
 }
 
+/// Which failures of a subscription to list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorQuery {
+    /// Whose.
+    pub subscription: SubscriptionId,
+    /// Only of this webhook.
+    pub webhook: Option<WebhookId>,
+    /// Only of this event.
+    pub event: Option<EventKind>,
+    /// Only those that ended so.
+    pub status: Option<ErrorStatus>,
+    /// Where an earlier page ended: its [`Page::next`].
+    pub cursor: Option<String>,
+    /// Rows at most, 1 to [`crate::limits::PAGE_MAX`].
+    pub limit: usize,
+}
+
+/// How a failed attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorStatus {
+    /// It is tried again.
+    Retrying,
+    /// It was the last.
+    Failed,
+    /// The receiver answered with this status; 408 is also a timeout of our own.
+    Answered(u16),
+}
+
+/// A failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorEntry {
+    /// Of which delivery.
+    pub delivery: DeliveryId,
+    /// Which event it carries.
+    pub event: EventId,
+    /// What happened.
+    pub kind: EventKind,
+    /// When it is tried again; `None` when it was the last attempt.
+    pub next_attempt_at: Option<UnixMs>,
+    /// Everything else.
+    pub attempt: AttemptView,
+}
+
 /// An event in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventSummary {

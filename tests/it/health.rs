@@ -154,3 +154,49 @@ fn an_owner_who_has_left_is_not_mailed() {
     assert!(node.log().contains("no owner to be mailed"));
     assert_eq!(smtp.wait(1).len(), 1, "the invitation, and nothing since");
 }
+
+#[test]
+fn the_error_log_says_enough_to_act_on() {
+    let node = Node::with(&["--retry-delays", "300s"], &[]);
+    let refusing = Receiver::always(Reply::Full(422, vec![("X-Why", "schema".into())], b"no such field".to_vec()));
+    let busy = Receiver::always(Reply::Status(503));
+    let first = node.webhook(&refusing.url(), json!({"name": "Refusing", "categories": ["track_events"]}));
+    let second = node.webhook(&busy.url(), json!({"name": "Busy", "categories": ["track_events"]}));
+    let good = Receiver::ok();
+    node.webhook(&good.url(), json!({}));
+    for n in 0..30 {
+        node.track(&format!("event {n}"));
+    }
+    let log = |query: &str| node.list(&format!("/error-log?{query}&"));
+    wait_until("all failures are in the log", || (log("").len() == 60).then_some(()));
+    let entry = &log("status=422")[0];
+    assert_eq!(
+        (&entry["webhook_name"], &entry["attempt"], &entry["status"]),
+        (&json!("Refusing"), &json!(1), &json!(422))
+    );
+    assert_eq!((&entry["reason"], &entry["response"]["body"]), (&json!("refused"), &json!("no such field")));
+    assert!(
+        entry["request_headers"].as_array().unwrap().len() > 3 && entry["timings"]["total_ms"].is_number(),
+        "{entry}"
+    );
+    assert_eq!((&entry["next_attempt_at"], &entry["event"]), (&Value::Null, &json!("trackEventReceived")));
+    let detail = node.get(&format!("/deliveries/{}", entry["delivery_id"].as_str().unwrap()));
+    assert_eq!(detail["event_id"], entry["event_id"]);
+    assert!(
+        log("status=retrying")
+            .iter()
+            .all(|entry| entry["webhook_name"] == "Busy" && entry["next_attempt_at"].is_string())
+    );
+    assert_eq!((log("status=retrying").len(), log("status=failed").len()), (30, 30));
+    assert_eq!(
+        (log(&format!("webhook={}", first.id)).len(), log(&format!("webhook={}&status=503", second.id)).len()),
+        (30, 30)
+    );
+    assert!(log("event=guideDisplayed").is_empty());
+    // Pages are stable while more is written.
+    let page = node.get("/error-log?limit=10");
+    node.track("one more");
+    wait_until("it is in the log", || (log("").len() == 62).then_some(()));
+    let next = node.get(&format!("/error-log?limit=500&cursor={}", page["next"].as_str().unwrap()));
+    assert_eq!(next["data"].as_array().unwrap().len(), 50);
+}

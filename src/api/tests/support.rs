@@ -279,6 +279,12 @@ impl RecordReader for FakeRecords {
         Ok(all.iter().find(|(of, row)| *of == subscription && row.summary.id == id).map(|(_, row)| row.clone()))
     }
 
+    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorEntry>, RecordError> {
+        self.asked.lock().unwrap().push(format!("{query:?}"));
+        self.check(query.cursor.as_deref())?;
+        Ok(Page { data: Vec::new(), next: None })
+    }
+
     fn events(&self, query: &EventQuery) -> Result<Page<EventSummary>, RecordError> {
         self.asked.lock().unwrap().push(format!("{query:?}"));
         self.check(query.cursor.as_deref())?;

@@ -155,6 +155,22 @@ async fn an_event_is_explained_for_each_webhook() {
 }
 
 #[tokio::test]
+async fn failures_are_asked_for_by_webhook_event_and_status() {
+    let node = Node::new();
+    let webhook = node.webhook(&node.admin).await;
+    for (status, shown) in [("failed", "Failed"), ("retrying", "Retrying"), ("503", "Answered(503)")] {
+        let path = format!("/api/v1/error-log?webhook={webhook}&event=pollSubmitted&status={status}");
+        assert_eq!(node.get(&path).await.ok(200), json!({"data": [], "next": null}));
+        let asked = node.records.asked.lock().unwrap().pop().unwrap();
+        assert!(asked.contains(shown) && asked.contains("PollSubmitted") && asked.contains("WebhookId("), "{asked}");
+    }
+    for query in ["status=gone", "status=5", "event=x", "cursor=wrong", "limit=0"] {
+        node.get(&format!("/api/v1/error-log?{query}")).await.problem(400, "wrong_query");
+    }
+    node.get("/api/v1/error-log?webhook=wh_0000000000000001").await.problem(404, "not_found");
+}
+
+#[tokio::test]
 async fn events_are_asked_for_by_who_and_what() {
     let node = Node::new();
     let webhook = node.webhook(&node.admin).await;

@@ -23,6 +23,17 @@ pub(super) struct ScanBounds {
 /// when its receiver was slow: this many rows later, 16 million others were faster.
 const SEARCH_ROWS: i64 = 65_536;
 
+/// An attempt that has a row, as the journal had it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAttempt {
+    /// Where its outcome stands.
+    pub position: Position,
+    /// Whose it was; `None` when its event had left the journal before it was recorded.
+    pub subscription: Option<SubscriptionId>,
+    /// The outcome, encoded.
+    pub outcome: Vec<u8>,
+}
+
 /// Clocks of several threads differ by less than this, so a mark of a minute holds for the minute beside it.
 const MARK_SLACK_MINUTES: i64 = 1;
 
@@ -56,6 +67,25 @@ impl Projection {
         self.read(|db| {
             let values = [int(id.webhook.0), int(id.origin.0)];
             db.prepare_cached(&sql)?.query_row(values, |row| Ok(delivery_row(row))).optional()?.transpose()
+        })
+    }
+
+    /// The newest kept attempts, everybody's, that ended before a place in the journal, newest first.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn attempts_before(&self, before: Position, most: usize) -> Result<Vec<KeptAttempt>, Error> {
+        let sql = "SELECT attempts.position, deliveries.subscription, attempts.outcome FROM attempts
+                   LEFT JOIN deliveries ON deliveries.listed = attempts.delivery
+                   WHERE attempts.position < $1 ORDER BY attempts.position DESC LIMIT $2";
+        self.read(|db| {
+            let mut statement = db.prepare_cached(sql)?;
+            let values = [int(before.0), int(most as u64)];
+            let kept = |row: &Row<'_>| {
+                let subscription = row.get::<_, Option<i64>>(1)?.map(|id| SubscriptionId(id as u64));
+                Ok(KeptAttempt { position: position(row.get(0)?), subscription, outcome: row.get(2)? })
+            };
+            Ok(statement.query_map(values, kept)?.collect::<rusqlite::Result<_>>()?)
         })
     }
 

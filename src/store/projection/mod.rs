@@ -28,6 +28,7 @@ mod tests;
 
 pub use codec::Success;
 pub use health::{Health, Incident, IncidentKind};
+pub use list::KeptAttempt;
 pub use people::PersonRow;
 pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};
 pub use stretches::{Stretch, person_hash};
