@@ -97,7 +97,7 @@ async fn next(parts: &Arc<Parts>, stop: &CancellationToken) -> Result<bool, Forg
     if let Err(error) = &outcome
         && !stop.is_cancelled()
     {
-        let problem = with_causes(error);
+        let problem = with_new_causes(error);
         for work in &mut works {
             work.job.problem = Some(problem.clone());
             parts.catalog.keep_forget_work(work).await?;
@@ -106,8 +106,9 @@ async fn next(parts: &Arc<Parts>, stop: &CancellationToken) -> Result<bool, Forg
     outcome.map(|()| true)
 }
 
-/// An error with what is behind it, in one line.
-fn with_causes(error: &ForgetError) -> String {
+/// An error with what is behind it, in one line. Unlike [`crate::model::with_causes`] it leaves out a cause that the text
+/// before ends with: an admin reads it, and the store's errors repeat theirs.
+fn with_new_causes(error: &ForgetError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(behind) = cause {

@@ -45,11 +45,14 @@ enum HealthError {
 /// Acts on each incident in its turn, until `stop`.
 pub async fn run(parts: Parts, stop: CancellationToken) {
     let mut projected = parts.projection.projected_changes();
+    let mut done = None;
     loop {
         projected.mark_unchanged();
-        let pause = match act(&parts, &stop).await {
+        let pause = match act(&parts, &mut done, &stop).await {
             Ok(()) => Duration::MAX,
             Err(error) => {
+                // What failed may have been kept as done all the same: the store knows.
+                done = None;
                 tracing::warn!(error = &error as &dyn std::error::Error, "an incident could not be acted on");
                 RETRY_PAUSE
             }
@@ -64,11 +67,15 @@ pub async fn run(parts: Parts, stop: CancellationToken) {
     }
 }
 
-/// Acts on all incidents that there are.
-async fn act(parts: &Parts, stop: &CancellationToken) -> Result<(), HealthError> {
-    let mut done = parts.catalog.incidents_done(parts.projection.projected()).await?;
+/// Acts on all incidents that there are. `done`: up to which position that was done, once it is known.
+async fn act(parts: &Parts, done: &mut Option<Position>, stop: &CancellationToken) -> Result<(), HealthError> {
     loop {
-        let incidents = incidents_after(parts, done).await?;
+        let after = match *done {
+            Some(after) => after,
+            None => parts.catalog.incidents_done(parts.projection.projected()).await?,
+        };
+        *done = Some(after);
+        let incidents = incidents_after(parts, after).await?;
         if incidents.is_empty() {
             return Ok(());
         }
@@ -76,8 +83,9 @@ async fn act(parts: &Parts, stop: &CancellationToken) -> Result<(), HealthError>
             if stop.is_cancelled() {
                 return Ok(());
             }
-            done = told.incident.position;
+            let position = told.incident.position;
             parts.catalog.act_on(Arc::clone(&parts.journal), told).await?;
+            *done = Some(position);
         }
     }
 }
@@ -100,7 +108,7 @@ fn told(projection: &Projection, incident: Incident) -> Result<Told, HealthError
 fn answers(projection: &Projection, incident: &Incident) -> Result<Vec<String>, HealthError> {
     let failures = projection.last_failures(incident.webhook, ANSWERS)?;
     let line = |(at, status, reason): (UnixMs, Option<u16>, crate::model::Reason)| {
-        let at = jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| String::new(), |at| at.to_string());
+        let at = at.rfc3339();
         let status =
             status.filter(|status| *status > 0).map_or_else(String::new, |status| format!("status {status}. "));
         format!("{at}: {status}{}", reason.sentence())

@@ -480,9 +480,9 @@ impl EventDetailJson {
     }
 }
 
-/// RFC 3339 in UTC. A time that no calendar has is shown as the epoch.
+/// A time as the API shows it.
 pub fn rfc3339(time: UnixMs) -> String {
-    jiff::Timestamp::from_millisecond(time.0).unwrap_or_default().to_string()
+    time.rfc3339()
 }
 
 fn milliseconds(us: u32) -> f64 {

@@ -6,7 +6,6 @@ use super::list::{self, Asked};
 use super::paths::Id;
 use super::problem::ApiError;
 use super::{Api, paths, webhooks};
-use crate::limits::PAGE_DEFAULT;
 use crate::model::{EventId, WebhookId};
 use crate::record::view::EventQuery;
 use crate::record::{Explained, RecordError};
@@ -169,7 +168,7 @@ fn asked_webhooks(
     caller: &Caller,
     asked: &ExplainQuery,
 ) -> Result<(Vec<WebhookId>, Option<String>), ApiError> {
-    let limit = list::limit(asked.limit.or(Some(PAGE_DEFAULT)))?;
+    let limit = list::limit(asked.limit)?;
     if let Some(id) = &asked.webhook {
         return Ok((vec![webhooks::find(api, caller, id)?.id], None));
     }

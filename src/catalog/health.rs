@@ -168,8 +168,7 @@ impl Catalog {
             tracing::warn!(webhook = %webhook.id, incident = incident.kind.name(), "the webhook has no owner to be mailed");
             return None;
         };
-        let since =
-            jiff::Timestamp::from_millisecond(incident.since.0).map_or_else(|_| String::new(), |at| at.to_string());
+        let since = incident.since.rfc3339();
         let answers = match answers.is_empty() {
             true => String::from("No answer of its is on record."),
             false => format!("The last answers:\n{}", answers.join("\n")),

@@ -1,7 +1,7 @@
 //! Why an attempt got no complete answer: a reason for programs, and details for the person who runs the receiver.
 
 use super::tls;
-use crate::model::{Phase, Reason};
+use crate::model::{Phase, Reason, with_causes};
 use std::error::Error;
 use std::io;
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Failure {
                 Self::new(Reason::BrokenResponse, format!("the response's body is broken: {io}"))
             }
             Some((_, io)) => Self::new(Reason::ConnectionClosed, format!("the connection failed {during}: {io}")),
-            None => Self::new(Reason::BrokenResponse, words(error)),
+            None => Self::new(Reason::BrokenResponse, with_causes(error)),
         }
     }
 }
@@ -80,15 +80,4 @@ fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
         };
     }
     None
-}
-
-/// An error and its causes in one line.
-fn words(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text = format!("{text}: {error}");
-        next = error.source();
-    }
-    text
 }

@@ -3,7 +3,7 @@
 use super::queue::Outgoing;
 use super::sender::{Carrier, Refusal};
 use crate::config::{MailSettings, SmtpSecurity};
-use crate::model::{Secret, UnixMs};
+use crate::model::{Secret, UnixMs, with_causes};
 use anyhow::Context;
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
@@ -73,7 +73,7 @@ impl Carrier for Smtp {
         Box::pin(async move {
             let message = self.message(mail)?;
             let sent = self.transport.send(message).await;
-            sent.map(|_| ()).map_err(|error| Refusal { is_final: error.is_permanent(), reason: whole_text(&error) })
+            sent.map(|_| ()).map_err(|error| Refusal { is_final: error.is_permanent(), reason: with_causes(&error) })
         })
     }
 }
@@ -89,15 +89,4 @@ fn tls_parameters(host: &str, ca_file: Option<&Path>) -> anyhow::Result<TlsParam
 
 fn system_time(at: UnixMs) -> std::time::SystemTime {
     UNIX_EPOCH + at.since(UnixMs(0))
-}
-
-/// An error and what caused it, in one line.
-fn whole_text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }

@@ -117,40 +117,32 @@ impl fmt::Display for AppId {
     }
 }
 
-impl fmt::Display for WebhookId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "wh_{:016x}", self.0)
-    }
+/// How ids that are a random number are written and read: a prefix and 16 hex digits.
+macro_rules! written_with {
+    ($($id:ident $prefix:literal),* $(,)?) => {$(
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{:016x}"), self.0)
+            }
+        }
+
+        impl FromStr for $id {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                Ok(Self(parse_16(text, $prefix)?))
+            }
+        }
+    )*};
 }
 
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "usr_{:016x}", self.0)
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key_{:016x}", self.0)
-    }
-}
-
-impl fmt::Display for ExclusionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "exc_{:016x}", self.0)
-    }
-}
-
-impl fmt::Display for DoNotProcessId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "dnp_{:016x}", self.0)
-    }
-}
-
-impl fmt::Display for ForgetJobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fgt_{:016x}", self.0)
-    }
+written_with! {
+    WebhookId "wh_",
+    UserId "usr_",
+    KeyId "key_",
+    ExclusionId "exc_",
+    DoNotProcessId "dnp_",
+    ForgetJobId "fgt_",
 }
 
 impl fmt::Display for PersonHash {
@@ -174,54 +166,6 @@ impl fmt::Display for DeliveryId {
 impl fmt::Display for UniqueId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl FromStr for WebhookId {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        Ok(Self(parse_16(text, "wh_")?))
-    }
-}
-
-impl FromStr for UserId {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        Ok(Self(parse_16(text, "usr_")?))
-    }
-}
-
-impl FromStr for KeyId {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        Ok(Self(parse_16(text, "key_")?))
-    }
-}
-
-impl FromStr for ExclusionId {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        Ok(Self(parse_16(text, "exc_")?))
-    }
-}
-
-impl FromStr for DoNotProcessId {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        Ok(Self(parse_16(text, "dnp_")?))
-    }
-}
-
-impl FromStr for ForgetJobId {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        Ok(Self(parse_16(text, "fgt_")?))
     }
 }
 

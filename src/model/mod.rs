@@ -1,5 +1,6 @@
 //! Plain types that every stage shares. No IO, and nothing of ours is imported here.
 
+mod causes;
 mod delivery;
 mod entry;
 mod event;
@@ -12,6 +13,7 @@ mod secret;
 mod time;
 mod webhook;
 
+pub use causes::with_causes;
 pub use delivery::{DeliveryState, Phase, Reason, Timings, Verdict};
 pub use entry::{
     Backlog, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark, MetadataEntry, OutcomeEntry,

@@ -14,6 +14,11 @@ impl UnixMs {
         self.0.div_euclid(1000)
     }
 
+    /// RFC 3339 in UTC. A time that no calendar has is shown as the epoch.
+    pub fn rfc3339(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or_default().to_string()
+    }
+
     /// This instant plus `duration`, saturating.
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))

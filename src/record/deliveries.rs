@@ -85,6 +85,22 @@ impl Records {
         }
     }
 
+    /// The same as a list shows it: without its attempts and bodies.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub(super) fn summary(
+        &self,
+        subscription: SubscriptionId,
+        id: DeliveryId,
+    ) -> Result<Option<DeliverySummary>, RecordError> {
+        match self.projection.delivery_row(id)? {
+            Some(row) if row.subscription == Some(subscription) => Ok(of_row(&row)),
+            Some(_) => Ok(None),
+            None => Ok(self.detail_of_success(subscription, id)?.map(|detail| detail.summary)),
+        }
+    }
+
     fn detail_of_row(&self, row: &DeliveryRow) -> Result<Option<DeliveryDetail>, RecordError> {
         let Some(summary) = of_row(row) else { return Ok(None) };
         let mut attempts = Vec::new();

@@ -88,15 +88,15 @@ impl Records {
             }
         }
         let delivery = DeliveryId { webhook, origin: id.0 };
-        if let Some(detail) = self.delivery(subscription, delivery)? {
-            let why = match detail.summary.status {
+        if let Some(summary) = self.summary(subscription, delivery)? {
+            let why = match summary.status {
                 DeliveryState::Delivered => Why::Delivered,
                 DeliveryState::Retrying => Why::Retrying,
                 DeliveryState::Failed => Why::Failed,
                 DeliveryState::Cancelled => Why::TurnedOff,
                 DeliveryState::Expired => Why::Expired,
             };
-            return Ok(Explanation { webhook, why, delivery: Some(Box::new(detail.summary)) });
+            return Ok(Explanation { webhook, why, delivery: Some(Box::new(summary)) });
         }
         if event.is_none() {
             return reason(Why::OlderThanJournal);
