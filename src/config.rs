@@ -114,6 +114,8 @@ pub struct DispatchSettings {
     pub probe_pause: Duration,
     /// Waiting retries per webhook (1,000).
     pub waiting_retries: usize,
+    /// Events that a replay sends each second at most (500).
+    pub replay_rate_per_s: usize,
     /// Oldest event of a backlog (14 days).
     pub backlog_max_age: Duration,
     /// Most bytes of a backlog, per webhook.

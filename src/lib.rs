@@ -28,6 +28,7 @@ pub mod health;
 pub mod intake;
 pub mod journal;
 pub mod record;
+pub mod replay;
 
 pub mod api;
 pub mod catalog;

@@ -246,3 +246,12 @@ pub const GUIDE_BYTES: usize = 128 * 1024;
 
 /// Exclusions of one subscription (docs/intake.md).
 pub const EXCLUSIONS: usize = 10_000;
+
+/// Replays of one subscription that may be under way or waiting for their turn.
+pub const REPLAYS: usize = 100;
+
+/// Deliveries of one replay that may be unfinished at a time: what a lane keeps of it in memory.
+pub const REPLAY_WINDOW: usize = 1000;
+
+/// Entries of the journal that are looked at to tell what a webhook has missed: some seconds at most.
+pub const MISSED_ENTRIES: u64 = 2_000_000;

@@ -20,6 +20,7 @@ use crate::model::Secret;
 use crate::observe::{self, Metrics};
 use crate::oidc::Provider;
 use crate::record::Records;
+use crate::replay;
 use crate::seal::{MasterKey, rotation};
 use crate::store::projection::Projection;
 use anyhow::Context;
@@ -67,6 +68,7 @@ pub async fn serve(
     let mail = node.send_mail(&settings, stop.clone())?;
     let health = tokio::spawn(health::run(node.health(), stop.clone()));
     let forgetting = tokio::spawn(forget::run(node.forgetting(&system), stop.clone()));
+    let replaying = tokio::spawn(replay::run(node.replaying(&settings, &system), stop.clone()));
     let mut limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
     // The call answers 408 by itself at that time; the connection's own bound comes a moment later.
     limits.slow_bodies = Some((api::METADATA_PREFIX, settings.api.metadata_timeout + Duration::from_secs(1)));
@@ -77,6 +79,8 @@ pub async fn serve(
     let _ = tokio::time::timeout(STOP_RESERVE, mail).await;
     // What it did not come to is done after the next start.
     let _ = tokio::time::timeout(STOP_RESERVE, health).await;
+    // It is in the middle of a step at most, and goes on after the next start.
+    let _ = tokio::time::timeout(STOP_RESERVE, replaying).await;
     // A job that is under way goes on after the next start.
     let _ = tokio::time::timeout(STOP_RESERVE, forgetting).await;
     node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
@@ -230,6 +234,23 @@ impl Node {
         }
     }
 
+    /// What working off replays needs.
+    fn replaying(&self, settings: &Settings, system: &System) -> replay::Parts {
+        replay::Parts {
+            catalog: Arc::clone(&self.catalog),
+            journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
+            projection: Arc::clone(&self.projection),
+            records: self.records(system),
+            clock: Arc::clone(&system.clock),
+            rate_per_s: settings.dispatch.replay_rate_per_s,
+        }
+    }
+
+    fn records(&self, system: &System) -> Records {
+        let journal = Arc::clone(&self.journal) as Arc<dyn Journal>;
+        Records::new(Arc::clone(&self.projection), journal, Arc::clone(&system.clock))
+    }
+
     /// What forgetting a person works on.
     fn forgetting(&self, system: &System) -> Arc<forget::Parts> {
         Arc::new(forget::Parts {
@@ -258,11 +279,10 @@ impl Node {
 
     fn router(&self, settings: &Settings, system: &System) -> axum::Router {
         let seam: Arc<dyn Journal> = Arc::clone(&self.journal) as Arc<dyn Journal>;
-        let records = Records::new(Arc::clone(&self.projection), Arc::clone(&seam), Arc::clone(&system.clock));
         let api = api::router(ApiParts {
             catalog: Arc::clone(&self.catalog),
             journal: seam,
-            records: Arc::new(records),
+            records: Arc::new(self.records(system)),
             tester: Arc::new(OneRequest(Arc::clone(&self.client))),
             sampler: sampler(system),
             settings: settings.api.clone(),
@@ -342,12 +362,15 @@ fn restart(projection: &Projection) -> anyhow::Result<Restart> {
         delivery: retry.delivery,
         event: retry.event,
         attempts: retry.attempts,
+        replay: retry.replay,
     });
+    let open = projection.open_replays()?.into_iter();
     Ok(Restart {
         head: state.head,
         marks: state.lanes,
         switches: projection.all_switches()?,
         waiting: waiting.collect(),
+        forced: open.filter(|row| row.asked.forced).map(|row| row.position).collect(),
     })
 }
 

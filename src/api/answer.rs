@@ -211,6 +211,8 @@ pub struct DeliveryJson {
     pub total_ms: Option<f64>,
     /// Whether a person asked for it.
     pub redelivery: bool,
+    /// The replay that it is part of; null when it is part of none.
+    pub replay_id: Option<String>,
 }
 
 impl DeliveryJson {
@@ -232,6 +234,7 @@ impl DeliveryJson {
             sentence: row.reason.map(crate::model::Reason::sentence),
             total_ms: row.total_us.map(milliseconds),
             redelivery: row.redelivery,
+            replay_id: row.replay.map(|id| id.to_string()),
         }
     }
 }

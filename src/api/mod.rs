@@ -25,6 +25,7 @@ pub mod paths;
 mod privacy;
 mod problem;
 mod provider;
+mod replays;
 mod session;
 mod test;
 mod throttle;
@@ -42,11 +43,13 @@ use crate::config::{ApiSettings, SignInSettings};
 use crate::deliver::{Destination, Message, Outcome};
 use crate::journal::Journal;
 use crate::limits;
-use crate::model::{DeliveryId, EventId, EventKind, PersonKind, SubscriptionId, UniqueId, WebhookId};
+use crate::model::{
+    CategorySet, DeliveryId, EventId, EventKind, PersonKind, Replay, ReplayId, SubscriptionId, UniqueId, WebhookId,
+};
 use crate::oidc::Provider;
 use crate::record::view::{
     DeliveryDetail, DeliveryQuery, DeliverySummary, ErrorEntry, ErrorQuery, EventDetail, EventQuery, EventSummary,
-    KnownGroup, Page, PersonDetail, RangeSummary, WebhookStats,
+    KnownGroup, Missed, Page, PersonDetail, RangeSummary, ReplayAsk, ReplayView, WebhookStats,
 };
 use crate::record::{Explained, RecordError, Records};
 use axum::Router;
@@ -85,6 +88,41 @@ pub trait RecordReader: Send + Sync + 'static {
     /// # Errors
     /// [`RecordError`].
     fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError>;
+
+    /// What a replay is to send, with its place in the journal.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn plan_replay(&self, ask: &ReplayAsk) -> Result<Replay, RecordError>;
+
+    /// A webhook's replays, newest first.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn replays(&self, webhook: WebhookId, cursor: Option<&str>, limit: usize) -> Result<Page<ReplayView>, RecordError>;
+
+    /// One replay.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn replay(&self, id: ReplayId) -> Result<Option<ReplayView>, RecordError>;
+
+    /// How many of a subscription's replays are not over.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn open_replays(&self, subscription: SubscriptionId) -> Result<usize, RecordError>;
+
+    /// What a webhook has missed since it went off last, of these categories.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn missed(
+        &self,
+        subscription: SubscriptionId,
+        webhook: WebhookId,
+        categories: CategorySet,
+    ) -> Result<Missed, RecordError>;
 
     /// A subscription's failed attempts, newest first.
     ///
@@ -162,6 +200,31 @@ impl RecordReader for Records {
 
     fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError> {
         Self::delivery(self, subscription, id)
+    }
+
+    fn plan_replay(&self, ask: &ReplayAsk) -> Result<Replay, RecordError> {
+        Self::plan_replay(self, ask)
+    }
+
+    fn replays(&self, webhook: WebhookId, cursor: Option<&str>, limit: usize) -> Result<Page<ReplayView>, RecordError> {
+        Self::replays(self, webhook, cursor, limit)
+    }
+
+    fn replay(&self, id: ReplayId) -> Result<Option<ReplayView>, RecordError> {
+        Self::replay(self, id)
+    }
+
+    fn open_replays(&self, subscription: SubscriptionId) -> Result<usize, RecordError> {
+        Self::open_replays(self, subscription)
+    }
+
+    fn missed(
+        &self,
+        subscription: SubscriptionId,
+        webhook: WebhookId,
+        categories: CategorySet,
+    ) -> Result<Missed, RecordError> {
+        Self::missed(self, subscription, webhook, categories)
     }
 
     fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorEntry>, RecordError> {
@@ -333,6 +396,9 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::redeliver))
+        .routes(routes!(replays::create, replays::list, replays::cancel_all))
+        .routes(routes!(replays::read, replays::cancel))
+        .routes(routes!(replays::missed))
         .routes(routes!(error_log::list))
         .merge(in_app())
         .merge(visitors_and_accounts())

@@ -16,6 +16,12 @@ pub const WEBHOOK_TURN_ON: &str = "/api/v1/webhooks/{id}/turn-on";
 pub const WEBHOOK_TEST: &str = "/api/v1/webhooks/{id}/test";
 /// A webhook's deliveries.
 pub const WEBHOOK_DELIVERIES: &str = "/api/v1/webhooks/{id}/deliveries";
+/// A webhook's replays: ask for one, list, cancel all.
+pub const WEBHOOK_REPLAYS: &str = "/api/v1/webhooks/{id}/replays";
+/// One replay: read, cancel.
+pub const WEBHOOK_REPLAY: &str = "/api/v1/webhooks/{id}/replays/{replay}";
+/// What a webhook has missed.
+pub const WEBHOOK_MISSED: &str = "/api/v1/webhooks/{id}/missed";
 /// One delivery with its attempts.
 pub const DELIVERY: &str = "/api/v1/deliveries/{id}";
 /// Send a delivery's event once more.
@@ -128,5 +134,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         // What cannot even be decoded is the id of nothing.
         let id = Path::<String>::from_request_parts(parts, state).await;
         id.map(|Path(id)| Self(id)).map_err(|_| ApiError::NoRoute)
+    }
+}
+
+/// The path's `{id}` and `{replay}`, not yet parsed.
+#[derive(Debug)]
+pub struct ReplayIds(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for ReplayIds {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let ids = Path::<(String, String)>::from_request_parts(parts, state).await;
+        ids.map(|Path((id, replay))| Self(id, replay)).map_err(|_| ApiError::NoRoute)
     }
 }

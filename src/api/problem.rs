@@ -158,6 +158,15 @@ pub enum ApiError {
     /// Nothing can be sent to a webhook that is off.
     #[error("the webhook is off: turn it on, then redeliver")]
     WebhookOff,
+    /// A replay to a webhook that is off must be forced.
+    #[error("the webhook is off: turn it on first, or send it all the same with {{\"force\":true}}")]
+    ReplayOff,
+    /// It has ended.
+    #[error("the replay is over")]
+    ReplayOver,
+    /// The subscription has all the replays at work that it may have.
+    #[error("{0} replays are under way already: wait until some are done, or cancel them")]
+    TooManyReplays(usize),
     /// The webhook of a delivery was deleted.
     #[error("the delivery's webhook was deleted, so nothing can be sent to it")]
     WebhookGone,
@@ -298,6 +307,9 @@ impl ApiError {
             Self::TurnedOff(_) => (StatusCode::CONFLICT, "turned_off"),
             Self::NotTurnedOff => (StatusCode::CONFLICT, "not_turned_off"),
             Self::OperatorNeeded(_) => (StatusCode::CONFLICT, "operator_needed"),
+            Self::ReplayOff => (StatusCode::CONFLICT, "webhook_off"),
+            Self::ReplayOver => (StatusCode::CONFLICT, "replay_over"),
+            Self::TooManyReplays(_) => (StatusCode::CONFLICT, "too_many_replays"),
             Self::WebhookOff => (StatusCode::CONFLICT, "webhook_off"),
             Self::WebhookGone => (StatusCode::CONFLICT, "webhook_deleted"),
             Self::EventGone => (StatusCode::GONE, "event_gone"),

@@ -136,7 +136,6 @@ pub async fn delete(Admin(caller): Admin, State(api): State<Arc<Api>>, Id(id): I
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The caller's webhook with this id.
 /// Turns on a webhook that Fanfare has turned off, once its log was reviewed. Its counts begin anew. Where the last error
 /// is more than 14 days ago, there is no log to review, and only the installation's operator can.
 #[utoipa::path(
@@ -173,6 +172,7 @@ pub async fn turn_on(
     Ok(Json(changed(&api, &turned, &stats)))
 }
 
+/// The caller's webhook with this id.
 pub(super) fn find(api: &Api, caller: &Caller, id: &str) -> Result<Arc<Webhook>, ApiError> {
     let id: Option<WebhookId> = id.parse().ok();
     let current = api.parts.catalog.current();

@@ -1,6 +1,6 @@
 //! The catalog: opens the configuration, holds it in memory, and makes each change durable before anybody sees it.
 
-use super::audit::{self, Actor, Deed};
+use super::audit::{self, Actor, Deed, fields};
 use super::people::Passwords;
 use super::values::toggled;
 use super::{CatalogError, ChangeError, Snapshot, Webhook, WebhookPatch, WebhookValues};
@@ -242,6 +242,21 @@ impl Catalog {
     ) -> Result<(), E> {
         let entries: Vec<_> = entries.into_iter().collect();
         self.store.call(move |connection| configured::audit::with_entries(connection, &entries, change)).await
+    }
+
+    /// Keeps in the audit log what somebody did that changes nothing configured.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note(
+        &self,
+        by: &Actor,
+        subscription: SubscriptionId,
+        (action, target): (&'static str, &str),
+        what: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let deed = Deed { subscription, at: self.clock.now(), action, target };
+        self.write(Some(deed.by(by, Map::new(), fields(what))), |_| Ok(())).await
     }
 
     /// A signing key that no other place has.

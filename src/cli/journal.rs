@@ -3,7 +3,7 @@
 use super::{settings_arguments, settings_of};
 use crate::journal::ReadError;
 use crate::journal::file::{OpenError, SystemDisk, VerifyReport, Visit, verify, walk};
-use crate::model::{Entry, EventId, Position, UnixMs};
+use crate::model::{Entry, EventId, Position, ReplayId, UnixMs};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -194,6 +194,12 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
             "body": bodies.then(|| format!("{}{}", v.visitor, v.account))}),
         Entry::Metadata(m) => json!({"entry": "metadata", "subscription": m.subscription.0, (m.kind.name()): m.id,
             "group": m.group, "at": m.at.0, "bytes": m.values.len(), "body": bodies.then_some(m.values)}),
+        Entry::Replay(r) => json!({"entry": "replay", "webhook": r.webhook.to_string(), "choice": r.choice.name(),
+            "first": r.first.0, "last": r.last.0, "forced": r.forced}),
+        Entry::Resend(r) => json!({"entry": "resend", "webhook": r.webhook.to_string(),
+            "event": EventId(r.event).to_string(), "replay": ReplayId(r.replay).to_string()}),
+        Entry::ReplayEnded(r) => json!({"entry": "replay_ended", "webhook": r.webhook.to_string(),
+            "replay": ReplayId(r.replay).to_string(), "end": r.end.name()}),
         Entry::Erased => json!({"entry": "erased"}),
     };
     fields["position"] = json!(position.0);

@@ -79,6 +79,7 @@ fn dispatch(merged: &Merged) -> Result<DispatchSettings, ConfigError> {
         quiet_after: merged.duration("quiet_after", Duration::from_millis(10)..=Duration::from_secs(300))?,
         probe_pause: merged.duration("probe_pause", Duration::from_millis(1)..=DAY)?,
         waiting_retries: merged.number("waiting_retries", 1..=1_000_000)?,
+        replay_rate_per_s: merged.number("replay_rate_per_s", 10..=100_000)?,
         backlog_max_age: merged.duration("backlog_max_age", SECOND..=3650 * DAY)?,
         backlog_max_bytes: merged.bytes("backlog_max_size", 1..=1024 * TIB)?,
     })

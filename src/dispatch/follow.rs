@@ -9,9 +9,10 @@ use super::scheduler::{Load, Parts, Scheduler};
 use crate::journal::{Chunk, Group, ReadError};
 use crate::limits;
 use crate::model::{
-    Backlog, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, LaneMark, Position, Redelivery,
-    SubscriptionId, Switch, WebhookId,
+    Backlog, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, LaneMark, Position, Redelivery,
+    ReplayEnded, Resend, SubscriptionId, Switch, UnixMs, WebhookId,
 };
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 /// How often the lanes' progress is recorded while there is any. What lies behind the last checkpoint is fed again
 /// after a restart, so this bounds what a restart reads.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// Ended replays that are remembered: what was sent of one a moment before its end was known may come after it.
+const ENDED_REPLAYS: usize = 1024;
 
 /// The running dispatch: one task that follows the journal, one that minds the time, and the workers.
 pub struct Dispatcher {
@@ -41,7 +45,7 @@ impl Dispatcher {
         let scheduler = Scheduler::new(parts);
         let mut feeder = Feeder::rebuild(Arc::clone(&scheduler), restart)?;
         feeder.feed_all()?;
-        feeder.end_replay(&restart.waiting);
+        feeder.end_replay(restart);
         scheduler.release();
         let stop = CancellationToken::new();
         let applied = feeder.applied.subscribe();
@@ -101,6 +105,8 @@ struct Feeder {
     applied: watch::Sender<Position>,
     /// Set while the journal behind the last checkpoint is fed again.
     replay: Option<Replay>,
+    /// The replays that ended last.
+    ended_replays: VecDeque<Position>,
     /// Something other than checkpoints was fed since the last checkpoint.
     moved: bool,
     refused: bool,
@@ -118,7 +124,16 @@ impl Feeder {
             scheduler.add(&cell);
         }
         let applied = watch::Sender::new(restart.head);
-        Ok(Self { scheduler, index, fed: restart.head, applied, replay: Some(replay), moved: true, refused: false })
+        Ok(Self {
+            scheduler,
+            index,
+            fed: restart.head,
+            applied,
+            replay: Some(replay),
+            ended_replays: VecDeque::new(),
+            moved: true,
+            refused: false,
+        })
     }
 
     async fn follow(mut self, stop: CancellationToken) {
@@ -195,7 +210,13 @@ impl Feeder {
         match entry {
             Entry::Event(event) if event.withheld.is_none() => self.hand_out(position, event),
             Entry::Switch(switch) => self.switch(position, switch),
-            Entry::Redelivery(redelivery) => self.redeliver(position, redelivery),
+            Entry::Redelivery(Redelivery { webhook, event, at }) => {
+                self.send_again(*webhook, position, (*event, *at), None, false);
+            }
+            Entry::Resend(Resend { webhook, event, replay, forced, at }) => {
+                self.send_again(*webhook, position, (*event, *at), Some(*replay), *forced);
+            }
+            Entry::ReplayEnded(ended) => self.end_replay_of_events(ended),
             _ => {}
         }
     }
@@ -259,26 +280,58 @@ impl Feeder {
         self.scheduler.parts.journal.record(Group::of(&Entry::Closed(closed)));
     }
 
-    fn redeliver(&self, position: Position, redelivery: &Redelivery) {
-        if self.replay.is_some() {
+    /// A person asked for one more delivery of an event, or for a replay that it is part of.
+    fn send_again(
+        &self,
+        webhook: WebhookId,
+        position: Position,
+        (event, due): (Position, UnixMs),
+        replay: Option<Position>,
+        forced: bool,
+    ) {
+        if self.replay.is_some() || replay.is_some_and(|replay| self.ended_replays.contains(&replay)) {
             return; // What is still to be done of these is among the waiting deliveries that were kept.
         }
-        let Some(cell) = self.scheduler.lane(redelivery.webhook) else {
+        let lane = self.scheduler.lane(webhook);
+        let Some(cell) = lane.or_else(|| if forced { self.open_for_replays(webhook) } else { None }) else {
             let undone = Undone { from: Some(position), events: 0, waiting: 1 };
-            self.record_cancelled(redelivery.webhook, position, undone);
+            self.record_cancelled(webhook, position, undone);
             return;
         };
-        let delivery = DeliveryId { webhook: redelivery.webhook, origin: position };
-        cell.state.lock().lane.wait(Waiting { due: redelivery.at, delivery, event: redelivery.event, attempts: 0 });
+        let delivery = DeliveryId { webhook, origin: position };
+        cell.state.lock().lane.wait(Waiting { due, delivery, event, attempts: 0, replay });
         self.scheduler.look_at(&cell);
     }
 
+    /// The lane of a webhook that is off: it is handed no events, and sends what a forced replay brings. When the webhook
+    /// is switched on, it becomes a lane like any other.
+    fn open_for_replays(&self, webhook: WebhookId) -> Option<Arc<LaneCell>> {
+        let subscription = self.scheduler.webhook(webhook)?.subscription;
+        let eras = Eras::from([(self.fed, CategorySet::Some(0))]);
+        let cell = LaneCell::new(Lane::new(webhook, subscription, eras, self.scheduler.lane_limits()));
+        self.scheduler.add(&cell);
+        Some(cell)
+    }
+
+    fn end_replay_of_events(&mut self, ended: &ReplayEnded) {
+        self.ended_replays.truncate(ENDED_REPLAYS - 1);
+        self.ended_replays.push_front(ended.replay);
+        if let Some(cell) = self.scheduler.lane(ended.webhook) {
+            let cancelled = cell.state.lock().lane.end_replay_of_events(ended.replay);
+            self.scheduler.parts.metrics.dispatch.cancelled.inc_by(cancelled);
+        }
+    }
+
     /// The lanes are where they were; what waits for its time is theirs again.
-    fn end_replay(&mut self, waiting: &[Waiting]) {
+    fn end_replay(&mut self, restart: &Restart) {
         self.replay = None;
         self.scheduler.all().iter().for_each(|cell| cell.state.lock().lane.end_replay());
-        for waiting in waiting {
-            if let Some(cell) = self.scheduler.lane(waiting.delivery.webhook) {
+        let has_lane = |waiting: &&Waiting| self.scheduler.lane(waiting.delivery.webhook).is_some();
+        let (ours, others): (Vec<&Waiting>, Vec<&Waiting>) = restart.waiting.iter().partition(has_lane);
+        let is_forced = |waiting: &&Waiting| waiting.replay.is_some_and(|replay| restart.forced.contains(&replay));
+        for waiting in ours.into_iter().chain(others.into_iter().filter(is_forced)) {
+            let webhook = waiting.delivery.webhook;
+            if let Some(cell) = self.scheduler.lane(webhook).or_else(|| self.open_for_replays(webhook)) {
                 cell.state.lock().lane.wait(*waiting);
             }
         }

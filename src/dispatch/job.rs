@@ -44,6 +44,8 @@ pub struct Waiting {
     pub event: Position,
     /// How many attempts it has behind it.
     pub attempts: u8,
+    /// The replay that it is part of.
+    pub replay: Option<Position>,
 }
 
 /// One attempt to make.
@@ -59,4 +61,6 @@ pub struct Job {
     pub event: Option<Arc<Event>>,
     /// Whether it asks a silent receiver for a sign of life.
     pub probe: bool,
+    /// The replay that it is part of.
+    pub replay: Option<Position>,
 }

@@ -7,13 +7,20 @@
 //!
 //! A lane whose receiver gives no answer is *narrowed*: it starts one attempt at a time, a probe, until one is answered
 //! (docs/delivery.md, "A receiver that gives no answer").
+//!
+//! What a replay sends has a place of its own, beside the retries: it takes a part of the lane's requests at most, and
+//! never two in a row while something new waits.
 
 mod queue;
 mod read_plan;
+mod receiver;
+mod replayed;
 
 pub use self::read_plan::{Eras, ReadPlan};
 
 use self::queue::Queue;
+use self::receiver::Receiver;
+use self::replayed::Replayed;
 use super::job::{Event, Job, Waiting};
 use crate::limits;
 use crate::model::{Backlog, CategorySet, DeliveryId, LaneMark, Position, SubscriptionId, UnixMs, Verdict, WebhookId};
@@ -21,20 +28,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The shortest pause between two probes; each probe without an answer doubles it.
-const PROBE_PAUSE_MIN: Duration = Duration::from_millis(100);
-
-/// Whether a receiver answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Receiver {
-    /// Not known yet: nothing was sent since the lane was made.
-    Unproven,
-    /// The last that was heard of it was an answer.
-    Answering,
-    /// It gives no answer: one probe at a time, the next one with a new event not before `next_at`.
-    Silent { pause: Duration, next_at: UnixMs },
-}
 
 /// Where a lane that is behind reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,10 +93,10 @@ pub struct Lane {
     /// First attempts that are not settled: in flight, or waiting after a restart.
     open: Vec<Position>,
     waiting: BinaryHeap<Reverse<Waiting>>,
+    replayed: Replayed,
     /// The events of the attempts in flight.
     in_flight: Vec<Position>,
     receiver: Receiver,
-    probing: bool,
     /// First attempts that ended before a restart, at or after the position where the lane resumes. It may meet an event
     /// more than once (handed over, left to the journal, read), so they are kept until the lane is past the last one.
     settled: BTreeSet<Position>,
@@ -134,9 +127,9 @@ impl Lane {
             read_valid: false,
             open: Vec::new(),
             waiting: BinaryHeap::new(),
+            replayed: Replayed::default(),
             in_flight: Vec::new(),
-            receiver: Receiver::Unproven,
-            probing: false,
+            receiver: Receiver::default(),
             settled: BTreeSet::new(),
             replaying: false,
             behind: Backlog::default(),
@@ -168,12 +161,12 @@ impl Lane {
 
     /// Whether the receiver is known to answer: what decides from which share of the total its attempts are taken.
     pub fn is_answering(&self) -> bool {
-        self.receiver == Receiver::Answering
+        self.receiver.is_answering()
     }
 
     /// Whether the lane starts one probe at a time.
     pub fn is_narrowed(&self) -> bool {
-        matches!(self.receiver, Receiver::Silent { .. })
+        self.receiver.is_silent()
     }
 
     /// Whether the lane reads the journal.
@@ -183,7 +176,7 @@ impl Lane {
 
     /// Deliveries that wait for their time.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.replayed.waiting()
     }
 
     /// When the oldest event that waits for its first attempt was accepted, as far as it is known.
@@ -225,7 +218,8 @@ impl Lane {
         self.settled.extend(&mark.settled);
         for position in mark.open.iter().filter(|position| !self.settled.contains(position)) {
             let delivery = DeliveryId { webhook: self.webhook, origin: *position };
-            self.waiting.push(Reverse(Waiting { due: now, delivery, event: *position, attempts: 0 }));
+            let event = *position;
+            self.waiting.push(Reverse(Waiting { due: now, delivery, event, attempts: 0, replay: None }));
             self.open.push(*position);
         }
         self.replaying = true;
@@ -252,7 +246,16 @@ impl Lane {
 
     /// A retry or a redelivery that waits.
     pub fn wait(&mut self, waiting: Waiting) {
-        self.waiting.push(Reverse(waiting));
+        if waiting.replay.is_some() {
+            self.replayed.wait(waiting);
+        } else {
+            self.waiting.push(Reverse(waiting));
+        }
+    }
+
+    /// A replay is over: what of it waits is cancelled. Returns how many these were.
+    pub fn end_replay_of_events(&mut self, replay: Position) -> u64 {
+        self.replayed.end(replay)
     }
 
     /// Hands over the next event of the journal that the lane wants. The caller hands over in order and skips none.
@@ -302,7 +305,7 @@ impl Lane {
     pub fn start_read(&mut self, now: UnixMs) -> Option<ReadPlan> {
         let reading = self.reading?;
         let wanted = if self.is_narrowed() {
-            self.queue.events.is_empty() && self.may_probe(now)
+            self.queue.events.is_empty() && self.receiver.may_begin(now)
         } else {
             self.queue.events.len() < limits::LANE_QUEUE_EVENTS / 4 && self.room_for_new()
         };
@@ -404,9 +407,14 @@ impl Lane {
         if !self.can_take(now, concurrency) {
             return None;
         }
-        let mut job = self.take_due(now).or_else(|| self.take_new(now))?;
+        let mut job = if self.may_replay(now, concurrency) {
+            self.replayed.take(now)
+        } else {
+            self.take_due(now).or_else(|| self.take_new(now))
+        }?;
+        self.replayed.note_taken(&job);
         job.probe = self.is_narrowed();
-        self.probing = job.probe;
+        self.receiver.begin(job.probe);
         self.in_flight.push(job.position);
         self.dirty = true;
         Some(job)
@@ -414,11 +422,27 @@ impl Lane {
 
     /// Whether [`Lane::take`] would give something (or find something too old).
     pub fn can_take(&self, now: UnixMs, concurrency: usize) -> bool {
-        if !self.on || self.in_flight.len() >= concurrency || (self.is_narrowed() && self.probing) {
+        if !self.on || self.in_flight.len() >= concurrency || self.receiver.is_probed() {
             return false;
         }
-        let due = self.waiting.peek().is_some_and(|Reverse(waiting)| waiting.due <= now);
-        due || (!self.queue.events.is_empty() && self.room_for_new() && self.may_probe(now))
+        self.has_due(now) || self.has_new_to_take(now) || self.may_replay(now, concurrency)
+    }
+
+    fn has_due(&self, now: UnixMs) -> bool {
+        self.waiting.peek().is_some_and(|Reverse(waiting)| waiting.due <= now)
+    }
+
+    fn has_new_to_take(&self, now: UnixMs) -> bool {
+        !self.queue.events.is_empty() && self.room_for_new() && self.receiver.may_begin(now)
+    }
+
+    /// Whether the turn is a replay's. A narrowed lane probes with one only when it has nothing else to probe with.
+    fn may_replay(&self, now: UnixMs, concurrency: usize) -> bool {
+        let others = self.has_due(now) || self.has_new_to_take(now);
+        if self.is_narrowed() && (others || self.has_new() || !self.receiver.may_begin(now)) {
+            return false;
+        }
+        self.replayed.has_turn(now, concurrency, others)
     }
 
     fn take_due(&mut self, now: UnixMs) -> Option<Job> {
@@ -428,11 +452,11 @@ impl Lane {
         }
         self.waiting.pop();
         let (delivery, position, attempt) = (waiting.delivery, waiting.event, waiting.attempts + 1);
-        Some(Job { delivery, position, attempt, event: None, probe: false })
+        Some(Job { delivery, position, attempt, event: None, probe: false, replay: None })
     }
 
     fn take_new(&mut self, now: UnixMs) -> Option<Job> {
-        if !self.room_for_new() || !self.may_probe(now) {
+        if !self.room_for_new() || !self.receiver.may_begin(now) {
             return None;
         }
         if !self.settled.is_empty() {
@@ -445,7 +469,8 @@ impl Lane {
             }
             let delivery = DeliveryId { webhook: self.webhook, origin: event.position };
             self.open.push(event.position);
-            return Some(Job { delivery, position: event.position, attempt: 1, event: Some(event), probe: false });
+            let (position, event) = (event.position, Some(event));
+            return Some(Job { delivery, position, attempt: 1, event, probe: false, replay: None });
         }
         None
     }
@@ -453,13 +478,6 @@ impl Lane {
     /// What is in flight may come back as a retry, so it counts against the bound too.
     fn room_for_new(&self) -> bool {
         self.waiting.len() + self.in_flight.len() < self.limits.waiting
-    }
-
-    fn may_probe(&self, now: UnixMs) -> bool {
-        match self.receiver {
-            Receiver::Silent { next_at, .. } => !self.probing && now >= next_at,
-            Receiver::Unproven | Receiver::Answering => true,
-        }
     }
 
     /// An attempt ended. `verdict` is what the retry rules say; returned is what becomes of the delivery, since a lane
@@ -474,18 +492,17 @@ impl Lane {
             self.open.swap_remove(index);
         }
         match answered {
-            Some(true) => self.receiver = Receiver::Answering,
+            Some(true) => self.receiver.answered(),
             Some(false) => self.narrow(job.probe, now),
             None => {}
         }
-        if job.probe {
-            self.probing = false;
-        }
+        self.receiver.end(job.probe);
+        let is_over = self.replayed.note_settled(job);
         match verdict {
-            Verdict::Retry { .. } if !self.on => Verdict::Cancelled,
+            Verdict::Retry { .. } if !self.on || is_over => Verdict::Cancelled,
             Verdict::Retry { due } => {
-                let (delivery, event) = (job.delivery, job.position);
-                self.waiting.push(Reverse(Waiting { due, delivery, event, attempts: job.attempt }));
+                let Job { delivery, position: event, attempt: attempts, replay, .. } = *job;
+                self.wait(Waiting { due, delivery, event, attempts, replay });
                 verdict
             }
             Verdict::Delivered | Verdict::Failed | Verdict::Cancelled => verdict,
@@ -493,17 +510,10 @@ impl Lane {
     }
 
     /// An attempt (a probe or not) had no byte for the quiet time, or ended without an answer.
-    ///
-    /// The attempts that were in flight when the lane narrowed end one by one: they neither lengthen the pause nor keep
-    /// the first probe from starting, or the lane would be without a probe for a whole timeout.
     pub fn narrow(&mut self, probe: bool, now: UnixMs) {
-        let pause = match self.receiver {
-            Receiver::Silent { .. } if !probe => return,
-            Receiver::Silent { pause, .. } => (pause * 2).min(self.limits.probe_pause),
-            Receiver::Unproven | Receiver::Answering => PROBE_PAUSE_MIN.min(self.limits.probe_pause),
-        };
-        self.receiver = Receiver::Silent { pause, next_at: now.after(pause) };
-        self.leave_queue_to_journal();
+        if self.receiver.fell_silent(probe, now, self.limits.probe_pause) {
+            self.leave_queue_to_journal();
+        }
     }
 
     /// A lane that waits for its receiver keeps no events in memory.
@@ -520,15 +530,18 @@ impl Lane {
 
     /// When the lane should be looked at again although nothing happened to it.
     pub fn next_due(&self) -> Option<UnixMs> {
-        if !self.on || (self.is_narrowed() && self.probing) {
+        if !self.on || self.receiver.is_probed() {
             return None;
         }
         let retry = self.waiting.peek().map(|Reverse(waiting)| waiting.due);
-        let probe = match self.receiver {
-            Receiver::Silent { next_at, .. } if self.has_new() && self.room_for_new() => Some(next_at),
-            _ => None,
+        let next_probe = self.receiver.next_probe();
+        let probe = next_probe.filter(|_| self.has_new() && self.room_for_new());
+        let replay = match next_probe {
+            Some(_) if self.has_new() => None,
+            Some(next_probe) => self.replayed.next_due().map(|due| due.max(next_probe)),
+            None => self.replayed.next_due(),
         };
-        retry.into_iter().chain(probe).min()
+        retry.into_iter().chain(probe).chain(replay).min()
     }
 
     fn has_new(&self) -> bool {
@@ -539,10 +552,11 @@ impl Lane {
     pub fn close(&mut self) -> Undone {
         self.on = false;
         self.dirty = true;
-        let undone = Undone { from: self.next(), events: self.backlog().events, waiting: self.waiting.len() as u64 };
+        let undone = Undone { from: self.next(), events: self.backlog().events, waiting: self.waiting() as u64 };
         self.queue = Queue::default();
         self.joined = Queue::default();
         self.waiting = BinaryHeap::new();
+        self.replayed = Replayed::default();
         self.reading = None;
         undone
     }
@@ -552,13 +566,14 @@ impl Lane {
     /// were cancelled.
     pub fn forget(&mut self, gone: &[Position]) -> (Vec<Position>, u64) {
         let is_gone = |position: &Position| gone.binary_search(position).is_ok();
-        let before = self.waiting.len();
+        let before = self.waiting();
         self.waiting.retain(|Reverse(waiting)| !is_gone(&waiting.event));
+        self.replayed.forget(is_gone);
         let in_flight: Vec<_> = self.in_flight.iter().copied().filter(|position| is_gone(position)).collect();
         self.open.retain(|position| !is_gone(position) || in_flight.contains(position));
         self.leave_queue_to_journal();
         self.dirty = true;
-        (in_flight, (before - self.waiting.len()) as u64)
+        (in_flight, (before - self.waiting()) as u64)
     }
 
     /// How far the lane has come, for a checkpoint.

@@ -22,6 +22,8 @@ pub struct Restart {
     pub switches: Vec<(Position, Switch)>,
     /// The deliveries that wait for their time, as of the last durable position.
     pub waiting: Vec<Waiting>,
+    /// The replays that are sent while their webhook is off, too.
+    pub forced: HashSet<Position>,
 }
 
 /// What the journal holds behind the checkpoint, as far as feeding it again must know.

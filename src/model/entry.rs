@@ -37,6 +37,12 @@ pub enum Entry<'a> {
     Metadata(MetadataEntry<'a>),
     /// What stood here was erased, because a person was forgotten.
     Erased,
+    /// Events are to be sent to a webhook once more, together. Its own position names the replay.
+    Replay(Replay),
+    /// One more delivery of an event, as part of a replay. Its own position is the delivery's `origin`.
+    Resend(Resend),
+    /// A replay is over.
+    ReplayEnded(ReplayEnded),
 }
 
 impl Entry<'_> {
@@ -211,6 +217,115 @@ pub struct Redelivery {
     pub event: Position,
     /// When it was asked for.
     pub at: UnixMs,
+}
+
+/// A replay as it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// To which webhook.
+    pub webhook: WebhookId,
+    /// Whose events.
+    pub subscription: SubscriptionId,
+    /// Which of its events.
+    pub choice: ReplayChoice,
+    /// Only events of this kind.
+    pub kind: Option<EventKind>,
+    /// First position of the range, inclusive.
+    pub first: Position,
+    /// Last position of the range, inclusive.
+    pub last: Position,
+    /// Only what was accepted at or after this.
+    pub from: Option<UnixMs>,
+    /// Only what was accepted before this.
+    pub to: Option<UnixMs>,
+    /// It is sent while the webhook is off, too.
+    pub forced: bool,
+    /// When it was asked for.
+    pub at: UnixMs,
+}
+
+/// Which events a replay sends, by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplayChoice {
+    /// All that the webhook asks for.
+    All,
+    /// Those whose delivery failed for good.
+    Failed,
+    /// Those that were never delivered because the webhook was off, or were cancelled or expired.
+    Missed,
+}
+
+impl ReplayChoice {
+    /// Its name in the API and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Failed => "failed",
+            Self::Missed => "missed",
+        }
+    }
+
+    /// The choice with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::All, Self::Failed, Self::Missed].into_iter().find(|choice| choice.name() == name)
+    }
+}
+
+/// One event of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resend {
+    /// To which webhook.
+    pub webhook: WebhookId,
+    /// Of which event.
+    pub event: Position,
+    /// As part of which replay.
+    pub replay: Position,
+    /// It is sent while the webhook is off, too.
+    pub forced: bool,
+    /// When.
+    pub at: UnixMs,
+}
+
+/// The end of a replay. What of it still waits for an attempt is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayEnded {
+    /// Which one.
+    pub replay: Position,
+    /// To which webhook.
+    pub webhook: WebhookId,
+    /// Why.
+    pub end: ReplayEnd,
+    /// When.
+    pub at: UnixMs,
+}
+
+/// Why a replay is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplayEnd {
+    /// Each of its events was delivered, or has failed for good.
+    Done,
+    /// A person cancelled it.
+    Cancelled,
+    /// Its webhook was turned off or deleted.
+    WebhookOff,
+}
+
+impl ReplayEnd {
+    /// Its name in the API and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::WebhookOff => "webhook_off",
+        }
+    }
+
+    /// The end with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Done, Self::Cancelled, Self::WebhookOff].into_iter().find(|end| end.name() == name)
+    }
 }
 
 /// Ids of items that no event carries: those of an answer or a reason that became part of another item's event.

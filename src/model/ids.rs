@@ -83,6 +83,10 @@ pub struct PersonHash(pub [u8; 16]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub Position);
 
+/// A replay as the API names it: `rpl_` and the position of its journal entry in hex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplayId(pub Position);
+
 /// One event on its way to one webhook.
 ///
 /// `origin` is the event's own position for the delivery that followed from its acceptance, and the position of the
@@ -145,15 +149,33 @@ written_with! {
     ForgetJobId "fgt_",
 }
 
+/// How ids that are a journal position are written and read: a prefix and the position in hex.
+macro_rules! position_written_with {
+    ($($id:ident $prefix:literal),* $(,)?) => {$(
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{:x}"), self.0.0)
+            }
+        }
+
+        impl FromStr for $id {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                Ok(Self(Position(parse_hex(text.strip_prefix($prefix).ok_or(ParseIdError)?)?)))
+            }
+        }
+    )*};
+}
+
+position_written_with! {
+    EventId "evt_",
+    ReplayId "rpl_",
+}
+
 impl fmt::Display for PersonHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "evt_{:x}", self.0.0)
     }
 }
 
@@ -176,14 +198,6 @@ impl FromStr for PersonHash {
         let mut hash = [0; 16];
         hex::decode_to_slice(text, &mut hash).map_err(|_| ParseIdError)?;
         Ok(Self(hash))
-    }
-}
-
-impl FromStr for EventId {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        Ok(Self(Position(parse_hex(text.strip_prefix("evt_").ok_or(ParseIdError)?)?)))
     }
 }
 
@@ -224,6 +238,8 @@ mod tests {
         assert_eq!(UserId(5).to_string().parse(), Ok(UserId(5)));
         assert_eq!(KeyId(5).to_string().parse(), Ok(KeyId(5)));
         assert_eq!("evt_4d".parse(), Ok(EventId(Position(77))));
+        assert_eq!(ReplayId(Position(77)).to_string(), "rpl_4d");
+        assert_eq!("rpl_4d".parse(), Ok(ReplayId(Position(77))));
     }
 
     #[test]

@@ -17,14 +17,14 @@ pub use causes::with_causes;
 pub use delivery::{DeliveryState, Phase, Reason, Timings, Verdict};
 pub use entry::{
     Backlog, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark, MetadataEntry, OutcomeEntry,
-    Redelivery, Switch, VisitEntry,
+    Redelivery, Replay, ReplayChoice, ReplayEnd, ReplayEnded, Resend, Switch, VisitEntry,
 };
 pub use event::{Category, CategorySet, EventKind, Withheld};
 pub use exclusion::ExclusionKind;
 pub use guide::{Choice, GuideProperties, GuideState, GuideStep, Poll, PollType, UserRef};
 pub use ids::{
-    AppId, DeliveryId, DoNotProcessId, EventId, ExclusionId, ForgetJobId, KeyId, PersonHash, Position, SubscriptionId,
-    UniqueId, UserId, WebhookId,
+    AppId, DeliveryId, DoNotProcessId, EventId, ExclusionId, ForgetJobId, KeyId, PersonHash, Position, ReplayId,
+    SubscriptionId, UniqueId, UserId, WebhookId,
 };
 pub use person::{PersonKind, is_anonymous, parent_account};
 pub use secret::Secret;

@@ -4,8 +4,8 @@ use super::lookup::LookUp;
 use super::view::{AttemptView, DeliveryDetail, DeliveryQuery, DeliverySummary, Page};
 use super::{RecordError, Records, cursor, place};
 use crate::model::{
-    DeliveryId, DeliveryState, Entry, EventEntry, EventId, EventKind, OutcomeEntry, Position, Reason, SubscriptionId,
-    UniqueId, UnixMs,
+    DeliveryId, DeliveryState, Entry, EventEntry, EventId, EventKind, OutcomeEntry, Position, Reason, ReplayId,
+    SubscriptionId, UniqueId, UnixMs,
 };
 use crate::store::projection::{DeliveryRow, Listed, RowFilter, Success};
 use bytes::Bytes;
@@ -200,6 +200,7 @@ fn of_success(id: DeliveryId, success: Success, event: &EventFacts, last: &LastA
         reason: Some(last.reason),
         total_us: Some(last.total_us),
         redelivery: false,
+        replay: None,
     }
 }
 
@@ -219,6 +220,7 @@ fn of_row(row: &DeliveryRow) -> Option<DeliverySummary> {
         reason: row.reason,
         total_us: row.total_us,
         redelivery: row.id.origin != row.event,
+        replay: row.replay.map(ReplayId),
     })
 }
 

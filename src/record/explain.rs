@@ -37,6 +37,17 @@ impl History {
         }
     }
 
+    /// Whether the webhook was off at `position`.
+    pub(super) fn is_off(&self, position: Position) -> bool {
+        let before = self.0.partition_point(|(at, _, _)| *at < position);
+        self.0[..before].last().is_none_or(|(_, on, _)| !on)
+    }
+
+    /// Where the webhook was switched off last.
+    pub(super) fn last_off(&self) -> Option<Position> {
+        self.0.iter().rev().find(|(_, on, _)| !on).map(|(position, _, _)| *position)
+    }
+
     /// Whether the webhook asked for an event at `position`.
     pub(super) fn wants(&self, position: Position, kind: EventKind) -> bool {
         self.refuses(position, kind).is_none()

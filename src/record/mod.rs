@@ -7,9 +7,11 @@ mod events;
 mod explain;
 mod lookup;
 mod people;
+mod replays;
 pub mod view;
 
 pub use explain::Explained;
+pub use replays::Chosen;
 
 use crate::clock::Clock;
 use crate::journal::{Journal, ReadError};

@@ -67,11 +67,13 @@ struct Line {
     state: DeliveryState,
     attempts: u32,
     created_at: UnixMs,
+    replay: Option<Position>,
 }
 
 fn model(journal: &MemoryJournal) -> Vec<Line> {
     let mut events = HashMap::new();
     let mut lines: Vec<Line> = Vec::new();
+    let mut over = Vec::new();
     for entry in journal.read(Position(1), usize::MAX).unwrap().entries() {
         let (at, entry) = entry.unwrap();
         match entry {
@@ -86,7 +88,24 @@ fn model(journal: &MemoryJournal) -> Vec<Line> {
                 state: DeliveryState::Retrying,
                 attempts: 0,
                 created_at: asked.at,
+                replay: None,
             }),
+            Entry::Resend(asked) if !over.contains(&asked.replay) => lines.push(Line {
+                place: at,
+                id: DeliveryId { webhook: asked.webhook, origin: at },
+                event: asked.event,
+                kind: events[&asked.event].1,
+                state: DeliveryState::Retrying,
+                attempts: 0,
+                created_at: asked.at,
+                replay: Some(asked.replay),
+            }),
+            Entry::ReplayEnded(ended) => {
+                over.push(ended.replay);
+                let waiting =
+                    |line: &&mut Line| line.replay == Some(ended.replay) && line.state == DeliveryState::Retrying;
+                lines.iter_mut().filter(waiting).for_each(|line| line.state = DeliveryState::Cancelled);
+            }
             Entry::Outcome(outcome) => {
                 let state = match outcome.verdict {
                     Verdict::Delivered => DeliveryState::Delivered,
@@ -105,6 +124,7 @@ fn model(journal: &MemoryJournal) -> Vec<Line> {
                         state,
                         attempts,
                         created_at: events[&outcome.event].0,
+                        replay: None,
                     }),
                 }
             }
@@ -133,6 +153,7 @@ fn line(summary: &DeliverySummary, lines: &[Line]) -> Line {
         state: summary.status,
         attempts: summary.attempts,
         created_at: summary.created_at,
+        replay: summary.replay.map(|id| id.0),
     }
 }
 

@@ -2,8 +2,8 @@
 //! answers into its own JSON.
 
 use crate::model::{
-    AppId, DeliveryId, DeliveryState, EventId, EventKind, Reason, SubscriptionId, Timings, UniqueId, UnixMs, WebhookId,
-    Withheld,
+    AppId, DeliveryId, DeliveryState, EventId, EventKind, Reason, Replay, ReplayChoice, ReplayEnd, ReplayId,
+    SubscriptionId, Timings, UniqueId, UnixMs, WebhookId, Withheld,
 };
 use bytes::Bytes;
 
@@ -108,6 +108,61 @@ pub struct DeliverySummary {
     pub total_us: Option<u32>,
     /// Set when a person asked for this delivery.
     pub redelivery: bool,
+    /// The replay that it is part of.
+    pub replay: Option<ReplayId>,
+}
+
+/// A replay and how far it has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReplayView {
+    /// Its id.
+    pub id: ReplayId,
+    /// What was asked for.
+    pub asked: Replay,
+    /// How much of its range was looked through, from 0 to 1.
+    pub progress: f64,
+    /// Deliveries made so far.
+    pub sent: u64,
+    /// Of these, delivered.
+    pub delivered: u64,
+    /// Failed for good.
+    pub failed: u64,
+    /// In flight, or waiting for an attempt.
+    pub open: u64,
+    /// Neither: the replay ended before them, or their events were erased.
+    pub cancelled: u64,
+    /// Why and when it ended.
+    pub ended: Option<(ReplayEnd, UnixMs)>,
+}
+
+/// What a replay is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayAsk {
+    /// To which webhook.
+    pub webhook: WebhookId,
+    /// Whose events.
+    pub subscription: SubscriptionId,
+    /// Which of them.
+    pub choice: ReplayChoice,
+    /// Only events of this kind.
+    pub kind: Option<EventKind>,
+    /// Only what was accepted at or after this.
+    pub from: Option<UnixMs>,
+    /// Only what was accepted before this.
+    pub to: Option<UnixMs>,
+    /// It is sent while the webhook is off, too.
+    pub forced: bool,
+}
+
+/// What a webhook missed since it went off last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Missed {
+    /// When the first of these events was accepted; `None` when there are none.
+    pub since: Option<UnixMs>,
+    /// How many events.
+    pub events: u64,
+    /// Whether all were counted; otherwise there are at least so many.
+    pub is_complete: bool,
 }
 
 /// A delivery with everything known of it.

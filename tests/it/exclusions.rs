@@ -21,7 +21,7 @@ fn kept(node: &Node) -> Vec<(String, String, Value)> {
 fn who_is_excluded_is_kept_and_shown_but_not_sent_and_not_seen() {
     let mut node = Node::start();
     let receiver = Receiver::ok();
-    node.webhook(&receiver.url(), json!({}));
+    node.webhook(&receiver.url(), json!({"concurrency": 1}));
     let rule = exclude(&node, "visitor", "test-*");
     node.events(&[
         events::identify("test-1", "acme"),

@@ -24,7 +24,7 @@ async fn a_delivery_is_listed_and_read_with_its_attempts() {
         "unique_id": "07".repeat(20), "status": "retrying", "attempt_count": 1, "created_at": "2021-07-20T17:58:20Z",
         "last_attempt_at": "2021-07-20T17:58:20Z", "next_attempt_at": "2021-07-20T17:58:21Z", "response_status": null,
         "reason": "connection_refused", "sentence": "Nothing accepts connections at the receiver's address and port.",
-        "total_ms": 2.5, "redelivery": false});
+        "total_ms": 2.5, "redelivery": false, "replay_id": null});
     let list = node.call_as(MEMBER, "GET", &format!("/api/v1/webhooks/{webhook}/deliveries"), None).await.ok(200);
     assert_eq!(list, json!({"data": [row], "next": "more", "ranges": []}));
     let mut detail = node.call_as(MEMBER, "GET", &format!("/api/v1/deliveries/{id}"), None).await.ok(200);

@@ -10,6 +10,7 @@ mod keys;
 mod people;
 mod permissions;
 mod privacy;
+mod replays;
 mod support;
 mod visitors;
 mod webhooks;

@@ -2,7 +2,7 @@
 //! docs/permissions.md. A call that is not in the table, or answers otherwise than it says, fails the test.
 
 use super::openapi_json;
-use super::support::{ADMIN_SESSION, Answer, MEMBER, MEMBER_SESSION, Node, OTHER, delivery, event};
+use super::support::{ADMIN_SESSION, Answer, MEMBER, MEMBER_SESSION, Node, OTHER, delivery, event, replay};
 use crate::api::cookie;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -49,6 +49,7 @@ impl Filled {
             let made = node.call("POST", path, Some(body)).await.ok(201);
             made["id"].as_str().map_or_else(|| made["id"].to_string(), ToOwned::to_owned)
         };
+        node.records.replays.lock().unwrap().push(replay(node.subscription, webhook.parse().unwrap(), 0x5e));
         let key = made("/api/v1/keys", json!({"name": "k", "role": "member"})).await;
         let app = made("/api/v1/apps", json!({"name": "Only here"})).await;
         let user = made("/api/v1/users", json!({"email": "u@example.com", "name": "U", "role": "member"})).await;
@@ -94,8 +95,12 @@ impl Filled {
 
     /// The call's path, with the id of something that is the first subscription's.
     fn path(&self, call: &Call) -> String {
-        let template =
-            call.template.replace("{kind}", "visitor").replace("{group}", "custom").replace("{field}", "plan");
+        let template = call
+            .template
+            .replace("{kind}", "visitor")
+            .replace("{group}", "custom")
+            .replace("{field}", "plan")
+            .replace("{replay}", "rpl_5e");
         if !call.names_something() {
             return template;
         }

@@ -7,8 +7,8 @@ use crate::clock::{Clock, ManualClock};
 use crate::config::{ApiSettings, Settings};
 use crate::deliver::{Destination, Message, Outcome};
 use crate::model::{
-    AppId, DeliveryId, DeliveryState, EventId, EventKind, PersonKind, Position, Reason, SubscriptionId, Timings,
-    UniqueId, UnixMs, WebhookId,
+    AppId, CategorySet, DeliveryId, DeliveryState, EventId, EventKind, PersonKind, Position, Reason, Replay,
+    ReplayChoice, ReplayId, SubscriptionId, Timings, UniqueId, UnixMs, WebhookId,
 };
 use crate::record::view::*;
 use crate::record::{Explained, RecordError};
@@ -246,6 +246,7 @@ pub(super) struct FakeRecords {
     pub(super) people: Mutex<Vec<(SubscriptionId, String)>>,
     pub(super) ranges: Mutex<Vec<RangeSummary>>,
     pub(super) stats: Mutex<WebhookStats>,
+    pub(super) replays: Mutex<Vec<ReplayView>>,
     pub(super) asked: Mutex<Vec<String>>,
     pub(super) broken: Mutex<bool>,
 }
@@ -277,6 +278,35 @@ impl RecordReader for FakeRecords {
         self.check(None)?;
         let all = self.deliveries.lock().unwrap();
         Ok(all.iter().find(|(of, row)| *of == subscription && row.summary.id == id).map(|(_, row)| row.clone()))
+    }
+
+    fn plan_replay(&self, ask: &ReplayAsk) -> Result<Replay, RecordError> {
+        self.check(None)?;
+        let ReplayAsk { webhook, subscription, choice, kind, from, to, forced } = *ask;
+        let (first, last, at) = (Position(1), Position(9), NOW);
+        Ok(Replay { webhook, subscription, choice, kind, first, last, from, to, forced, at })
+    }
+
+    fn replays(&self, of: WebhookId, cursor: Option<&str>, _: usize) -> Result<Page<ReplayView>, RecordError> {
+        self.check(cursor)?;
+        let all = self.replays.lock().unwrap();
+        Ok(Page { data: all.iter().filter(|view| view.asked.webhook == of).copied().collect(), next: None })
+    }
+
+    fn replay(&self, id: ReplayId) -> Result<Option<ReplayView>, RecordError> {
+        self.check(None)?;
+        Ok(self.replays.lock().unwrap().iter().find(|view| view.id == id).copied())
+    }
+
+    fn open_replays(&self, of: SubscriptionId) -> Result<usize, RecordError> {
+        self.check(None)?;
+        let all = self.replays.lock().unwrap();
+        Ok(all.iter().filter(|view| view.asked.subscription == of && view.ended.is_none()).count())
+    }
+
+    fn missed(&self, _: SubscriptionId, _: WebhookId, _: CategorySet) -> Result<Missed, RecordError> {
+        self.check(None)?;
+        Ok(Missed { since: None, events: 0, is_complete: true })
     }
 
     fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorEntry>, RecordError> {
@@ -423,6 +453,7 @@ pub(super) fn delivery(webhook: WebhookId, position: u64) -> DeliveryDetail {
         reason: Some(Reason::ConnectionRefused),
         total_us: Some(2500),
         redelivery: false,
+        replay: None,
     };
     let attempt = AttemptView {
         attempt: 1,
@@ -437,4 +468,22 @@ pub(super) fn delivery(webhook: WebhookId, position: u64) -> DeliveryDetail {
         response_cut: true,
     };
     DeliveryDetail { summary, request_body: Some(Bytes::from_static(b"{}")), attempts: vec![attempt] }
+}
+
+/// A replay to this webhook that is under way.
+pub(super) fn replay(subscription: SubscriptionId, webhook: WebhookId, position: u64) -> ReplayView {
+    let asked = Replay {
+        webhook,
+        subscription,
+        choice: ReplayChoice::Failed,
+        kind: None,
+        first: Position(1),
+        last: Position(9),
+        from: None,
+        to: None,
+        forced: false,
+        at: NOW,
+    };
+    let (id, progress) = (ReplayId(Position(position)), 0.5);
+    ReplayView { id, asked, progress, sent: 4, delivered: 2, failed: 1, open: 1, cancelled: 0, ended: None }
 }

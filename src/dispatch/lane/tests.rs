@@ -148,6 +148,49 @@ fn at_the_bound_of_waiting_retries_no_new_event_is_attempted() {
     assert_eq!(take(&mut lane, 100), Some((1, 2)));
 }
 
+fn of_replay(event: u64) -> Waiting {
+    let delivery = DeliveryId { webhook: WEBHOOK, origin: Position(100 + event) };
+    Waiting { due: UnixMs(0), delivery, event: Position(event), attempts: 0, replay: Some(Position(99)) }
+}
+
+#[test]
+fn a_replay_takes_a_quarter_at_most_in_order_and_never_two_in_a_row_while_others_wait() {
+    let mut lane = lane_with(LIMITS);
+    (1..=4).rev().for_each(|event| lane.wait(of_replay(event)));
+    (11..=20).for_each(|position| assert!(lane.hand(&event(position), true)));
+    let jobs: Vec<_> = std::iter::from_fn(|| lane.take(UnixMs(0), 8)).collect();
+    assert_eq!(jobs.iter().map(|job| job.position.0).collect::<Vec<_>>(), [1, 11, 2, 12, 13, 14, 15, 16]);
+    let mut lane = lane_with(LIMITS);
+    (1..=4).for_each(|event| lane.wait(of_replay(event)));
+    let alone: Vec<_> = std::iter::from_fn(|| lane.take(UnixMs(0), 8)).collect();
+    assert_eq!(alone.len(), 2, "with nothing else to send, too: what comes next must find a place");
+}
+
+#[test]
+fn of_a_replay_that_is_over_nothing_is_sent_and_nothing_is_retried() {
+    let mut lane = lane_with(LIMITS);
+    (1..=4).for_each(|event| lane.wait(of_replay(event)));
+    let job = lane.take(UnixMs(0), 1).unwrap();
+    assert_eq!((lane.end_replay_of_events(Position(99)), lane.waiting()), (3, 0));
+    assert_eq!(lane.settle(&job, retry(5), Some(true), UnixMs(1)), Verdict::Cancelled);
+    lane.wait(Waiting { replay: Some(Position(200)), ..of_replay(7) });
+    let job = lane.take(UnixMs(10), 1).unwrap();
+    assert_eq!(lane.settle(&job, retry(50), Some(true), UnixMs(11)), retry(50), "another replay's is");
+    assert_eq!(lane.next_due(), Some(UnixMs(50)));
+}
+
+#[test]
+fn a_silent_receiver_is_probed_with_a_replay_only_when_nothing_else_waits() {
+    let mut lane = lane_with(LIMITS);
+    lane.wait(of_replay(1));
+    lane.wait(of_replay(2));
+    let job = lane.take(UnixMs(0), 32).unwrap();
+    lane.settle(&job, Verdict::Failed, Some(false), UnixMs(0));
+    assert_eq!((take(&mut lane, 50), lane.next_due()), (None, Some(UnixMs(100))), "the pause holds for it too");
+    assert!(lane.hand(&event(11), true));
+    assert_eq!(take(&mut lane, 100), Some((11, 1)));
+}
+
 #[test]
 fn a_closed_lane_starts_nothing_and_says_what_it_left() {
     let mut lane = lane_with(LIMITS);
@@ -333,6 +376,7 @@ impl World {
             delivery: job.delivery,
             event: job.position,
             attempts: job.attempt - 1,
+            replay: None,
         }));
         self.lane = lane_with(LIMITS);
         self.fed = self.checkpoint.0;

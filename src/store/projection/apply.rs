@@ -6,6 +6,7 @@
 use super::codec::{Success, pack_positions, push_item};
 use super::health::Healths;
 use super::people::People;
+use super::replays;
 use super::stretches::Stretches;
 use super::successes::SuccessIndex;
 use super::{Meta, add_meta, int, set_meta};
@@ -13,7 +14,7 @@ use crate::config::HealthSettings;
 use crate::journal::Journal;
 use crate::model::{
     CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryState, Entry, EventEntry, EventKind, HeldEntry, OutcomeEntry,
-    Position, Redelivery, SubscriptionId, Switch, UniqueId, UnixMs, Verdict, WebhookId,
+    Position, Redelivery, Resend, SubscriptionId, Switch, UniqueId, UnixMs, Verdict, WebhookId,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -121,7 +122,19 @@ impl Applier {
             Entry::Checkpoint(checkpoint) => write_checkpoint(db, position, checkpoint),
             Entry::Held(held) => self.held(db, position, held),
             Entry::Closed(closed) => close(db, position, closed),
-            Entry::Redelivery(redelivery) => insert_redelivery(db, journal, position, redelivery),
+            Entry::Redelivery(Redelivery { webhook, event, at }) => {
+                insert_again(db, journal, (position, *webhook), (*event, *at), None)
+            }
+            Entry::Replay(replay) => replays::insert(db, position, replay),
+            Entry::Resend(Resend { webhook, event, replay, at, .. }) => {
+                // What was sent a moment before its replay's end was known may come after it: it is void.
+                if replays::is_over(db, *replay)? {
+                    return Ok(());
+                }
+                insert_again(db, journal, (position, *webhook), (*event, *at), Some(*replay))?;
+                replays::note_sent(db, *replay, *event)
+            }
+            Entry::ReplayEnded(ended) => replays::end(db, position, ended),
             Entry::Items(items) => {
                 self.mark(db, position, items.accepted_at)?;
                 for fingerprint in &items.fingerprints {
@@ -333,11 +346,11 @@ fn write_attempt(
         Verdict::Failed => (DeliveryState::Failed, None),
         Verdict::Cancelled => (DeliveryState::Cancelled, None),
     };
-    let delivery: Option<i64> = db
+    let delivery: Option<(i64, Option<i64>)> = db
         .prepare_cached(
             "UPDATE deliveries SET kind = $1, state = $2, attempts = $3, status = $4, reason = $5, total_us = $6,
                  last_attempt_at = $7, updated_at = $8, next_attempt_at = $9
-             WHERE webhook = $10 AND origin = $11 RETURNING listed",
+             WHERE webhook = $10 AND origin = $11 RETURNING listed, replay",
         )?
         .query_row(
             params![
@@ -353,11 +366,16 @@ fn write_attempt(
                 int(outcome.delivery.webhook.0),
                 int(outcome.delivery.origin.0),
             ],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     let delivery = match delivery {
-        Some(delivery) => delivery,
+        Some((delivery, replay)) => {
+            if let Some(replay) = replay {
+                replays::note_state(db, super::position(replay), state)?;
+            }
+            delivery
+        }
         None => insert_delivery(db, journal, position, outcome, (state, due, ended_at))?,
     };
     // Kept whole here, because the record outlives the journal's own limit of bytes.
@@ -403,28 +421,30 @@ fn insert_delivery(
     Ok(int(position.0))
 }
 
-/// A redelivery waits like a retry that is due at once, so that it survives a restart.
-fn insert_redelivery(
+/// A redelivery, or a delivery of a replay, waits like a retry that is due at once, so that it survives a restart.
+fn insert_again(
     db: &Connection,
     journal: &dyn Journal,
-    position: Position,
-    redelivery: &Redelivery,
+    (position, webhook): (Position, WebhookId),
+    (event, at): (Position, UnixMs),
+    replay: Option<Position>,
 ) -> rusqlite::Result<()> {
-    let facts = facts_of(journal, redelivery.event);
+    let facts = facts_of(journal, event);
     db.prepare_cached(
         "INSERT INTO deliveries (listed, webhook, origin, event, subscription, kind, unique_id, state, attempts,
-             created_at, updated_at, next_attempt_at)
-         VALUES ($1, $2, $1, $3, $4, $5, $6, $7, 0, $8, $8, $8) ON CONFLICT (listed) DO NOTHING",
+             created_at, updated_at, next_attempt_at, replay)
+         VALUES ($1, $2, $1, $3, $4, $5, $6, $7, 0, $8, $8, $8, $9) ON CONFLICT (listed) DO NOTHING",
     )?
     .execute(params![
         int(position.0),
-        int(redelivery.webhook.0),
-        int(redelivery.event.0),
+        int(webhook.0),
+        int(event.0),
         facts.as_ref().map(|facts| int(facts.subscription.0)),
         facts.as_ref().map(|facts| facts.kind as u8),
         facts.as_ref().map(|facts| facts.unique_id.0),
         DeliveryState::Retrying.name(),
-        redelivery.at.0,
+        at.0,
+        replay.map(|replay| int(replay.0)),
     ])?;
     Ok(())
 }

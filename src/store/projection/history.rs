@@ -2,10 +2,11 @@
 
 use super::memory::MemoryJournal;
 use crate::config::{HealthSettings, IntakeSettings, RecordSettings};
+use crate::journal::Journal;
 use crate::model::{
     AppId, Backlog, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, EventKind, HeldEntry,
-    LaneMark, MetadataEntry, OutcomeEntry, PersonKind, Position, Reason, Redelivery, SubscriptionId, Switch, Timings,
-    UniqueId, UnixMs, Verdict, VisitEntry, WebhookId, Withheld,
+    LaneMark, MetadataEntry, OutcomeEntry, PersonKind, Position, Reason, Redelivery, Replay, ReplayChoice, ReplayEnd,
+    ReplayEnded, Resend, SubscriptionId, Switch, Timings, UniqueId, UnixMs, Verdict, VisitEntry, WebhookId, Withheld,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -27,6 +28,9 @@ pub(crate) enum Step {
     Hold,
     Release,
     Redeliver { webhook: u8, pick: usize },
+    Replay { webhook: u8 },
+    Resend { replay: usize, pick: usize },
+    EndReplay { replay: usize },
     Visit { visitor: u8, value: u8 },
     Metadata { visitor: u8, value: u8 },
     Wait { seconds: u32 },
@@ -49,6 +53,9 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Hold),
         1 => Just(Step::Release),
         1 => (0_u8..3, any::<usize>()).prop_map(|(webhook, pick)| Step::Redeliver { webhook, pick }),
+        1 => (0_u8..3).prop_map(|webhook| Step::Replay { webhook }),
+        2 => (any::<usize>(), any::<usize>()).prop_map(|(replay, pick)| Step::Resend { replay, pick }),
+        1 => any::<usize>().prop_map(|replay| Step::EndReplay { replay }),
         2 => (0_u8..6, any::<u8>()).prop_map(|(visitor, value)| Step::Visit { visitor, value }),
         2 => (0_u8..6, any::<u8>()).prop_map(|(visitor, value)| Step::Metadata { visitor, value }),
         2 => (1_u32..4000).prop_map(|seconds| Step::Wait { seconds }),
@@ -64,6 +71,7 @@ pub(crate) struct World {
     attempted: std::collections::HashSet<(u64, Position)>,
     waiting: Vec<(DeliveryId, Position, EventKind, u8)>,
     held: Vec<Position>,
+    replays: Vec<(Position, WebhookId)>,
 }
 
 impl World {
@@ -74,6 +82,7 @@ impl World {
             attempted: std::collections::HashSet::new(),
             waiting: Vec::new(),
             held: Vec::new(),
+            replays: Vec::new(),
         }
     }
 
@@ -128,9 +137,47 @@ impl World {
                     self.waiting.push((DeliveryId { webhook, origin }, event, kind, 0));
                 }
             }
+            Step::Replay { webhook } => self.replay(journal, WebhookId(u64::from(*webhook) + 1)),
+            Step::Resend { replay, pick } => self.resend(journal, *replay, *pick),
+            Step::EndReplay { replay } => {
+                if let Some((replay, webhook)) = picked(&self.replays, *replay) {
+                    let ended = ReplayEnded { replay, webhook, end: ReplayEnd::Cancelled, at: self.now };
+                    journal.add(&Entry::ReplayEnded(ended));
+                }
+            }
             Step::Visit { visitor, value } => self.visit(journal, *visitor, *value),
             Step::Metadata { visitor, value } => self.metadata(journal, *visitor, *value),
             Step::Wait { seconds } => self.now.0 += i64::from(*seconds) * 1000,
+        }
+    }
+
+    fn replay(&mut self, journal: &MemoryJournal, webhook: WebhookId) {
+        let replay = journal.add(&Entry::Replay(Replay {
+            webhook,
+            subscription: SUBSCRIPTION,
+            choice: ReplayChoice::All,
+            kind: None,
+            first: Position(1),
+            last: Position(1000),
+            from: None,
+            to: None,
+            forced: false,
+            at: self.now,
+        }));
+        self.replays.push((replay, webhook));
+    }
+
+    fn resend(&mut self, journal: &MemoryJournal, replay: usize, pick: usize) {
+        let Some((replay, webhook)) = picked(&self.replays, replay) else { return };
+        let Some((event, kind)) = picked(&self.events, pick) else { return };
+        let origin = journal.add(&Entry::Resend(Resend { webhook, event, replay, forced: false, at: self.now }));
+        let is_over = journal
+            .read(Position(1), usize::MAX)
+            .unwrap()
+            .entries()
+            .any(|entry| matches!(entry.unwrap().1, Entry::ReplayEnded(ended) if ended.replay == replay));
+        if !is_over {
+            self.waiting.push((DeliveryId { webhook, origin }, event, kind, 0));
         }
     }
 

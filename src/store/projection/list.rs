@@ -285,7 +285,7 @@ fn merge(rows: Scan, successes: Scan, limit: usize) -> ListedPage {
 }
 
 const ROW_COLUMNS: &str = "listed, webhook, origin, event, subscription, kind, unique_id, state, attempts, status, \
-                           reason, total_us, created_at, last_attempt_at, next_attempt_at";
+                           reason, total_us, created_at, last_attempt_at, next_attempt_at, replay";
 
 fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow, Error> {
     const DAMAGED: Error = Error::Damaged { table: "deliveries" };
@@ -305,6 +305,7 @@ fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow, Error> {
         created_at: UnixMs(row.get(12)?),
         last_attempt_at: row.get::<_, Option<i64>>(13)?.map(UnixMs),
         next_attempt_at: row.get::<_, Option<i64>>(14)?.map(UnixMs),
+        replay: row.get::<_, Option<i64>>(15)?.map(position),
     })
 }
 

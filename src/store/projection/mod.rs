@@ -19,6 +19,7 @@ pub(crate) mod memory;
 mod people;
 mod read;
 mod rebuild;
+mod replays;
 mod retention;
 mod schema;
 mod stretches;
@@ -31,6 +32,7 @@ pub use health::{Health, Incident, IncidentKind};
 pub use list::KeptAttempt;
 pub use people::PersonRow;
 pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};
+pub use replays::{Before, ReplayRow};
 pub use stretches::{Stretch, person_hash};
 
 use crate::clock::Clock;

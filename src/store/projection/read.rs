@@ -75,6 +75,8 @@ pub struct WaitingRetry {
     pub attempts: u8,
     /// When the next attempt may start.
     pub due: UnixMs,
+    /// The replay that it is part of.
+    pub replay: Option<Position>,
 }
 
 /// A range of events that ended without an attempt.
@@ -148,6 +150,8 @@ pub struct DeliveryRow {
     pub last_attempt_at: Option<UnixMs>,
     /// When the next attempt is due.
     pub next_attempt_at: Option<UnixMs>,
+    /// The replay that it is part of.
+    pub replay: Option<Position>,
 }
 
 /// One line of a list: a row, or a success of the sparse index.
@@ -268,7 +272,7 @@ impl Projection {
     /// # Errors
     /// [`Error`].
     pub fn waiting_retries(&self) -> Result<Vec<WaitingRetry>, Error> {
-        let sql = "SELECT webhook, origin, event, kind, attempts, next_attempt_at FROM deliveries
+        let sql = "SELECT webhook, origin, event, kind, attempts, next_attempt_at, replay FROM deliveries
                    WHERE next_attempt_at IS NOT NULL ORDER BY webhook, event, origin";
         self.all(sql, &[], |row| {
             Ok(WaitingRetry {
@@ -280,6 +284,7 @@ impl Projection {
                 kind: row.get::<_, Option<u8>>(3)?.and_then(kind),
                 attempts: row.get(4)?,
                 due: UnixMs(row.get(5)?),
+                replay: row.get::<_, Option<i64>>(6)?.map(position),
             })
         })
     }

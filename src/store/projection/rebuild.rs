@@ -44,6 +44,19 @@ fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Resu
     if items > 0 {
         add_meta(db, Meta::Items, -items)?;
     }
+    // Of a replay that was asked for before the journal begins, what the journal tells is counted anew.
+    db.execute(
+        "UPDATE replays SET sent = replays.sent - again.sent, delivered = replays.delivered - again.delivered,
+             failed = replays.failed - again.failed
+         FROM (SELECT replay, COUNT(*) AS sent, SUM(state = 'delivered') AS delivered, SUM(state = 'failed') AS failed
+               FROM deliveries WHERE listed >= $1 AND replay IS NOT NULL GROUP BY replay) AS again
+         WHERE again.replay = replays.position AND replays.position < $1",
+        [from],
+    )?;
+    db.execute(
+        "UPDATE replays SET ended = NULL, ended_at = NULL, ended_position = NULL WHERE ended_position >= $1",
+        [from],
+    )?;
     for sql in [
         "DELETE FROM items WHERE first_position >= $1",
         "DELETE FROM held WHERE position >= $1",
@@ -57,6 +70,7 @@ fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Resu
         "DELETE FROM ranges WHERE position >= $1",
         "DELETE FROM stretches WHERE last_position >= $1",
         "DELETE FROM incidents WHERE position >= $1",
+        "DELETE FROM replays WHERE position >= $1",
     ] {
         db.execute(sql, [from])?;
     }

@@ -158,7 +158,12 @@ fn delete_small(db: &Connection, cutoff: UnixMs, journal_oldest: Position) -> ru
              WHERE at < $1 AND position IN (SELECT position FROM incidents ORDER BY position LIMIT $2)",
         )?
         .execute(params![cutoff.0, SWEEP_ROWS])?;
-    Ok(minutes.max(marks).max(ranges).max(stretches).max(incidents))
+    let replays = db
+        .prepare_cached(
+            "DELETE FROM replays WHERE ended_at < $1 AND position IN (SELECT position FROM replays ORDER BY position LIMIT $2)",
+        )?
+        .execute(params![cutoff.0, SWEEP_ROWS])?;
+    Ok(minutes.max(marks).max(ranges).max(stretches).max(incidents).max(replays))
 }
 
 fn delete(db: &Connection, sql: &str, keys: &[i64]) -> rusqlite::Result<usize> {

@@ -10,6 +10,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "records 1", sql: FIRST },
     Migration { name: "records 2: people", sql: PEOPLE },
     Migration { name: "records 3: health", sql: HEALTH },
+    Migration { name: "records 4: replays", sql: REPLAYS },
 ];
 
 /// People as more than "seen", and where in the journal they are.
@@ -43,6 +44,20 @@ const HEALTH: &str = "
         position INTEGER PRIMARY KEY, webhook BIGINT NOT NULL, at BIGINT NOT NULL, kind TEXT NOT NULL,
         failed BIGINT NOT NULL, deliveries BIGINT NOT NULL, since BIGINT NOT NULL
     );
+";
+
+/// Events that are sent once more, together. Deliveries of replays and redeliveries are found by their event.
+const REPLAYS: &str = "
+    CREATE TABLE replays (
+        position INTEGER PRIMARY KEY, webhook BIGINT NOT NULL, subscription BIGINT NOT NULL, asked BLOB NOT NULL,
+        last_event BIGINT NOT NULL, sent BIGINT NOT NULL, delivered BIGINT NOT NULL, failed BIGINT NOT NULL,
+        ended TEXT, ended_at BIGINT, ended_position BIGINT
+    );
+    CREATE INDEX replays_by_webhook ON replays (webhook, position);
+    CREATE INDEX replays_open ON replays (position) WHERE ended IS NULL;
+    ALTER TABLE deliveries ADD COLUMN replay BIGINT;
+    CREATE INDEX deliveries_of_replays ON deliveries (replay) WHERE replay IS NOT NULL AND next_attempt_at IS NOT NULL;
+    CREATE INDEX deliveries_again ON deliveries (webhook, event) WHERE origin <> event;
 ";
 
 const FIRST: &str = "

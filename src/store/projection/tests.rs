@@ -33,6 +33,7 @@ fn dump(db: &Connection) -> Vec<String> {
         "lanes",
         "switches",
         "ranges",
+        "replays",
         "meta",
     ] {
         let mut statement = db.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();

@@ -1,0 +1,86 @@
+//! What a lane has to send of replays.
+
+use crate::dispatch::job::{Job, Waiting};
+use crate::model::{Position, UnixMs};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Replays take at most one in this many of the requests that a lane may have in flight.
+const SHARE: usize = 4;
+
+/// Deliveries of replays that wait, and the turn that they have beside everything else.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    waiting: BinaryHeap<Reverse<Waiting>>,
+    in_flight: usize,
+    /// The last that was taken was a replay's.
+    was_last: bool,
+    /// Replays that are over while something of theirs may be in flight: it is not retried.
+    over: Vec<Position>,
+}
+
+impl Replayed {
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// One more.
+    pub fn wait(&mut self, waiting: Waiting) {
+        self.waiting.push(Reverse(waiting));
+    }
+
+    /// Whether one may be taken now. `others`: something that is no replay's could be taken too.
+    pub fn has_turn(&self, now: UnixMs, concurrency: usize, others: bool) -> bool {
+        self.next_due().is_some_and(|due| due <= now)
+            && self.in_flight < (concurrency / SHARE).max(1)
+            && !(others && self.was_last)
+    }
+
+    /// The next one: those that were asked for first come first, in the order in which their events were accepted.
+    pub fn take(&mut self, now: UnixMs) -> Option<Job> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let Reverse(waiting) = self.waiting.pop()?;
+        let Waiting { delivery, event: position, attempts, replay, .. } = waiting;
+        Some(Job { delivery, position, attempt: attempts + 1, event: None, probe: false, replay })
+    }
+
+    /// Something was taken, a replay's or not.
+    pub fn note_taken(&mut self, job: &Job) {
+        self.was_last = job.replay.is_some();
+        self.in_flight += usize::from(self.was_last);
+    }
+
+    /// Something that was taken has ended; whether it is part of a replay that is over.
+    pub fn note_settled(&mut self, job: &Job) -> bool {
+        let Some(replay) = job.replay else { return false };
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let is_over = self.over.contains(&replay);
+        if self.in_flight == 0 {
+            self.over.clear();
+        }
+        is_over
+    }
+
+    /// The replay is over; how many of its deliveries waited.
+    pub fn end(&mut self, replay: Position) -> u64 {
+        let before = self.waiting.len();
+        self.waiting.retain(|Reverse(waiting)| waiting.replay != Some(replay));
+        if self.in_flight > 0 {
+            self.over.push(replay);
+        }
+        (before - self.waiting.len()) as u64
+    }
+
+    /// Drops those whose events are gone.
+    pub fn forget(&mut self, is_gone: impl Fn(&Position) -> bool) {
+        self.waiting.retain(|Reverse(waiting)| !is_gone(&waiting.event));
+    }
+
+    /// When the next one is due.
+    pub fn next_due(&self) -> Option<UnixMs> {
+        self.waiting.peek().map(|Reverse(waiting)| waiting.due)
+    }
+}
