@@ -107,12 +107,7 @@ fn model(journal: &MemoryJournal) -> Vec<Line> {
                 lines.iter_mut().filter(waiting).for_each(|line| line.state = DeliveryState::Cancelled);
             }
             Entry::Outcome(outcome) => {
-                let state = match outcome.verdict {
-                    Verdict::Delivered => DeliveryState::Delivered,
-                    Verdict::Retry { .. } => DeliveryState::Retrying,
-                    Verdict::Failed => DeliveryState::Failed,
-                    Verdict::Cancelled => DeliveryState::Cancelled,
-                };
+                let state = state_after(outcome.verdict);
                 let attempts = u32::from(outcome.attempt);
                 match lines.iter_mut().find(|line| line.id == outcome.delivery) {
                     Some(line) => (line.state, line.attempts) = (state, attempts),
@@ -142,6 +137,15 @@ fn model(journal: &MemoryJournal) -> Vec<Line> {
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.place));
     lines
+}
+
+fn state_after(verdict: Verdict) -> DeliveryState {
+    match verdict {
+        Verdict::Delivered => DeliveryState::Delivered,
+        Verdict::Retry { .. } => DeliveryState::Retrying,
+        Verdict::Failed => DeliveryState::Failed,
+        Verdict::Cancelled => DeliveryState::Cancelled,
+    }
 }
 
 fn line(summary: &DeliverySummary, lines: &[Line]) -> Line {
