@@ -15,8 +15,10 @@ mod queue;
 mod read_plan;
 mod receiver;
 mod replayed;
+mod undone;
 
 pub use self::read_plan::{Eras, ReadPlan};
+pub use self::undone::{Expired, Undone};
 
 use self::queue::Queue;
 use self::receiver::Receiver;
@@ -48,28 +50,6 @@ pub struct LaneLimits {
     pub backlog_max_age: Duration,
     /// The most bytes of bodies that may wait for the lane.
     pub backlog_max_bytes: u64,
-}
-
-/// Events that fell out of a lane's backlog, as one range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expired {
-    /// First position, inclusive.
-    pub from: Position,
-    /// Last position, inclusive.
-    pub to: Position,
-    /// How many of the lane's events, where it could be counted.
-    pub events: Option<u64>,
-}
-
-/// What a lane that is being closed leaves undone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Undone {
-    /// The first position that was not attempted; `None` when all were.
-    pub from: Option<Position>,
-    /// How many events, as far as it was counted.
-    pub events: u64,
-    /// How many deliveries waited for their time.
-    pub waiting: u64,
 }
 
 /// See the module's documentation.
@@ -422,7 +402,7 @@ impl Lane {
 
     /// Whether [`Lane::take`] would give something (or find something too old).
     pub fn can_take(&self, now: UnixMs, concurrency: usize) -> bool {
-        if !self.on || self.in_flight.len() >= concurrency || self.receiver.is_probed() {
+        if !self.on || self.in_flight.len() >= concurrency || self.receiver.is_probed() || self.receiver.rests(now) {
             return false;
         }
         self.has_due(now) || self.has_new_to_take(now) || self.may_replay(now, concurrency)
@@ -528,8 +508,18 @@ impl Lane {
         self.reading = Some(Reading { next: first, until: None });
     }
 
+    /// The receiver asks for no requests before `until`.
+    pub fn pause(&mut self, until: UnixMs) {
+        self.receiver.asked_for_rest(until);
+    }
+
+    /// Whether the lane waits because its receiver has asked it to.
+    pub fn is_paused(&self, now: UnixMs) -> bool {
+        self.receiver.rests(now)
+    }
+
     /// When the lane should be looked at again although nothing happened to it.
-    pub fn next_due(&self) -> Option<UnixMs> {
+    pub fn next_due(&self, now: UnixMs) -> Option<UnixMs> {
         if !self.on || self.receiver.is_probed() {
             return None;
         }
@@ -541,7 +531,11 @@ impl Lane {
             Some(next_probe) => self.replayed.next_due().map(|due| due.max(next_probe)),
             None => self.replayed.next_due(),
         };
-        retry.into_iter().chain(probe).chain(replay).min()
+        let due = retry.into_iter().chain(probe).chain(replay).min();
+        // New events, which are due at any time, wait for the end of a rest too.
+        let rest = self.receiver.rest_ends(now);
+        let new = rest.filter(|_| self.has_new());
+        due.map(|due| rest.map_or(due, |rest| due.max(rest))).into_iter().chain(new).min()
     }
 
     fn has_new(&self) -> bool {

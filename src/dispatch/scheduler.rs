@@ -75,6 +75,8 @@ pub struct Load {
     pub behind: usize,
     /// Lanes that start one probe at a time.
     pub narrowed: usize,
+    /// Lanes that wait because their receiver has asked for fewer requests.
+    pub paused: usize,
     /// Requests in flight.
     pub in_flight: usize,
     /// Deliveries that wait for a retry.
@@ -240,11 +242,14 @@ impl Scheduler {
         let now = self.parts.clock.now();
         let mut state = cell.state.lock();
         let forgotten = self.is_forgotten(cell.webhook, job.position);
-        let verdict = match (ended.cancelled, self.rules.decide(ended.outcome, job.attempt, now, &*self.parts.random)) {
-            (true, _) => Verdict::Cancelled,
-            (false, Verdict::Retry { .. }) if forgotten => Verdict::Cancelled,
-            (false, verdict) => verdict,
+        let decided = || self.rules.decide(ended.outcome, job.attempt, now, &*self.parts.random);
+        let verdict = match if ended.cancelled { Verdict::Cancelled } else { decided() } {
+            Verdict::Retry { .. } if forgotten => Verdict::Cancelled,
+            verdict => verdict,
         };
+        if let (Reason::TooManyRequests, Some(rest)) = (ended.outcome.reason, ended.outcome.retry_after) {
+            state.lane.pause(now.after(rest));
+        }
         let verdict = state.lane.settle(job, verdict, answered(ended.outcome.reason), now);
         self.count(ended.outcome, verdict);
         // Under the lane's lock: a checkpoint that no longer shows the attempt as open must come after its outcome.
@@ -384,7 +389,7 @@ impl Scheduler {
     }
 
     fn set_alarm(&self, cell: &LaneCell, state: &mut CellState, now: UnixMs) {
-        let Some(due) = state.lane.next_due().filter(|due| *due > now) else { return };
+        let Some(due) = state.lane.next_due(now).filter(|due| *due > now) else { return };
         if state.alarm.is_none_or(|alarm| due < alarm) {
             state.alarm = Some(due);
             self.timer.set(due, cell.webhook);
@@ -431,11 +436,13 @@ impl Scheduler {
     /// Numbers for metrics.
     pub fn load(&self) -> Load {
         let mut load = Load { in_flight: self.budget.lock().in_flight(), ..Load::default() };
+        let now = self.parts.clock.now();
         load.queued_bytes = self.queued_bytes.load(Ordering::Relaxed);
         for cell in self.all() {
             let state = cell.state.lock();
             load.lanes += 1;
             load.behind += usize::from(state.lane.is_behind());
+            load.paused += usize::from(state.lane.is_paused(now));
             load.narrowed += usize::from(state.lane.is_narrowed());
             load.waiting += state.lane.waiting();
             let oldest = state.lane.oldest_waiting();
@@ -451,6 +458,7 @@ impl Scheduler {
         dispatch.lanes.set(load.lanes as i64);
         dispatch.lanes_behind.set(load.behind as i64);
         dispatch.lanes_narrowed.set(load.narrowed as i64);
+        dispatch.lanes_paused.set(load.paused as i64);
         dispatch.in_flight.set(load.in_flight as i64);
         dispatch.waiting_retries.set(load.waiting as i64);
         let age = load.oldest.map_or(0.0, |oldest| self.parts.clock.now().since(oldest).as_secs_f64());

@@ -287,6 +287,8 @@ pub struct DispatchMetrics {
     pub lanes_behind: Gauge,
     /// Lanes that are sent one probe at a time because their receiver gives no answer.
     pub lanes_narrowed: Gauge,
+    /// Lanes that wait because their receiver has asked for fewer requests (429 with Retry-After).
+    pub lanes_paused: Gauge,
     /// Requests in flight.
     pub in_flight: Gauge,
     /// Retries that wait for their time.
@@ -307,6 +309,7 @@ impl DispatchMetrics {
         registry.register("lanes", "Webhooks that are on", metrics.lanes.clone());
         registry.register("lanes_behind", "Webhooks that read the journal to catch up", metrics.lanes_behind.clone());
         registry.register("lanes_narrowed", "Webhooks whose receiver gives no answer", metrics.lanes_narrowed.clone());
+        registry.register("lanes_paused", "Webhooks whose receiver asked for a pause", metrics.lanes_paused.clone());
         registry.register("in_flight", "Requests in flight", metrics.in_flight.clone());
         registry.register("waiting_retries", "Retries that wait for their time", metrics.waiting_retries.clone());
         let oldest = metrics.oldest_undelivered_seconds.clone();

@@ -1,6 +1,6 @@
 //! Every way in which a receiver can answer, or not, and what follows from it.
 
-use crate::support::{Node, Receiver, Reply, Webhook};
+use crate::support::{Node, Receiver, Reply, Webhook, wait_until};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::time::Duration;
@@ -195,6 +195,24 @@ fn retry_after_lengthens_a_delay() {
         // The node's clock counts whole milliseconds.
         assert!(requests[1].at - requests[0].at >= Duration::from_millis(1999));
     }
+}
+
+#[test]
+fn a_receiver_that_asks_for_a_pause_is_sent_nothing_else_until_it_is_over() {
+    let wait = Reply::Full(429, vec![("Retry-After", "2".into())], Vec::new());
+    let busy = Receiver::by(move |_, number| if number == 0 { wait.clone() } else { Reply::Status(200) });
+    let idle = Receiver::ok();
+    let node = node();
+    let (paused, _) = (node.webhook(&busy.url(), json!({})), node.webhook(&idle.url(), json!({})));
+    node.track("too many");
+    wait_until("the pause has begun", || (!node.deliveries(&paused).is_empty()).then_some(()));
+    for n in 0..20 {
+        node.track(&format!("event {n}"));
+    }
+    idle.wait(21);
+    let requests = busy.wait(22);
+    assert!(requests[1..].iter().all(|request| request.at - requests[0].at >= Duration::from_millis(1999)));
+    assert_eq!(requests.len(), 22, "each of them once, and the first one again");
 }
 
 #[test]

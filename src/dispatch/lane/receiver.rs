@@ -11,6 +11,8 @@ const PROBE_PAUSE_MIN: Duration = Duration::from_millis(100);
 pub struct Receiver {
     state: State,
     probed: bool,
+    /// It has asked for no requests before this.
+    rests_until: Option<UnixMs>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +40,21 @@ impl Receiver {
     /// Whether it gives no answer and is being asked: nothing else begins.
     pub fn is_probed(&self) -> bool {
         self.is_silent() && self.probed
+    }
+
+    /// It asks for no requests before `until`. Of several such wishes the latest one holds.
+    pub fn asked_for_rest(&mut self, until: UnixMs) {
+        self.rests_until = self.rests_until.max(Some(until));
+    }
+
+    /// Whether nothing may be sent to it, because it has asked for that.
+    pub fn rests(&self, now: UnixMs) -> bool {
+        self.rest_ends(now).is_some()
+    }
+
+    /// When it may be sent something again, while it may not.
+    pub fn rest_ends(&self, now: UnixMs) -> Option<UnixMs> {
+        self.rests_until.filter(|until| now < *until)
     }
 
     /// Whether an attempt of a new event may begin.

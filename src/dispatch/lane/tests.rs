@@ -66,7 +66,7 @@ fn a_retry_waits_for_its_time_and_goes_before_new_events() {
     (1..=2).for_each(|position| assert!(lane.hand(&event(position), true)));
     let job = lane.take(UnixMs(0), 1).unwrap();
     lane.settle(&job, retry(1000), Some(true), UnixMs(0));
-    assert_eq!(lane.next_due(), Some(UnixMs(1000)));
+    assert_eq!(lane.next_due(UnixMs(0)), Some(UnixMs(1000)));
     let second = lane.take(UnixMs(999), 1).unwrap();
     assert_eq!(second.position, Position(2));
     lane.settle(&second, Verdict::Delivered, Some(true), UnixMs(999));
@@ -148,6 +148,23 @@ fn at_the_bound_of_waiting_retries_no_new_event_is_attempted() {
     assert_eq!(take(&mut lane, 100), Some((1, 2)));
 }
 
+#[test]
+fn a_receiver_that_asks_for_fewer_requests_is_left_alone_until_then() {
+    let mut lane = lane_with(LIMITS);
+    (1..=3).for_each(|position| assert!(lane.hand(&event(position), true)));
+    let job = lane.take(UnixMs(0), 32).unwrap();
+    lane.settle(&job, retry(5000), Some(true), UnixMs(0));
+    lane.pause(UnixMs(2000));
+    lane.pause(UnixMs(1000));
+    assert_eq!((take(&mut lane, 1999), lane.is_paused(UnixMs(1999))), (None, true));
+    assert_eq!(lane.next_due(UnixMs(10)), Some(UnixMs(2000)));
+    assert_eq!(
+        (take(&mut lane, 2000), take(&mut lane, 2000), take(&mut lane, 2000)),
+        (Some((2, 1)), Some((3, 1)), None)
+    );
+    assert_eq!(lane.next_due(UnixMs(2000)), Some(UnixMs(5000)));
+}
+
 fn of_replay(event: u64) -> Waiting {
     let delivery = DeliveryId { webhook: WEBHOOK, origin: Position(100 + event) };
     Waiting { due: UnixMs(0), delivery, event: Position(event), attempts: 0, replay: Some(Position(99)) }
@@ -176,7 +193,7 @@ fn of_a_replay_that_is_over_nothing_is_sent_and_nothing_is_retried() {
     lane.wait(Waiting { replay: Some(Position(200)), ..of_replay(7) });
     let job = lane.take(UnixMs(10), 1).unwrap();
     assert_eq!(lane.settle(&job, retry(50), Some(true), UnixMs(11)), retry(50), "another replay's is");
-    assert_eq!(lane.next_due(), Some(UnixMs(50)));
+    assert_eq!(lane.next_due(UnixMs(0)), Some(UnixMs(50)));
 }
 
 #[test]
@@ -186,7 +203,11 @@ fn a_silent_receiver_is_probed_with_a_replay_only_when_nothing_else_waits() {
     lane.wait(of_replay(2));
     let job = lane.take(UnixMs(0), 32).unwrap();
     lane.settle(&job, Verdict::Failed, Some(false), UnixMs(0));
-    assert_eq!((take(&mut lane, 50), lane.next_due()), (None, Some(UnixMs(100))), "the pause holds for it too");
+    assert_eq!(
+        (take(&mut lane, 50), lane.next_due(UnixMs(0))),
+        (None, Some(UnixMs(100))),
+        "the pause holds for it too"
+    );
     assert!(lane.hand(&event(11), true));
     assert_eq!(take(&mut lane, 100), Some((11, 1)));
 }
