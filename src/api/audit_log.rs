@@ -125,13 +125,16 @@ pub async fn export(
     let catalog = Arc::clone(&api.parts.catalog);
     let read = move |query: AuditQuery| {
         let catalog = Arc::clone(&catalog);
-        async move { catalog.audit_log(query).await }
+        async move {
+            let rows = catalog.audit_log(query.clone()).await;
+            rows.map(|rows| {
+                let last = rows.last().filter(|_| rows.len() == EXPORT_ROWS);
+                let next = last.map(|row| AuditQuery { before: Some(row.seq), ..query });
+                (rows, next)
+            })
+        }
     };
-    let next = |query: &AuditQuery, rows: &[AuditRow]| {
-        let last = rows.last().filter(|_| rows.len() == EXPORT_ROWS)?;
-        Some(AuditQuery { before: Some(last.seq), ..query.clone() })
-    };
-    Ok(export::download("audit-log.json", query, read, next, AuditJson::of))
+    Ok(export::download("audit-log.json", query, read, AuditJson::of))
 }
 
 /// Rows read at a time.

@@ -5,7 +5,7 @@ use super::auth::{Admin, Caller};
 use super::list::{self, Asked};
 use super::paths::Id;
 use super::problem::ApiError;
-use super::{Api, paths, webhooks};
+use super::{Api, delivery_text, export, paths, webhooks};
 use crate::journal::Group;
 use crate::model::{DeliveryId, Entry, Redelivery};
 use crate::record::view::{DeliveryDetail, DeliveryQuery, RangeSummary};
@@ -82,6 +82,73 @@ fn is_asked_for(range: &RangeSummary, query: &DeliveryQuery) -> bool {
     query.status.is_none_or(|status| status == range.status)
         && query.from.is_none_or(|from| range.at >= from)
         && query.to.is_none_or(|to| range.at < to)
+}
+
+/// Which deliveries to download.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LogQuery {
+    /// delivered, retrying, failed, cancelled or expired.
+    status: Option<String>,
+    /// An event's name.
+    event: Option<String>,
+    /// Not before this time (RFC 3339).
+    from: Option<String>,
+    /// Before this time (RFC 3339).
+    to: Option<String>,
+}
+
+/// Rows of a download that are read at a time. Each may have six attempts with 16 KiB of answer.
+const LOG_ROWS: usize = 50;
+
+/// Downloads a webhook's deliveries with all their attempts as one JSON array, newest first, however many there are.
+#[utoipa::path(
+    get,
+    path = paths::WEBHOOK_LOG,
+    params(("id" = String, Path), LogQuery),
+    tag = "deliveries",
+    responses((status = 200, body = Vec<DeliveryDetailJson>), ApiError)
+)]
+pub async fn log(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Id(id): Id,
+    Asked(asked): Asked<LogQuery>,
+) -> Result<Response, ApiError> {
+    let query = DeliveryQuery {
+        subscription: caller.subscription.id,
+        webhook: webhooks::find(&api, &caller, &id)?.id,
+        status: list::status(asked.status.as_deref())?,
+        event: list::event(asked.event.as_deref())?,
+        from: list::time("from", asked.from.as_deref())?,
+        to: list::time("to", asked.to.as_deref())?,
+        limit: LOG_ROWS,
+        cursor: None,
+    };
+    let file = format!("{}-log.json", query.webhook);
+    let read = move |query: DeliveryQuery| {
+        let api = Arc::clone(&api);
+        async move {
+            let asked = query.clone();
+            let page = api.records(move |records| records.log(&asked)).await?;
+            let next = page.next.map(|cursor| DeliveryQuery { cursor: Some(cursor), ..query });
+            Ok::<_, ApiError>((page.data, next))
+        }
+    };
+    Ok(export::download(&file, query, read, |detail| DeliveryDetailJson::of(&detail)))
+}
+
+/// One delivery with all its attempts as text, to be pasted into a message to whoever runs the receiver.
+#[utoipa::path(
+    get,
+    path = paths::DELIVERY_TEXT,
+    params(("id" = String, Path)),
+    tag = "deliveries",
+    responses((status = 200, body = String, content_type = "text/plain"), ApiError)
+)]
+pub async fn text(caller: Caller, State(api): State<Arc<Api>>, Id(id): Id) -> Result<String, ApiError> {
+    Ok(delivery_text::write(&DeliveryDetailJson::of(&find(&api, &caller, &id).await?)))
 }
 
 /// Reads one delivery with all its attempts.

@@ -9,15 +9,15 @@ use serde::Serialize;
 
 /// Where a download stands.
 enum At<Q> {
-    /// The page that this query asks for comes next; whether it is the first.
+    /// The page that this query asks for comes next; whether rows were sent before it.
     Page(Q, bool),
-    /// Only the closing bracket is left.
-    Closing,
+    /// Only the closing bracket is left; whether rows were sent.
+    Closing(bool),
     /// Everything was sent.
     Ended,
 }
 
-/// A download. `read` reads a query's page; `next` says which page follows, from the rows of this one.
+/// A download. `read` reads a query's page and says with which query to go on. A page may be empty and not the last.
 ///
 /// When a page cannot be read the connection is broken off: a file that ends in the middle is no JSON, so nobody takes it
 /// for whole.
@@ -25,30 +25,41 @@ pub fn download<Q, R, E, T, Reading>(
     file: &str,
     query: Q,
     read: impl Fn(Q) -> Reading + Send + 'static,
-    next: impl Fn(&Q, &[R]) -> Option<Q> + Send + 'static,
     show: impl Fn(R) -> T + Send + 'static,
 ) -> Response
 where
-    Q: Clone + Send + 'static,
+    Q: Send + 'static,
     R: Send + 'static,
     E: std::error::Error + Send + Sync + 'static,
     T: Serialize,
-    Reading: Future<Output = Result<Vec<R>, E>> + Send,
+    Reading: Future<Output = Result<(Vec<R>, Option<Q>), E>> + Send,
 {
-    let parts = (read, next, show);
-    let pages = stream::try_unfold((At::Page(query, true), parts), async |(at, parts)| {
-        let (text, at) = match at {
-            At::Page(query, is_first) => {
-                let rows = (parts.0)(query.clone()).await.inspect_err(|error| {
-                    tracing::error!(%error, "a download was broken off");
-                })?;
-                let at = (parts.1)(&query, &rows).map_or(At::Closing, |query| At::Page(query, false));
-                (page(rows.into_iter().map(&parts.2), is_first), at)
-            }
-            At::Closing => (String::from("\n]\n"), At::Ended),
-            At::Ended => return Ok::<_, E>(None),
-        };
-        Ok(Some((Bytes::from(text), (at, parts))))
+    let parts = (read, show);
+    let pages = stream::try_unfold((At::Page(query, false), parts), async |(mut at, parts)| {
+        loop {
+            at = match at {
+                At::Page(query, began) => {
+                    let (rows, next) = (parts.0)(query).await.inspect_err(|error| {
+                        tracing::error!(%error, "a download was broken off");
+                    })?;
+                    let has_rows = !rows.is_empty();
+                    let at = match next {
+                        Some(query) => At::Page(query, began || has_rows),
+                        None => At::Closing(began || has_rows),
+                    };
+                    if has_rows {
+                        let text = page(rows.into_iter().map(&parts.1), !began);
+                        return Ok(Some((Bytes::from(text), (at, parts))));
+                    }
+                    at
+                }
+                At::Closing(began) => {
+                    let text = if began { "\n]\n" } else { "[]\n" };
+                    return Ok(Some((Bytes::from(text), (At::Ended, parts))));
+                }
+                At::Ended => return Ok::<_, E>(None),
+            };
+        }
     });
     let disposition = format!("attachment; filename=\"{file}\"");
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_DISPOSITION, disposition.as_str())];
@@ -75,16 +86,17 @@ mod tests {
     use serde_json::Value;
     use std::io;
 
-    /// The numbers below `count`, three at a time; reading the page that starts at `broken` fails.
+    /// The numbers below `count`, three at a time, with an empty page before each; reading the page that starts at
+    /// `broken` fails.
     async fn numbers(count: u64, broken: Option<u64>) -> Result<String, String> {
-        let read = move |from: u64| async move {
+        let read = move |(from, is_full): (u64, bool)| async move {
             match broken {
                 Some(at) if at == from => Err(io::Error::other("broken")),
-                _ => Ok((from..count.min(from + 3)).collect::<Vec<_>>()),
+                _ if !is_full => Ok((Vec::new(), Some((from, true)))),
+                _ => Ok(((from..count.min(from + 3)).collect(), (from + 3 < count).then_some((from + 3, false)))),
             }
         };
-        let next = |from: &u64, rows: &[u64]| (rows.len() == 3).then_some(from + 3);
-        let response = download("numbers.json", 0, read, next, |number| number);
+        let response = download("numbers.json", (0, false), read, |number: u64| number);
         assert_eq!(response.headers()["content-disposition"], "attachment; filename=\"numbers.json\"");
         let collected = response.into_body().collect().await.map_err(|error| error.to_string())?;
         Ok(String::from_utf8(collected.to_bytes().to_vec()).unwrap())

@@ -12,6 +12,7 @@ mod body;
 pub mod console;
 mod cookie;
 mod deliveries;
+mod delivery_text;
 mod error_log;
 mod events;
 mod exclusions;
@@ -76,6 +77,12 @@ pub trait RecordReader: Send + Sync + 'static {
     /// # Errors
     /// [`RecordError`].
     fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError>;
+
+    /// The same, each with all its attempts.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn log(&self, query: &DeliveryQuery) -> Result<Page<DeliveryDetail>, RecordError>;
 
     /// A webhook's newest ranges of events that ended without an attempt, newest first.
     ///
@@ -192,6 +199,10 @@ pub trait RecordReader: Send + Sync + 'static {
 impl RecordReader for Records {
     fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError> {
         Self::deliveries(self, query)
+    }
+
+    fn log(&self, query: &DeliveryQuery) -> Result<Page<DeliveryDetail>, RecordError> {
+        Self::log(self, query)
     }
 
     fn ranges(&self, webhook: WebhookId) -> Result<Vec<RangeSummary>, RecordError> {
@@ -395,6 +406,8 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(test::stored))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
+        .routes(routes!(deliveries::log))
+        .routes(routes!(deliveries::text))
         .routes(routes!(deliveries::redeliver))
         .routes(routes!(replays::create, replays::list, replays::cancel_all))
         .routes(routes!(replays::read, replays::cancel))

@@ -16,6 +16,8 @@ pub const WEBHOOK_TURN_ON: &str = "/api/v1/webhooks/{id}/turn-on";
 pub const WEBHOOK_TEST: &str = "/api/v1/webhooks/{id}/test";
 /// A webhook's deliveries.
 pub const WEBHOOK_DELIVERIES: &str = "/api/v1/webhooks/{id}/deliveries";
+/// A webhook's deliveries with all attempts, as a download.
+pub const WEBHOOK_LOG: &str = "/api/v1/webhooks/{id}/log.json";
 /// A webhook's replays: ask for one, list, cancel all.
 pub const WEBHOOK_REPLAYS: &str = "/api/v1/webhooks/{id}/replays";
 /// One replay: read, cancel.
@@ -24,6 +26,8 @@ pub const WEBHOOK_REPLAY: &str = "/api/v1/webhooks/{id}/replays/{replay}";
 pub const WEBHOOK_MISSED: &str = "/api/v1/webhooks/{id}/missed";
 /// One delivery with its attempts.
 pub const DELIVERY: &str = "/api/v1/deliveries/{id}";
+/// One delivery as text.
+pub const DELIVERY_TEXT: &str = "/api/v1/deliveries/{id}/text";
 /// Send a delivery's event once more.
 pub const REDELIVER: &str = "/api/v1/deliveries/{id}/redeliver";
 /// Failed attempts.

@@ -35,15 +35,7 @@ impl Records {
     /// # Errors
     /// [`RecordError`].
     pub fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError> {
-        let page = self.projection.list(&RowFilter {
-            webhook: query.webhook,
-            state: query.status,
-            kind: query.event,
-            from: query.from,
-            to: query.to,
-            before: place(query.cursor.as_deref())?,
-            limit: query.limit,
-        })?;
+        let page = self.projection.list(&filter(query)?)?;
         let facts = self.facts(&page.lines)?;
         let mut data = Vec::with_capacity(page.lines.len());
         for line in &page.lines {
@@ -52,17 +44,37 @@ impl Records {
                 Listed::Row(_) => {}
                 Listed::Success(success) => {
                     let Some(event) = facts.events.get(&success.event) else { continue };
-                    let inside = query.from.is_none_or(|from| event.accepted_at >= from)
-                        && query.to.is_none_or(|to| event.accepted_at < to);
                     if let Some(last) = facts.outcomes.get(&success.outcome)
                         && event.subscription == query.subscription
-                        && inside
+                        && is_inside(query, event.accepted_at)
                     {
                         let id = DeliveryId { webhook: query.webhook, origin: success.event };
                         data.push(of_success(id, *success, event, last));
                     }
                 }
             }
+        }
+        Ok(Page { data, next: page.next.map(cursor) })
+    }
+
+    /// The same page, each delivery with all its attempts.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn log(&self, query: &DeliveryQuery) -> Result<Page<DeliveryDetail>, RecordError> {
+        let page = self.projection.list(&filter(query)?)?;
+        let mut data = Vec::with_capacity(page.lines.len());
+        for line in &page.lines {
+            let detail = match line {
+                Listed::Row(row) if row.subscription == Some(query.subscription) => self.detail_of_row(row)?,
+                Listed::Row(_) => None,
+                Listed::Success(success) => {
+                    let id = DeliveryId { webhook: query.webhook, origin: success.event };
+                    let detail = self.detail_at(query.subscription, id, *success)?;
+                    detail.filter(|detail| is_inside(query, detail.summary.created_at))
+                }
+            };
+            data.extend(detail);
         }
         Ok(Page { data, next: page.next.map(cursor) })
     }
@@ -118,7 +130,18 @@ impl Records {
         subscription: SubscriptionId,
         id: DeliveryId,
     ) -> Result<Option<DeliveryDetail>, RecordError> {
-        let Some(success) = self.projection.success(id)? else { return Ok(None) };
+        match self.projection.success(id)? {
+            Some(success) => self.detail_at(subscription, id, success),
+            None => Ok(None),
+        }
+    }
+
+    fn detail_at(
+        &self,
+        subscription: SubscriptionId,
+        id: DeliveryId,
+        success: Success,
+    ) -> Result<Option<DeliveryDetail>, RecordError> {
         let mut look_up = LookUp::new(&*self.journal);
         let event = look_up.event(success.event, |event| (facts_of(event), Bytes::copy_from_slice(event.body)))?;
         let outcome = look_up.outcome(success.outcome, |outcome| (last_attempt(outcome), attempt(outcome)))?;
@@ -158,6 +181,23 @@ impl Records {
         }
         Ok(facts)
     }
+}
+
+/// What the projection is asked. It looks at times roughly: see [`is_inside`].
+fn filter(query: &DeliveryQuery) -> Result<RowFilter, RecordError> {
+    Ok(RowFilter {
+        webhook: query.webhook,
+        state: query.status,
+        kind: query.event,
+        from: query.from,
+        to: query.to,
+        before: place(query.cursor.as_deref())?,
+        limit: query.limit,
+    })
+}
+
+fn is_inside(query: &DeliveryQuery, at: UnixMs) -> bool {
+    query.from.is_none_or(|from| at >= from) && query.to.is_none_or(|to| at < to)
 }
 
 #[derive(Default)]

@@ -200,3 +200,55 @@ fn the_error_log_says_enough_to_act_on() {
     let next = node.get(&format!("/error-log?limit=500&cursor={}", page["next"].as_str().unwrap()));
     assert_eq!(next["data"].as_array().unwrap().len(), 50);
 }
+
+#[test]
+fn a_webhooks_log_is_downloaded_whole_and_a_delivery_is_copied_as_text() {
+    let node = Node::with(&["--retry-delays", "20ms"], &[]);
+    // Every other one is delivered, after a retry; what is refused says why.
+    let receiver = Receiver::by(|request, number| {
+        if request.name().ends_with('1') {
+            Reply::Full(422, vec![("X-Why", "schema".into())], b"no such field".to_vec())
+        } else {
+            Reply::Status(if number.is_multiple_of(3) { 503 } else { 200 })
+        }
+    });
+    let webhook = node.webhook(&receiver.url(), json!({}));
+    for n in 0..120 {
+        node.track(&format!("event {n}"));
+    }
+    wait_until("all have ended", || {
+        let rows = node.deliveries(&webhook);
+        (rows.len() == 120 && rows.iter().all(|row| row["status"] != "retrying")).then_some(())
+    });
+    let log = |query: &str| {
+        let answer = node.api("GET", &format!("/webhooks/{}/log.json{query}", webhook.id), None).expect(200);
+        assert!(answer.header("content-disposition").unwrap().contains("-log.json"));
+        answer.json().as_array().unwrap().clone()
+    };
+    let all = log("");
+    assert_eq!(all.len(), 120);
+    for (row, listed) in all.iter().zip(node.deliveries(&webhook)) {
+        assert_eq!(*row, node.get(&format!("/deliveries/{}", listed["id"].as_str().unwrap())));
+    }
+    let failed = log("?status=failed");
+    assert!(failed.len() >= 12 && failed.iter().all(|row| row["status"] == "failed"));
+    assert!(log("?event=guideDisplayed").is_empty() && log("?from=2999-01-01T00:00:00Z").is_empty());
+    node.api("GET", &format!("/webhooks/{}/log.json?status=lost", webhook.id), None).expect(400);
+
+    let refused = failed.iter().find(|row| row["reason"] == "refused").unwrap();
+    let path = format!("/deliveries/{}/text", refused["id"].as_str().unwrap());
+    let answer = node.api("GET", &path, None).expect(200);
+    let text = String::from_utf8(answer.body.clone()).unwrap();
+    for part in [
+        refused["id"].as_str().unwrap(),
+        refused["unique_id"].as_str().unwrap(),
+        refused["request_body"].as_str().unwrap(),
+        "Status: failed, attempts: 1",
+        "status 422, refused",
+        "X-Why: schema",
+        "no such field",
+        "ms",
+    ] {
+        assert!(text.to_lowercase().contains(&part.to_lowercase()), "{part} is missing in\n{text}");
+    }
+}

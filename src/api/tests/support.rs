@@ -269,6 +269,12 @@ impl RecordReader for FakeRecords {
         Ok(Page { data: mine.map(|(_, row)| row.summary.clone()).collect(), next: Some(String::from("more")) })
     }
 
+    fn log(&self, query: &DeliveryQuery) -> Result<Page<DeliveryDetail>, RecordError> {
+        self.asked.lock().unwrap().push(format!("{query:?}"));
+        self.check(query.cursor.as_deref())?;
+        Ok(Page { data: Vec::new(), next: None })
+    }
+
     fn ranges(&self, _: WebhookId) -> Result<Vec<RangeSummary>, RecordError> {
         self.check(None)?;
         Ok(self.ranges.lock().unwrap().clone())
