@@ -238,7 +238,7 @@ fn a_webhooks_log_is_downloaded_whole_and_a_delivery_is_copied_as_text() {
     let refused = failed.iter().find(|row| row["reason"] == "refused").unwrap();
     let path = format!("/deliveries/{}/text", refused["id"].as_str().unwrap());
     let answer = node.api("GET", &path, None).expect(200);
-    let text = String::from_utf8(answer.body.clone()).unwrap();
+    let text = String::from_utf8(answer.body).unwrap();
     for part in [
         refused["id"].as_str().unwrap(),
         refused["unique_id"].as_str().unwrap(),
