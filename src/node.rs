@@ -16,7 +16,7 @@ use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, sample};
 use crate::journal::file::{FileJournal, SystemDisk};
 use crate::journal::{Erase, Journal};
 use crate::mail::{self, Letters, Smtp};
-use crate::model::Secret;
+use crate::model::{Secret, WebhookState};
 use crate::observe::{self, Metrics};
 use crate::oidc::Provider;
 use crate::record::Records;
@@ -309,6 +309,7 @@ impl Node {
             Ok(()) => ready_records.problem().map_or(Ok(()), Err),
         };
         let (journal, projection) = (Arc::clone(&self.journal), Arc::clone(&self.projection));
+        let catalog = Arc::clone(&self.catalog);
         let (scheduler, intake) = (self.dispatcher.scheduler(), Arc::clone(&self.intake));
         observe::router(Arc::clone(&self.metrics), ready, move |metrics| {
             metrics.journal.show(&journal.stats());
@@ -316,6 +317,9 @@ impl Node {
             metrics.projection.show(stats.lag, stats.dropped, stats.missed);
             metrics.intake.held.set(intake.held() as i64);
             scheduler.show(metrics);
+            let current = catalog.current();
+            let turned_off = current.webhooks.values().filter(|webhook| webhook.state == WebhookState::TurnedOff);
+            metrics.dispatch.turned_off.set(turned_off.count() as i64);
         })
     }
 }

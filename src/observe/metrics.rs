@@ -289,6 +289,8 @@ pub struct DispatchMetrics {
     pub lanes_narrowed: Gauge,
     /// Lanes that wait because their receiver has asked for fewer requests (429 with Retry-After).
     pub lanes_paused: Gauge,
+    /// Webhooks that were turned off because their deliveries fail, and are off still.
+    pub turned_off: Gauge,
     /// Requests in flight.
     pub in_flight: Gauge,
     /// Retries that wait for their time.
@@ -310,6 +312,7 @@ impl DispatchMetrics {
         registry.register("lanes_behind", "Webhooks that read the journal to catch up", metrics.lanes_behind.clone());
         registry.register("lanes_narrowed", "Webhooks whose receiver gives no answer", metrics.lanes_narrowed.clone());
         registry.register("lanes_paused", "Webhooks whose receiver asked for a pause", metrics.lanes_paused.clone());
+        registry.register("turned_off", "Webhooks turned off because they fail", metrics.turned_off.clone());
         registry.register("in_flight", "Requests in flight", metrics.in_flight.clone());
         registry.register("waiting_retries", "Retries that wait for their time", metrics.waiting_retries.clone());
         let oldest = metrics.oldest_undelivered_seconds.clone();

@@ -60,6 +60,8 @@ fn a_failing_webhook_is_warned_of_once_turned_off_once_and_turned_on_by_review()
     fail(&node, &webhook, 6);
     let off = wait_for_state(&node, &webhook, "turned_off");
     assert_eq!((&off["enabled"], &off["health"]["failures_in_a_row"]), (&json!(false), &json!(4)), "{off}");
+    let metrics = String::from_utf8(node.call("GET", "/metrics", &[], None).expect(200).body).unwrap();
+    assert!(metrics.contains("fanfare_dispatch_turned_off 1\n"), "{metrics}");
     let mails = smtp.wait(2);
     assert_eq!(
         texts(&mails),
