@@ -60,20 +60,17 @@ pub async fn run(parts: Parts, stop: CancellationToken) {
     loop {
         projected.mark_unchanged();
         let pause = match runner.step().await {
-            Ok(true) => Some(STEP),
-            Ok(false) => None,
+            Ok(true) => STEP,
+            Ok(false) => Duration::MAX,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "replays do not get on; trying again");
-                Some(RETRY_PAUSE)
+                RETRY_PAUSE
             }
         };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = async { match pause {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => std::future::pending().await,
-            }} => {}
-            changed = projected.changed(), if pause.is_none() => if changed.is_err() {
+            () = tokio::time::sleep(pause) => {}
+            changed = projected.changed(), if pause == Duration::MAX => if changed.is_err() {
                 return;
             },
         }
@@ -112,6 +109,8 @@ impl Runner {
         };
         let room = limits::REPLAY_WINDOW.saturating_sub(row.open as usize);
         let most = room.min((self.parts.rate_per_s / 10).max(1));
+        // Until the records know of what is sent in this step, `row` says nothing of it.
+        let mut has_sent = false;
         let mut from = self.looked.get(&row.position).copied().unwrap_or(row.last_event.next());
         for _ in 0..STRETCHES {
             if from > row.asked.last || most == 0 {
@@ -123,11 +122,12 @@ impl Runner {
             from = next;
             if !events.is_empty() {
                 self.send(row, &events).await?;
+                has_sent = true;
                 break;
             }
         }
         self.looked.insert(row.position, from);
-        if from > row.asked.last && row.open == 0 && self.appended <= self.parts.projection.projected() {
+        if from > row.asked.last && row.open == 0 && !has_sent {
             self.end(row, ReplayEnd::Done).await?;
         }
         Ok(())
