@@ -57,16 +57,10 @@ pub async fn list(
     Id(id): Id,
     Asked(asked): Asked<DeliveryListQuery>,
 ) -> Result<Json<DeliveryList>, ApiError> {
-    let query = DeliveryQuery {
-        subscription: caller.subscription.id,
-        webhook: webhooks::find(&api, &caller, &id)?.id,
-        status: list::status(asked.status.as_deref())?,
-        event: list::event(asked.event.as_deref())?,
-        from: list::time("from", asked.from.as_deref())?,
-        to: list::time("to", asked.to.as_deref())?,
-        limit: list::limit(asked.limit)?,
-        cursor: asked.cursor,
-    };
+    let DeliveryListQuery { status, event, from, to, limit, cursor } = asked;
+    let which = LogQuery { status, event, from, to };
+    let query = query(&api, &caller, &id, &which)?;
+    let query = DeliveryQuery { limit: list::limit(limit)?, cursor, ..query };
     let (page, ranges) = api
         .records(move |records| {
             let ranges = if query.cursor.is_none() { records.ranges(query.webhook)? } else { Vec::new() };
@@ -79,9 +73,7 @@ pub async fn list(
 
 /// A range may hold events of every name, and is of the time at which it ended.
 fn is_asked_for(range: &RangeSummary, query: &DeliveryQuery) -> bool {
-    query.status.is_none_or(|status| status == range.status)
-        && query.from.is_none_or(|from| range.at >= from)
-        && query.to.is_none_or(|to| range.at < to)
+    query.status.is_none_or(|status| status == range.status) && range.at.is_within(query.from, query.to)
 }
 
 /// Which deliveries to download.
@@ -116,16 +108,7 @@ pub async fn log(
     Id(id): Id,
     Asked(asked): Asked<LogQuery>,
 ) -> Result<Response, ApiError> {
-    let query = DeliveryQuery {
-        subscription: caller.subscription.id,
-        webhook: webhooks::find(&api, &caller, &id)?.id,
-        status: list::status(asked.status.as_deref())?,
-        event: list::event(asked.event.as_deref())?,
-        from: list::time("from", asked.from.as_deref())?,
-        to: list::time("to", asked.to.as_deref())?,
-        limit: LOG_ROWS,
-        cursor: None,
-    };
+    let query = query(&api, &caller, &id, &asked)?;
     let file = format!("{}-log.json", query.webhook);
     let read = move |query: DeliveryQuery| {
         let api = Arc::clone(&api);
@@ -137,6 +120,20 @@ pub async fn log(
         }
     };
     Ok(export::download(&file, query, read, |detail| DeliveryDetailJson::of(&detail)))
+}
+
+/// What is asked of the records, from the newest on.
+fn query(api: &Api, caller: &Caller, id: &str, asked: &LogQuery) -> Result<DeliveryQuery, ApiError> {
+    Ok(DeliveryQuery {
+        subscription: caller.subscription.id,
+        webhook: webhooks::find(api, caller, id)?.id,
+        status: list::status(asked.status.as_deref())?,
+        event: list::event(asked.event.as_deref())?,
+        from: list::time("from", asked.from.as_deref())?,
+        to: list::time("to", asked.to.as_deref())?,
+        limit: LOG_ROWS,
+        cursor: None,
+    })
 }
 
 /// One delivery with all its attempts as text, to be pasted into a message to whoever runs the receiver.

@@ -88,8 +88,7 @@ pub async fn create(
     let role = users::role(fields.require("role", "a string")?)?;
     let expires_at = fields.take::<Option<String>>("expires_at", "a string or null")?.flatten();
     fields.finish()?;
-    let wrong = || ApiError::field("expires_at", "must be a time as in RFC 3339, like 2027-01-31T12:00:00Z");
-    let expires_at = expires_at.map(|text| list::parse_time(&text).ok_or_else(wrong)).transpose()?;
+    let expires_at = list::time_field("expires_at", expires_at.as_deref())?;
     let whose = (caller.subscription.id, caller.owner());
     let made = api.parts.catalog.make_key(caller.actor(), whose, KeyValues { name, role, expires_at }).await;
     let made = made.map_err(ApiError::from_key_change)?;

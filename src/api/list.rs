@@ -44,8 +44,17 @@ pub fn time(name: &str, asked: Option<&str>) -> Result<Option<UnixMs>, ApiError>
     asked.map(|text| parse_time(&text.replace(' ', "+")).ok_or_else(wrong)).transpose()
 }
 
+/// A point in time of a body's field.
+///
+/// # Errors
+/// Not RFC 3339; the error names the field.
+pub fn time_field(field: &str, asked: Option<&str>) -> Result<Option<UnixMs>, ApiError> {
+    let wrong = || ApiError::field(field, "must be a time as in RFC 3339, like 2027-01-31T12:00:00Z");
+    asked.map(|text| parse_time(text).ok_or_else(wrong)).transpose()
+}
+
 /// A time as RFC 3339 writes it.
-pub fn parse_time(text: &str) -> Option<UnixMs> {
+fn parse_time(text: &str) -> Option<UnixMs> {
     text.parse::<jiff::Timestamp>().ok().map(|time| UnixMs(time.as_millisecond()))
 }
 

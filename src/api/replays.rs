@@ -186,9 +186,7 @@ fn ask(fields: &mut Fields, webhook: &Webhook) -> Result<ReplayAsk, ApiError> {
 }
 
 fn time(fields: &mut Fields, name: &str) -> Result<Option<UnixMs>, ApiError> {
-    let Some(text) = fields.take::<String>(name, "a time")? else { return Ok(None) };
-    let wrong = || ApiError::field(name, "must be a time as in RFC 3339, like 2026-01-31T12:00:00Z");
-    list::parse_time(&text).map(Some).ok_or_else(wrong)
+    list::time_field(name, fields.take::<String>(name, "a time")?.as_deref())
 }
 
 /// Lists a webhook's replays, newest first.

@@ -4,13 +4,13 @@ use super::cell::LaneCell;
 use super::job::{Event, Waiting};
 use super::lane::{Eras, Lane, Undone};
 use super::matching::Index;
-use super::restart::{Replay, Restart, lanes_at_checkpoint};
+use super::restart::{Refeed, Restart, lanes_at_checkpoint};
 use super::scheduler::{Load, Parts, Scheduler};
 use crate::journal::{Chunk, Group, ReadError};
 use crate::limits;
 use crate::model::{
     Backlog, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, LaneMark, Position, Redelivery,
-    ReplayEnded, Resend, SubscriptionId, Switch, UnixMs, WebhookId,
+    ReplayEnded, Resend, SubscriptionId, Switch, WebhookId,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl Dispatcher {
         let scheduler = Scheduler::new(parts);
         let mut feeder = Feeder::rebuild(Arc::clone(&scheduler), restart)?;
         feeder.feed_all()?;
-        feeder.end_replay(restart);
+        feeder.end_refeed(restart);
         scheduler.release();
         let stop = CancellationToken::new();
         let applied = feeder.applied.subscribe();
@@ -104,7 +104,7 @@ struct Feeder {
     fed: Position,
     applied: watch::Sender<Position>,
     /// Set while the journal behind the last checkpoint is fed again.
-    replay: Option<Replay>,
+    refeed: Option<Refeed>,
     /// The replays that ended last.
     ended_replays: VecDeque<Position>,
     /// Something other than checkpoints was fed since the last checkpoint.
@@ -114,10 +114,10 @@ struct Feeder {
 
 impl Feeder {
     fn rebuild(scheduler: Arc<Scheduler>, restart: &Restart) -> Result<Self, ReadError> {
-        let mut replay = Replay::scan(scheduler.parts.journal.as_ref(), restart.head)?;
+        let mut refeed = Refeed::scan(scheduler.parts.journal.as_ref(), restart.head)?;
         let now = scheduler.parts.clock.now();
         let mut index = Index::default();
-        for lane in lanes_at_checkpoint(restart, &mut replay, scheduler.lane_limits(), now) {
+        for lane in lanes_at_checkpoint(restart, &mut refeed, scheduler.lane_limits(), now) {
             let categories = lane.categories();
             let cell = LaneCell::new(lane);
             index.set(&cell, categories);
@@ -129,7 +129,7 @@ impl Feeder {
             index,
             fed: restart.head,
             applied,
-            replay: Some(replay),
+            refeed: Some(refeed),
             ended_replays: VecDeque::new(),
             moved: true,
             refused: false,
@@ -211,12 +211,15 @@ impl Feeder {
             Entry::Event(event) if event.withheld.is_none() => self.hand_out(position, event),
             Entry::Switch(switch) => self.switch(position, switch),
             Entry::Redelivery(Redelivery { webhook, event, at }) => {
-                self.send_again(*webhook, position, (*event, *at), None, false);
+                let delivery = DeliveryId { webhook: *webhook, origin: position };
+                self.send_again(Waiting { due: *at, delivery, event: *event, attempts: 0, replay: None }, false);
             }
             Entry::Resend(Resend { webhook, event, replay, forced, at }) => {
-                self.send_again(*webhook, position, (*event, *at), Some(*replay), *forced);
+                let delivery = DeliveryId { webhook: *webhook, origin: position };
+                let replay = Some(*replay);
+                self.send_again(Waiting { due: *at, delivery, event: *event, attempts: 0, replay }, *forced);
             }
-            Entry::ReplayEnded(ended) => self.end_replay_of_events(ended),
+            Entry::ReplayEnded(ended) => self.end_replay(ended),
             _ => {}
         }
     }
@@ -249,10 +252,10 @@ impl Feeder {
     fn open(&mut self, position: Position, switch: &Switch) {
         let eras = Eras::from([(position, switch.categories)]);
         let mut lane = Lane::new(switch.webhook, switch.subscription, eras, self.scheduler.lane_limits());
-        if let Some(replay) = &mut self.replay {
+        if let Some(refeed) = &mut self.refeed {
             let (webhook, behind) = (switch.webhook, Backlog::default());
             let mark = LaneMark { webhook, next: None, open: vec![], settled: vec![], behind };
-            lane.resume(&mark, replay.take_settled(webhook), self.scheduler.parts.clock.now());
+            lane.resume(&mark, refeed.take_settled(webhook), self.scheduler.parts.clock.now());
         }
         let cell = LaneCell::new(lane);
         self.index.set(&cell, switch.categories);
@@ -265,7 +268,7 @@ impl Feeder {
         let Some(cell) = self.scheduler.remove(webhook) else { return };
         let mut state = cell.state.lock();
         let undone = state.lane.close();
-        let was_closed = self.replay.as_ref().is_some_and(|replay| replay.was_closed(webhook, position));
+        let was_closed = self.refeed.as_ref().is_some_and(|refeed| refeed.was_closed(webhook, position));
         if !was_closed {
             self.record_cancelled(webhook, position, undone);
         }
@@ -281,25 +284,18 @@ impl Feeder {
     }
 
     /// A person asked for one more delivery of an event, or for a replay that it is part of.
-    fn send_again(
-        &self,
-        webhook: WebhookId,
-        position: Position,
-        (event, due): (Position, UnixMs),
-        replay: Option<Position>,
-        forced: bool,
-    ) {
-        if self.replay.is_some() || replay.is_some_and(|replay| self.ended_replays.contains(&replay)) {
+    fn send_again(&self, waiting: Waiting, forced: bool) {
+        if self.refeed.is_some() || waiting.replay.is_some_and(|replay| self.ended_replays.contains(&replay)) {
             return; // What is still to be done of these is among the waiting deliveries that were kept.
         }
+        let DeliveryId { webhook, origin } = waiting.delivery;
         let lane = self.scheduler.lane(webhook);
         let Some(cell) = lane.or_else(|| if forced { self.open_for_replays(webhook) } else { None }) else {
-            let undone = Undone { from: Some(position), events: 0, waiting: 1 };
-            self.record_cancelled(webhook, position, undone);
+            let undone = Undone { from: Some(origin), events: 0, waiting: 1 };
+            self.record_cancelled(webhook, origin, undone);
             return;
         };
-        let delivery = DeliveryId { webhook, origin: position };
-        cell.state.lock().lane.wait(Waiting { due, delivery, event, attempts: 0, replay });
+        cell.state.lock().lane.wait(waiting);
         self.scheduler.look_at(&cell);
     }
 
@@ -313,19 +309,19 @@ impl Feeder {
         Some(cell)
     }
 
-    fn end_replay_of_events(&mut self, ended: &ReplayEnded) {
+    fn end_replay(&mut self, ended: &ReplayEnded) {
         self.ended_replays.truncate(ENDED_REPLAYS - 1);
         self.ended_replays.push_front(ended.replay);
         if let Some(cell) = self.scheduler.lane(ended.webhook) {
-            let cancelled = cell.state.lock().lane.end_replay_of_events(ended.replay);
+            let cancelled = cell.state.lock().lane.end_replay(ended.replay);
             self.scheduler.parts.metrics.dispatch.cancelled.inc_by(cancelled);
         }
     }
 
     /// The lanes are where they were; what waits for its time is theirs again.
-    fn end_replay(&mut self, restart: &Restart) {
-        self.replay = None;
-        self.scheduler.all().iter().for_each(|cell| cell.state.lock().lane.end_replay());
+    fn end_refeed(&mut self, restart: &Restart) {
+        self.refeed = None;
+        self.scheduler.all().iter().for_each(|cell| cell.state.lock().lane.end_refeed());
         let has_lane = |waiting: &&Waiting| self.scheduler.lane(waiting.delivery.webhook).is_some();
         let (ours, others): (Vec<&Waiting>, Vec<&Waiting>) = restart.waiting.iter().partition(has_lane);
         let is_forced = |waiting: &&Waiting| waiting.replay.is_some_and(|replay| restart.forced.contains(&replay));

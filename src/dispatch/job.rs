@@ -48,6 +48,14 @@ pub struct Waiting {
     pub replay: Option<Position>,
 }
 
+impl Waiting {
+    /// Its next attempt. The event is read from the journal.
+    pub fn job(self) -> Job {
+        let Self { delivery, event: position, attempts, replay, .. } = self;
+        Job { delivery, position, attempt: attempts + 1, event: None, probe: false, replay }
+    }
+}
+
 /// One attempt to make.
 #[derive(Debug, Clone)]
 pub struct Job {

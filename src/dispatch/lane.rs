@@ -81,7 +81,7 @@ pub struct Lane {
     /// more than once (handed over, left to the journal, read), so they are kept until the lane is past the last one.
     settled: BTreeSet<Position>,
     /// The journal is being fed again after a restart.
-    replaying: bool,
+    refeeding: bool,
     /// What the lane left to the journal and has not read yet.
     behind: Backlog,
     /// When the first of these was accepted, or at the latest one before it.
@@ -111,7 +111,7 @@ impl Lane {
             in_flight: Vec::new(),
             receiver: Receiver::default(),
             settled: BTreeSet::new(),
-            replaying: false,
+            refeeding: false,
             behind: Backlog::default(),
             behind_since: None,
             expired: Vec::new(),
@@ -202,19 +202,19 @@ impl Lane {
             self.waiting.push(Reverse(Waiting { due: now, delivery, event, attempts: 0, replay: None }));
             self.open.push(*position);
         }
-        self.replaying = true;
+        self.refeeding = true;
         self.dirty = true;
     }
 
     /// Feeding the journal again after a restart is over.
-    pub fn end_replay(&mut self) {
-        self.replaying = false;
+    pub fn end_refeed(&mut self) {
+        self.refeeding = false;
         self.forget_settled();
     }
 
     /// Drops what the lane will not meet again.
     fn forget_settled(&mut self) {
-        if !self.replaying {
+        if !self.refeeding {
             self.settled = self.next().map(|next| self.settled.split_off(&next)).unwrap_or_default();
         }
     }
@@ -234,7 +234,7 @@ impl Lane {
     }
 
     /// A replay is over: what of it waits is cancelled. Returns how many these were.
-    pub fn end_replay_of_events(&mut self, replay: Position) -> u64 {
+    pub fn end_replay(&mut self, replay: Position) -> u64 {
         self.replayed.end(replay)
     }
 
@@ -418,6 +418,9 @@ impl Lane {
 
     /// Whether the turn is a replay's. A narrowed lane probes with one only when it has nothing else to probe with.
     fn may_replay(&self, now: UnixMs, concurrency: usize) -> bool {
+        if self.replayed.waiting() == 0 {
+            return false;
+        }
         let others = self.has_due(now) || self.has_new_to_take(now);
         if self.is_narrowed() && (others || self.has_new() || !self.receiver.may_begin(now)) {
             return false;
@@ -426,13 +429,10 @@ impl Lane {
     }
 
     fn take_due(&mut self, now: UnixMs) -> Option<Job> {
-        let Reverse(waiting) = *self.waiting.peek()?;
-        if waiting.due > now {
+        if !self.has_due(now) {
             return None;
         }
-        self.waiting.pop();
-        let (delivery, position, attempt) = (waiting.delivery, waiting.event, waiting.attempts + 1);
-        Some(Job { delivery, position, attempt, event: None, probe: false, replay: None })
+        self.waiting.pop().map(|Reverse(waiting)| waiting.job())
     }
 
     fn take_new(&mut self, now: UnixMs) -> Option<Job> {

@@ -28,7 +28,7 @@ pub struct Restart {
 
 /// What the journal holds behind the checkpoint, as far as feeding it again must know.
 #[derive(Debug, Default)]
-pub struct Replay {
+pub struct Refeed {
     /// Up to here the journal is fed again.
     pub until: Position,
     /// First attempts that ended.
@@ -37,22 +37,22 @@ pub struct Replay {
     closed: HashSet<(WebhookId, Position)>,
 }
 
-impl Replay {
+impl Refeed {
     /// Looks through the journal behind `head`.
     ///
     /// # Errors
     /// [`ReadError`], also when the journal no longer reaches back to `head`.
     pub fn scan(journal: &dyn Journal, head: Position) -> Result<Self, ReadError> {
-        let mut replay = Self { until: *journal.durable().borrow(), ..Self::default() };
+        let mut refeed = Self { until: *journal.durable().borrow(), ..Self::default() };
         let mut next = head.next().max(journal.oldest());
         loop {
             let chunk = journal.read(next, limits::JOURNAL_READ_BYTES)?;
-            if chunk.is_empty() || next > replay.until {
-                return Ok(replay);
+            if chunk.is_empty() || next > refeed.until {
+                return Ok(refeed);
             }
             for entry in chunk.entries() {
                 let (_, entry) = entry?;
-                replay.note(&entry);
+                refeed.note(&entry);
             }
             next = chunk.next();
         }
@@ -82,7 +82,7 @@ impl Replay {
 }
 
 /// The lanes as they stood at the checkpoint.
-pub fn lanes_at_checkpoint(restart: &Restart, replay: &mut Replay, limits: LaneLimits, now: UnixMs) -> Vec<Lane> {
+pub fn lanes_at_checkpoint(restart: &Restart, refeed: &mut Refeed, limits: LaneLimits, now: UnixMs) -> Vec<Lane> {
     let marks: HashMap<_, _> = restart.marks.iter().map(|mark| (mark.webhook, mark)).collect();
     let on = eras_at(&restart.switches, restart.head);
     on.into_iter()
@@ -90,7 +90,7 @@ pub fn lanes_at_checkpoint(restart: &Restart, replay: &mut Replay, limits: LaneL
             let since = eras.front().map_or(Position::ZERO, |(since, _)| *since);
             let mut lane = Lane::new(webhook, subscription, eras, limits);
             let mark = mark_since(since, marks.get(&webhook).copied(), webhook);
-            lane.resume(&mark, replay.take_settled(webhook), now);
+            lane.resume(&mark, refeed.take_settled(webhook), now);
             lane
         })
         .collect()

@@ -242,10 +242,13 @@ impl Scheduler {
         let now = self.parts.clock.now();
         let mut state = cell.state.lock();
         let forgotten = self.is_forgotten(cell.webhook, job.position);
-        let decided = || self.rules.decide(ended.outcome, job.attempt, now, &*self.parts.random);
-        let verdict = match if ended.cancelled { Verdict::Cancelled } else { decided() } {
-            Verdict::Retry { .. } if forgotten => Verdict::Cancelled,
-            verdict => verdict,
+        let verdict = if ended.cancelled {
+            Verdict::Cancelled
+        } else {
+            match self.rules.decide(ended.outcome, job.attempt, now, &*self.parts.random) {
+                Verdict::Retry { .. } if forgotten => Verdict::Cancelled,
+                verdict => verdict,
+            }
         };
         if let (Reason::TooManyRequests, Some(rest)) = (ended.outcome.reason, ended.outcome.retry_after) {
             state.lane.pause(now.after(rest));

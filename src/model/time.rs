@@ -29,6 +29,12 @@ impl UnixMs {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// Whether this lies between two times: the first one belongs to it, the second does not, and what is not named
+    /// bounds nothing.
+    pub fn is_within(self, from: Option<Self>, to: Option<Self>) -> bool {
+        from.is_none_or(|from| self >= from) && to.is_none_or(|to| self < to)
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -46,7 +46,7 @@ impl Records {
                     let Some(event) = facts.events.get(&success.event) else { continue };
                     if let Some(last) = facts.outcomes.get(&success.outcome)
                         && event.subscription == query.subscription
-                        && is_inside(query, event.accepted_at)
+                        && event.accepted_at.is_within(query.from, query.to)
                     {
                         let id = DeliveryId { webhook: query.webhook, origin: success.event };
                         data.push(of_success(id, *success, event, last));
@@ -71,7 +71,7 @@ impl Records {
                 Listed::Success(success) => {
                     let id = DeliveryId { webhook: query.webhook, origin: success.event };
                     let detail = self.detail_at(query.subscription, id, *success)?;
-                    detail.filter(|detail| is_inside(query, detail.summary.created_at))
+                    detail.filter(|detail| detail.summary.created_at.is_within(query.from, query.to))
                 }
             };
             data.extend(detail);
@@ -183,7 +183,7 @@ impl Records {
     }
 }
 
-/// What the projection is asked. It looks at times roughly: see [`is_inside`].
+/// What the projection is asked. It looks at times roughly, so the callers look again.
 fn filter(query: &DeliveryQuery) -> Result<RowFilter, RecordError> {
     Ok(RowFilter {
         webhook: query.webhook,
@@ -194,10 +194,6 @@ fn filter(query: &DeliveryQuery) -> Result<RowFilter, RecordError> {
         before: place(query.cursor.as_deref())?,
         limit: query.limit,
     })
-}
-
-fn is_inside(query: &DeliveryQuery, at: UnixMs) -> bool {
-    query.from.is_none_or(|from| at >= from) && query.to.is_none_or(|to| at < to)
 }
 
 #[derive(Default)]

@@ -157,8 +157,7 @@ impl<'a> Seek<'a> {
             && query.visitor.as_ref().is_none_or(|id| id == event.visitor_id)
             && query.account.as_ref().is_none_or(|id| id == event.account_id)
             && query.withheld.is_none_or(|withheld| withheld == WithheldAs::of(event.withheld.as_ref()))
-            && query.from.is_none_or(|from| event.accepted_at >= from)
-            && query.to.is_none_or(|to| event.accepted_at < to)
+            && event.accepted_at.is_within(query.from, query.to)
             && self
                 .history
                 .as_ref()

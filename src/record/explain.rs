@@ -29,8 +29,7 @@ impl History {
 
     /// Why an event at `position` was not for this webhook; `None` when it was.
     fn refuses(&self, position: Position, kind: EventKind) -> Option<Why> {
-        let before = self.0.partition_point(|(at, _, _)| *at < position);
-        match self.0[..before].last() {
+        match self.at(position) {
             Some((_, true, categories)) if categories.contains(kind.category()) => None,
             Some((_, true, _)) => Some(Why::CategoryNotChosen),
             _ => Some(Why::Off),
@@ -39,8 +38,13 @@ impl History {
 
     /// Whether the webhook was off at `position`.
     pub(super) fn is_off(&self, position: Position) -> bool {
+        self.at(position).is_none_or(|(_, on, _)| !on)
+    }
+
+    /// The switch that holds at `position`.
+    fn at(&self, position: Position) -> Option<&(Position, bool, CategorySet)> {
         let before = self.0.partition_point(|(at, _, _)| *at < position);
-        self.0[..before].last().is_none_or(|(_, on, _)| !on)
+        self.0[..before].last()
     }
 
     /// Where the webhook was switched off last.

@@ -156,41 +156,46 @@ fn is_in_range(asked: &Replay, categories: CategorySet, event: &EventEntry<'_>) 
         && event.withheld.is_none()
         && categories.contains(event.kind.category())
         && asked.kind.is_none_or(|kind| kind == event.kind)
-        && asked.from.is_none_or(|from| event.accepted_at >= from)
-        && asked.to.is_none_or(|to| event.accepted_at < to)
+        && event.accepted_at.is_within(asked.from, asked.to)
 }
 
 /// What became of a stretch of events, as far as the choice asks.
-struct Became {
-    before: Before,
-    history: History,
+enum Became {
+    Anything,
+    Failed(Before),
+    Missed(Before, History),
 }
 
 impl Became {
     fn read(records: &Records, asked: &Replay, (from, next): (Position, Position)) -> Result<Self, RecordError> {
-        let before = match asked.choice {
-            ReplayChoice::All => Before::default(),
-            ReplayChoice::Failed | ReplayChoice::Missed => records.projection.before(asked.webhook, from, next)?,
-        };
-        Ok(Self { before, history: History::read(&records.projection, asked.webhook)? })
+        let projection = &records.projection;
+        Ok(match asked.choice {
+            ReplayChoice::All => Self::Anything,
+            ReplayChoice::Failed => Self::Failed(projection.before(asked.webhook, from, next)?),
+            ReplayChoice::Missed => {
+                let before = projection.before(asked.webhook, from, next)?;
+                Self::Missed(before, History::read(projection, asked.webhook)?)
+            }
+        })
     }
 
     fn is_chosen(&self, records: &Records, asked: &Replay, event: Position) -> Result<bool, RecordError> {
-        let state = self.before.states.get(&event);
-        let is_over = self.before.delivered_again.contains(&event);
-        Ok(match asked.choice {
-            ReplayChoice::All => true,
-            ReplayChoice::Failed => state == Some(&DeliveryState::Failed) && !is_over,
-            ReplayChoice::Missed if is_over => false,
-            ReplayChoice::Missed => match state {
-                Some(state) => matches!(state, DeliveryState::Cancelled | DeliveryState::Expired),
-                None if self.history.is_off(event) => true,
-                // A range may span what had been delivered ahead of the rest.
-                None if self.before.ranges.iter().any(|(first, last)| (*first..=*last).contains(&event)) => {
-                    records.projection.success(DeliveryId { webhook: asked.webhook, origin: event })?.is_none()
-                }
-                None => false,
-            },
+        let (before, history) = match self {
+            Self::Anything => return Ok(true),
+            Self::Failed(before) | Self::Missed(before, _) if before.delivered_again.contains(&event) => {
+                return Ok(false);
+            }
+            Self::Failed(before) => return Ok(before.states.get(&event) == Some(&DeliveryState::Failed)),
+            Self::Missed(before, history) => (before, history),
+        };
+        Ok(match before.states.get(&event) {
+            Some(state) => matches!(state, DeliveryState::Cancelled | DeliveryState::Expired),
+            None if history.is_off(event) => true,
+            // A range may span what had been delivered ahead of the rest.
+            None if before.ranges.iter().any(|(first, last)| (*first..=*last).contains(&event)) => {
+                records.projection.success(DeliveryId { webhook: asked.webhook, origin: event })?.is_none()
+            }
+            None => false,
         })
     }
 }

@@ -3,8 +3,8 @@ use super::{RecordError, Records};
 use crate::clock::ManualClock;
 use crate::journal::Journal;
 use crate::model::{
-    ClosedWhy, DeliveryId, DeliveryState, Entry, EventId, EventKind, Position, SubscriptionId, UnixMs, Verdict,
-    WebhookId,
+    ClosedWhy, DeliveryId, DeliveryState, Entry, EventId, EventKind, Position, Redelivery, Resend, SubscriptionId,
+    UnixMs, Verdict, WebhookId,
 };
 use crate::store::projection::Projection;
 use crate::store::projection::history::{
@@ -80,26 +80,12 @@ fn model(journal: &MemoryJournal) -> Vec<Line> {
             Entry::Event(event) => {
                 events.insert(at, (event.accepted_at, event.kind));
             }
-            Entry::Redelivery(asked) => lines.push(Line {
-                place: at,
-                id: DeliveryId { webhook: asked.webhook, origin: at },
-                event: asked.event,
-                kind: events[&asked.event].1,
-                state: DeliveryState::Retrying,
-                attempts: 0,
-                created_at: asked.at,
-                replay: None,
-            }),
-            Entry::Resend(asked) if !over.contains(&asked.replay) => lines.push(Line {
-                place: at,
-                id: DeliveryId { webhook: asked.webhook, origin: at },
-                event: asked.event,
-                kind: events[&asked.event].1,
-                state: DeliveryState::Retrying,
-                attempts: 0,
-                created_at: asked.at,
-                replay: Some(asked.replay),
-            }),
+            Entry::Redelivery(Redelivery { webhook, event, at: asked_at }) => {
+                lines.push(asked_again(at, webhook, (event, events[&event].1), asked_at, None));
+            }
+            Entry::Resend(Resend { webhook, event, replay, at: asked_at, .. }) if !over.contains(&replay) => {
+                lines.push(asked_again(at, webhook, (event, events[&event].1), asked_at, Some(replay)));
+            }
             Entry::ReplayEnded(ended) => {
                 over.push(ended.replay);
                 let waiting =
@@ -137,6 +123,17 @@ fn model(journal: &MemoryJournal) -> Vec<Line> {
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.place));
     lines
+}
+
+fn asked_again(
+    place: Position,
+    webhook: WebhookId,
+    (event, kind): (Position, EventKind),
+    created_at: UnixMs,
+    replay: Option<Position>,
+) -> Line {
+    let (id, state) = (DeliveryId { webhook, origin: place }, DeliveryState::Retrying);
+    Line { place, id, event, kind, state, attempts: 0, created_at, replay }
 }
 
 fn state_after(verdict: Verdict) -> DeliveryState {

@@ -42,9 +42,7 @@ impl Replayed {
         if self.next_due()? > now {
             return None;
         }
-        let Reverse(waiting) = self.waiting.pop()?;
-        let Waiting { delivery, event: position, attempts, replay, .. } = waiting;
-        Some(Job { delivery, position, attempt: attempts + 1, event: None, probe: false, replay })
+        self.waiting.pop().map(|Reverse(waiting)| waiting.job())
     }
 
     /// Something was taken, a replay's or not.

@@ -188,7 +188,7 @@ fn of_a_replay_that_is_over_nothing_is_sent_and_nothing_is_retried() {
     let mut lane = lane_with(LIMITS);
     (1..=4).for_each(|event| lane.wait(of_replay(event)));
     let job = lane.take(UnixMs(0), 1).unwrap();
-    assert_eq!((lane.end_replay_of_events(Position(99)), lane.waiting()), (3, 0));
+    assert_eq!((lane.end_replay(Position(99)), lane.waiting()), (3, 0));
     assert_eq!(lane.settle(&job, retry(5), Some(true), UnixMs(1)), Verdict::Cancelled);
     lane.wait(Waiting { replay: Some(Position(200)), ..of_replay(7) });
     let job = lane.take(UnixMs(10), 1).unwrap();
@@ -301,7 +301,7 @@ struct World {
     /// First attempts that ended since then.
     settled: BTreeSet<Position>,
     /// Set while the journal is fed again after a restart: up to where, and what waits then.
-    replay: Option<(u64, Vec<Waiting>)>,
+    refeed: Option<(u64, Vec<Waiting>)>,
 }
 
 impl World {
@@ -309,7 +309,7 @@ impl World {
         let lane = lane_with(LIMITS);
         let checkpoint = (0, lane.mark());
         let (read, in_flight, begun, done, settled) = (None, vec![], vec![], HashSet::new(), BTreeSet::new());
-        Self { lane, durable: 0, fed: 0, now: 0, read, in_flight, begun, done, checkpoint, settled, replay: None }
+        Self { lane, durable: 0, fed: 0, now: 0, read, in_flight, begun, done, checkpoint, settled, refeed: None }
     }
 
     fn step(&mut self, step: &Step) {
@@ -334,8 +334,8 @@ impl World {
         for position in (from + 1..=self.fed).filter(|position| position % 3 == 0) {
             self.lane.hand(&event(position), true);
         }
-        if let Some((_, waiting)) = self.replay.take_if(|(until, _)| self.fed >= *until) {
-            self.lane.end_replay();
+        if let Some((_, waiting)) = self.refeed.take_if(|(until, _)| self.fed >= *until) {
+            self.lane.end_refeed();
             waiting.into_iter().for_each(|waiting| self.lane.wait(waiting));
         }
     }
@@ -380,7 +380,7 @@ impl World {
 
     /// None is made before the journal was fed again.
     fn checkpoint(&mut self) {
-        if self.replay.is_none() {
+        if self.refeed.is_none() {
             self.checkpoint = (self.fed, self.lane.mark());
             self.settled.clear();
         }
@@ -389,7 +389,7 @@ impl World {
     /// A crash, and a start from the last checkpoint; waiting retries are rows of the store.
     fn restart(&mut self) {
         let waiting = self.lane.waiting.iter().map(|Reverse(waiting)| *waiting).filter(|w| w.attempts > 0);
-        let kept = self.replay.take().into_iter().flat_map(|(_, waiting)| waiting);
+        let kept = self.refeed.take().into_iter().flat_map(|(_, waiting)| waiting);
         let mut waiting: Vec<_> = waiting.chain(kept).collect();
         let retried = self.in_flight.iter().filter(|job| job.attempt > 1);
         waiting.extend(retried.map(|job| Waiting {
@@ -402,7 +402,7 @@ impl World {
         self.lane = lane_with(LIMITS);
         self.fed = self.checkpoint.0;
         self.lane.resume(&self.checkpoint.1, self.settled.clone(), UnixMs(self.now));
-        self.replay = Some((self.durable, waiting));
+        self.refeed = Some((self.durable, waiting));
         self.read = None;
         self.in_flight.clear();
         self.begun.clear();
@@ -411,7 +411,7 @@ impl World {
     fn finish(&mut self) {
         for _ in 0..20_000 {
             let idle = self.in_flight.is_empty() && self.lane.waiting() == 0 && !self.lane.has_new();
-            if idle && self.fed == self.durable && self.replay.is_none() {
+            if idle && self.fed == self.durable && self.refeed.is_none() {
                 return;
             }
             self.feed(200);
