@@ -138,6 +138,18 @@ pub const WEBHOOK_TIMEOUT_S: std::ops::RangeInclusive<u32> = 1..=300;
 /// A webhook's requests in flight.
 pub const WEBHOOK_CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=1000;
 
+/// Requests a second to one webhook, where it names a number.
+pub const WEBHOOK_RATE_PER_S: std::ops::RangeInclusive<u32> = 1..=100_000;
+
+/// Further headers of a webhook's requests.
+pub const WEBHOOK_HEADERS: usize = 50;
+
+/// Longest template of a webhook's format, in bytes.
+pub const TEMPLATE_BYTES: usize = 32 * 1024;
+
+/// Longest client certificate with what leads to its root, in bytes of PEM.
+pub const CERTIFICATE_BYTES: usize = 32 * 1024;
+
 /// Apps of one subscription.
 pub const APPS: usize = 1_000;
 

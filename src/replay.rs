@@ -157,7 +157,7 @@ impl Runner {
 fn wanted(snapshot: &Snapshot, row: &ReplayRow) -> Result<CategorySet, ReplayEnd> {
     let webhook: WebhookId = row.asked.webhook;
     match snapshot.webhooks.get(&webhook) {
-        Some(webhook) if webhook.is_on() || row.asked.forced => Ok(webhook.categories),
+        Some(webhook) if webhook.is_on() || row.asked.forced => Ok(webhook.values.categories),
         _ => Err(ReplayEnd::WebhookOff),
     }
 }

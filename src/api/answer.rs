@@ -1,14 +1,12 @@
 //! What the API answers: our types as JSON. Times are RFC 3339, ids are text, bodies are text or base64.
 
-use crate::catalog::{Snapshot, Webhook, categories_json};
 use crate::model::{DeliveryState, Timings, UnixMs, Withheld};
 use crate::record::view::{
-    AttemptView, DeliveryDetail, DeliverySummary, EventDetail, EventSummary, Page, RangeSummary, WebhookStats,
+    AttemptView, DeliveryDetail, DeliverySummary, EventDetail, EventSummary, Page, RangeSummary,
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// A page of a list.
@@ -25,156 +23,6 @@ impl<T> List<T> {
     pub fn of<R>(page: Page<R>, show: impl Fn(R) -> T) -> Self {
         Self { data: page.data.into_iter().map(show).collect(), next: page.next }
     }
-}
-
-/// A webhook.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Webhook)]
-pub struct WebhookJson {
-    /// `wh_` and 16 hex digits.
-    pub id: String,
-    /// For people.
-    pub name: String,
-    /// "url".
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// Exactly as entered.
-    pub url: String,
-    /// "all", or a list of guides, polls, nps, track_events, visitors, accounts.
-    #[schema(schema_with = super::webhook_input::categories_schema)]
-    pub categories: Value,
-    /// Whether events accepted from now on are sent.
-    pub enabled: bool,
-    /// on, off, or turned_off (by Fanfare, after repeated failures).
-    pub state: &'static str,
-    /// The user who created it; null while none is known.
-    pub owner: Option<OwnerJson>,
-    /// The total deadline of an attempt, in seconds.
-    pub timeout_s: u32,
-    /// Always false in this release.
-    pub audit: bool,
-    /// Always null in this release.
-    #[schema(value_type = Option<String>)]
-    pub filter: Option<()>,
-    /// Always null in this release.
-    #[schema(value_type = Option<String>)]
-    pub format: Option<()>,
-    /// Always empty in this release.
-    #[schema(value_type = Object)]
-    pub headers: Map<String, Value>,
-    /// Always null in this release.
-    #[schema(value_type = Option<String>)]
-    pub auth: Option<()>,
-    /// Always false in this release.
-    pub ordered: bool,
-    /// Always null in this release.
-    pub rate_limit_per_s: Option<u32>,
-    /// Requests in flight at most.
-    pub concurrency: u32,
-    /// Whether the three Standard Webhooks headers are sent.
-    pub standard_webhooks: bool,
-    /// The key of `webhook-signature`, `whsec_` and base64. Only in the answer to the call that made it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signing_key: Option<String>,
-    /// Whether it has a secret. The secret itself is never shown.
-    pub secret_set: bool,
-    /// The secret's last four characters; "" when it is shorter than eight, null when there is none.
-    pub secret_last4: Option<String>,
-    /// How it is doing.
-    pub health: HealthJson,
-    /// When an attempt last failed.
-    pub last_error_at: Option<String>,
-    /// Created when.
-    pub created_at: String,
-    /// Changed when.
-    pub updated_at: String,
-}
-
-/// Who created a webhook.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Owner)]
-pub struct OwnerJson {
-    /// The user's id.
-    pub id: String,
-    /// Their name.
-    pub name: String,
-    /// Their e-mail address.
-    pub email: String,
-}
-
-/// How a webhook is doing.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Health)]
-pub struct HealthJson {
-    /// When the receiver last answered 2xx.
-    pub last_success_at: Option<String>,
-    /// Deliveries of the last 24 hours that succeeded.
-    pub delivered_24h: u64,
-    /// Deliveries of the last 24 hours that failed for good.
-    pub failed_24h: u64,
-    /// The part of these that succeeded, from 0 to 1; null when there were none.
-    pub success_rate_24h: Option<f64>,
-    /// Deliveries that wait for their next attempt.
-    pub waiting_retries: u64,
-    /// Deliveries that have failed since the last that succeeded.
-    pub failures_in_a_row: u64,
-    /// When the first of them failed.
-    pub failing_since: Option<String>,
-    /// Whether the owner has been warned of them. If they go on, the webhook is turned off.
-    pub warned: bool,
-}
-
-impl WebhookJson {
-    /// A webhook as it is shown.
-    pub fn of(webhook: &Webhook, snapshot: &Snapshot, stats: &WebhookStats) -> Self {
-        let owner = snapshot.owners.get(&webhook.id).and_then(|id| snapshot.users.get(id));
-        let secret = webhook.destination.secret.as_ref();
-        Self {
-            id: webhook.id.to_string(),
-            name: webhook.name.clone(),
-            kind: "url",
-            url: webhook.url.clone(),
-            categories: categories_json(webhook.categories),
-            enabled: webhook.is_on(),
-            state: webhook.state.name(),
-            owner: owner.map(|user| OwnerJson {
-                id: user.id.to_string(),
-                name: user.name.clone(),
-                email: user.email.clone(),
-            }),
-            timeout_s: webhook.timeout_s,
-            audit: false,
-            filter: None,
-            format: None,
-            headers: Map::new(),
-            auth: None,
-            ordered: false,
-            rate_limit_per_s: None,
-            concurrency: webhook.concurrency,
-            standard_webhooks: webhook.standard_webhooks,
-            signing_key: None,
-            secret_set: secret.is_some(),
-            secret_last4: secret.map(crate::model::Secret::last4),
-            health: HealthJson {
-                last_success_at: stats.last_success_at.map(rfc3339),
-                delivered_24h: stats.delivered_24h,
-                failed_24h: stats.failed_24h,
-                success_rate_24h: success_rate(stats),
-                waiting_retries: stats.waiting_retries,
-                failures_in_a_row: stats.failures_in_a_row,
-                failing_since: stats.failing_since.map(rfc3339),
-                warned: stats.warned,
-            },
-            last_error_at: stats.last_error_at.map(rfc3339),
-            created_at: rfc3339(webhook.created_at),
-            updated_at: rfc3339(webhook.updated_at),
-        }
-    }
-}
-
-fn success_rate(stats: &WebhookStats) -> Option<f64> {
-    let total = stats.delivered_24h + stats.failed_24h;
-    (total > 0).then(|| stats.delivered_24h as f64 / total as f64)
 }
 
 /// A delivery in a list.

@@ -31,10 +31,7 @@ impl Fields {
     }
 
     /// The fields of an object inside a body.
-    ///
-    /// # Errors
-    /// It is something else; the error names `place`.
-    pub fn within(place: &str, value: Value) -> Result<Self, ApiError> {
+    fn within(place: &str, value: Value) -> Result<Self, ApiError> {
         match value {
             Value::Object(fields) => Ok(Self(fields)),
             other => Err(ApiError::field(place, format!("must be an object, not {}", type_name(&other)))),
@@ -72,6 +69,23 @@ impl Fields {
     pub fn finish(self) -> Result<(), ApiError> {
         self.0.keys().next().map_or(Ok(()), |field| Err(ApiError::field(field, "is not a field of this call")))
     }
+}
+
+/// Reads an object inside a body; an error names the whole way to its field.
+///
+/// # Errors
+/// It is no object, `read` fails, or a field is left.
+pub fn inside<T>(
+    place: &str,
+    value: Value,
+    read: impl FnOnce(&mut Fields) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let mut fields = Fields::within(place, value)?;
+    let result = read(&mut fields).and_then(|found| fields.finish().map(|()| found));
+    result.map_err(|error| match error {
+        ApiError::Field { field, problem } => ApiError::field(format!("{place}.{field}"), problem),
+        other => other,
+    })
 }
 
 impl FromRequest<Arc<Api>> for Fields {

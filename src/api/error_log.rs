@@ -56,7 +56,7 @@ impl ErrorJson {
         let webhook = snapshot.webhooks.get(&entry.delivery.webhook);
         Self {
             webhook_id: entry.delivery.webhook.to_string(),
-            webhook_name: webhook.map(|webhook| webhook.name.clone()),
+            webhook_name: webhook.map(|webhook| webhook.values.name.clone()),
             delivery_id: entry.delivery.to_string(),
             event_id: entry.event.to_string(),
             event: entry.kind.name(),

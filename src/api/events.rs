@@ -153,7 +153,11 @@ pub async fn explain(
     let excluded_by = event.as_ref().and_then(|event| event.excluded_by.clone());
     let data = reasons.iter().map(|reason| ReasonJson {
         webhook_id: reason.webhook.to_string(),
-        webhook_name: current.webhooks.get(&reason.webhook).map(|webhook| webhook.name.clone()).unwrap_or_default(),
+        webhook_name: current
+            .webhooks
+            .get(&reason.webhook)
+            .map(|webhook| webhook.values.name.clone())
+            .unwrap_or_default(),
         reason: reason.why.code(),
         sentence: reason.why.sentence(),
         excluded_by: excluded_by.clone(),

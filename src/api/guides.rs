@@ -2,7 +2,7 @@
 
 use super::answer::List;
 use super::auth::{Admin, Caller};
-use super::body::Fields;
+use super::body::{Fields, inside};
 use super::list::{self, Asked};
 use super::paths::Id;
 use super::problem::ApiError;
@@ -398,15 +398,5 @@ fn choice(place: &str, value: Value) -> Result<Choice, ApiError> {
     inside(place, value, |fields| {
         let id = fields.take("id", "a string")?.unwrap_or_default();
         Ok(Choice { id, text: fields.require("text", "a string")? })
-    })
-}
-
-/// Reads an object inside a body; an error names the whole way to its field.
-fn inside<T>(place: &str, value: Value, read: impl FnOnce(&mut Fields) -> Result<T, ApiError>) -> Result<T, ApiError> {
-    let mut fields = Fields::within(place, value)?;
-    let result = read(&mut fields).and_then(|found| fields.finish().map(|()| found));
-    result.map_err(|error| match error {
-        ApiError::Field { field, problem } => ApiError::field(format!("{place}.{field}"), problem),
-        other => other,
     })
 }

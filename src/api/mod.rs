@@ -26,12 +26,14 @@ pub mod paths;
 mod privacy;
 mod problem;
 mod provider;
+mod receiver_input;
 mod replays;
 mod session;
 mod test;
 mod throttle;
 mod users;
 mod visitors;
+mod webhook_answer;
 mod webhook_input;
 mod webhooks;
 

@@ -149,7 +149,7 @@ async fn turn_on(State(api): State<Arc<Api>>, Id(id): Id, _: Operator) -> Result
     let of = (subscription.ok_or(ApiError::NotFound("webhook"))?, id);
     let journal = Arc::clone(&api.parts.journal);
     let turned = api.parts.catalog.turn_on(Actor::operator(), journal, of).await.map_err(ApiError::from_change)?;
-    Ok(Json(json!({"id": id.to_string(), "name": turned.webhook.name, "state": turned.webhook.state.name()})))
+    Ok(Json(json!({"id": id.to_string(), "name": turned.webhook.values.name, "state": turned.webhook.state.name()})))
 }
 
 async fn mails(State(api): State<Arc<Api>>, _: Operator) -> Result<Json<Value>, ApiError> {

@@ -11,7 +11,7 @@ use super::{Api, paths, webhooks};
 use crate::catalog::WebhookValues;
 use crate::deliver::{Message, Outcome};
 use crate::limits;
-use crate::model::{EventKind, Reason, SigningKey};
+use crate::model::{EventKind, Keys, Reason};
 use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
@@ -78,9 +78,8 @@ pub async fn unsaved(
     fields: Fields,
 ) -> Result<Json<TestResult>, ApiError> {
     let event = list::event(query.event.as_deref())?;
-    let values = webhook_input::unsaved_values(webhook_input::patch(fields)?, api.parts.defaults)?;
-    let key = api.parts.catalog.new_signing_key();
-    run(&api, &caller, (values, key), event).await
+    let values = webhook_input::unsaved_values(fields, api.parts.defaults)?;
+    run(&api, &caller, (values, Keys::default()), event).await
 }
 
 /// Sends a test to a stored webhook, also while it is off. Values in the body, unsaved ones, go before the stored.
@@ -101,21 +100,20 @@ pub async fn stored(
 ) -> Result<Json<TestResult>, ApiError> {
     let event = list::event(query.event.as_deref())?;
     let webhook = webhooks::find(&api, &caller, &id)?;
-    let mut values = WebhookValues::of(&webhook);
-    values.apply(webhook_input::patch(fields)?);
-    let key = api.parts.catalog.current().signing_keys.get(&webhook.id).cloned();
-    let key = key.unwrap_or_else(|| api.parts.catalog.new_signing_key());
-    run(&api, &caller, (values, key), event).await
+    let mut values = WebhookValues::clone(&webhook.values);
+    values.apply(webhook_input::change(fields, values.kind)?)?;
+    run(&api, &caller, (values, webhook.keys.clone()), event).await
 }
 
 async fn run(
     api: &Api,
     caller: &Caller,
-    (values, key): (WebhookValues, SigningKey),
+    (values, mut keys): (WebhookValues, Keys),
     event: Option<EventKind>,
 ) -> Result<Json<TestResult>, ApiError> {
     values.check()?;
-    let mut destination = values.destination(Some(&key))?;
+    keys.signing_key.get_or_insert_with(|| api.parts.catalog.new_signing_key());
+    let mut destination = values.destination(&keys)?;
     destination.timeout = destination.timeout.min(Duration::from_secs(limits::TEST_TIMEOUT_S));
     let _one_of_few = api.tests.try_acquire().map_err(|_| ApiError::TooManyTests)?;
     let (unique_id, body) = (api.parts.sampler)(&caller.subscription, event);

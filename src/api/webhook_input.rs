@@ -1,10 +1,10 @@
 //! A webhook as a body names it.
 
-use super::WebhookDefaults;
 use super::body::{Fields, type_name};
 use super::problem::ApiError;
+use super::{WebhookDefaults, receiver_input};
 use crate::catalog::{WebhookPatch, WebhookValues};
-use crate::model::{Category, CategorySet, Secret};
+use crate::model::{Category, CategorySet, Secret, WebhookKind};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
@@ -62,61 +62,99 @@ const READ_ONLY: [&str; 10] = [
     "updated_at",
 ];
 
+/// The endpoint of a Segment webhook that names none.
+const SEGMENT: &str = "https://api.segment.io";
+
 /// The values of a webhook that does not exist yet.
 ///
 /// # Errors
-/// A field is unknown, has the wrong type, or cannot have this value in this release. `name` and `url` are required.
-pub fn new_values(fields: Fields, defaults: WebhookDefaults) -> Result<WebhookValues, ApiError> {
-    let patch = patch(fields)?;
+/// A field is unknown, has the wrong type, or cannot have this value. `name` and `url` (or `write_key`) are required.
+pub fn new_values(mut fields: Fields, defaults: WebhookDefaults) -> Result<WebhookValues, ApiError> {
+    let kind = kind(&mut fields)?.unwrap_or_default();
+    let patch = patch(fields, kind)?;
     if patch.name.is_none() {
         return Err(ApiError::field("name", "is required"));
     }
-    unsaved_values(patch, defaults)
+    values_of(patch, kind, defaults)
 }
 
 /// Like [`new_values`], for a test, which needs no name.
 ///
 /// # Errors
 /// As [`new_values`].
-pub fn unsaved_values(patch: WebhookPatch, defaults: WebhookDefaults) -> Result<WebhookValues, ApiError> {
-    if patch.url.is_none() {
+pub fn unsaved_values(mut fields: Fields, defaults: WebhookDefaults) -> Result<WebhookValues, ApiError> {
+    let kind = kind(&mut fields)?.unwrap_or_default();
+    values_of(patch(fields, kind)?, kind, defaults)
+}
+
+fn values_of(patch: WebhookPatch, kind: WebhookKind, defaults: WebhookDefaults) -> Result<WebhookValues, ApiError> {
+    if patch.url.is_none() && kind == WebhookKind::Url {
         return Err(ApiError::field("url", "is required"));
     }
     let mut values = WebhookValues {
+        kind,
         name: String::from("unsaved"),
-        url: String::new(),
+        url: SEGMENT.to_owned(),
         secret: None,
         categories: CategorySet::All,
+        audit: false,
+        filter: None,
         timeout_s: defaults.timeout_s,
         concurrency: defaults.concurrency,
-        standard_webhooks: true,
+        rate_limit_per_s: None,
+        ordered: false,
+        standard_webhooks: kind == WebhookKind::Url,
+        format: None,
+        headers: Vec::new(),
+        auth: None,
+        client_certificate: None,
     };
-    values.apply(patch);
+    values.apply(patch)?;
     Ok(values)
 }
 
-/// What a body changes of a webhook.
+/// What a body changes of a webhook of kind `known`, which cannot be changed itself.
 ///
 /// # Errors
-/// A field is unknown, has the wrong type, or cannot have this value in this release.
-pub fn patch(mut fields: Fields) -> Result<WebhookPatch, ApiError> {
-    if let Some(kind) = fields.take::<String>("type", "\"url\"")?
-        && kind != "url"
-    {
-        return Err(ApiError::field("type", "must be \"url\": this release knows no other type"));
+/// A field is unknown, has the wrong type, or cannot have this value.
+pub fn change(mut fields: Fields, known: WebhookKind) -> Result<WebhookPatch, ApiError> {
+    if kind(&mut fields)?.is_some_and(|kind| kind != known) {
+        let problem = format!("cannot be changed: this is a {} webhook. Create another one", known.name());
+        return Err(ApiError::field("type", problem));
     }
-    let secret = fields.take::<Option<String>>("secret", "a string or null")?;
-    let patch = WebhookPatch {
-        name: fields.take("name", "a string")?,
-        url: fields.take("url", "a string")?,
-        secret: secret.map(|secret| secret.map(Secret::new)),
-        categories: fields.take_any("categories").map(|value| categories(&value)).transpose()?,
-        timeout_s: fields.take("timeout_s", "a whole number from 1 to 300")?,
-        concurrency: fields.take("concurrency", "a whole number from 1 to 1000")?,
-        standard_webhooks: fields.take("standard_webhooks", "true or false")?,
-        enabled: fields.take("enabled", "true or false")?,
+    patch(fields, known)
+}
+
+fn kind(fields: &mut Fields) -> Result<Option<WebhookKind>, ApiError> {
+    let Some(name) = fields.take::<String>("type", "\"url\"")? else { return Ok(None) };
+    match WebhookKind::from_name(&name) {
+        Some(WebhookKind::Url) => Ok(Some(WebhookKind::Url)),
+        _ => Err(ApiError::field("type", "must be \"url\": this release knows no other type")),
+    }
+}
+
+fn patch(mut fields: Fields, kind: WebhookKind) -> Result<WebhookPatch, ApiError> {
+    let (place, key) = match kind {
+        WebhookKind::Url => ("url", "secret"),
+        WebhookKind::Segment => ("endpoint", "write_key"),
     };
     not_yet(&mut fields)?;
+    let secret = fields.take::<Option<String>>(key, "a string or null")?;
+    let patch = WebhookPatch {
+        name: fields.take("name", "a string")?,
+        url: fields.take(place, "a string")?,
+        secret: secret.map(|secret| secret.map(Secret::new)),
+        categories: fields.take_any("categories").map(|value| categories(&value)).transpose()?,
+        audit: fields.take("audit", "true or false")?,
+        filter: fields.take("filter", "a string or null")?,
+        timeout_s: fields.take("timeout_s", "a whole number from 1 to 300")?,
+        concurrency: fields.take("concurrency", "a whole number from 1 to 1000")?,
+        rate_limit_per_s: fields.take("rate_limit_per_s", "a whole number or null")?,
+        ordered: fields.take("ordered", "true or false")?,
+        standard_webhooks: fields.take("standard_webhooks", "true or false")?,
+        receiver: receiver_input::patch(&mut fields)?,
+        enabled: fields.take("enabled", "true or false")?,
+    };
     for field in READ_ONLY {
         if fields.take_any(field).is_some() {
             return Err(ApiError::field(field, "can only be read; leave it out"));
@@ -134,6 +172,7 @@ fn not_yet(fields: &mut Fields) -> Result<(), ApiError> {
         ("format", Value::Null),
         ("headers", json!({})),
         ("auth", Value::Null),
+        ("client_certificate", Value::Null),
         ("ordered", json!(false)),
         ("rate_limit_per_s", Value::Null),
     ];

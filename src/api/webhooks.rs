@@ -1,11 +1,12 @@
 //! `/webhooks`: create, list, read, edit, delete.
 
-use super::answer::{List, WebhookJson};
+use super::answer::List;
 use super::auth::{Admin, Caller};
 use super::body::Fields;
 use super::list::{self, Asked};
 use super::paths::Id;
 use super::problem::ApiError;
+use super::webhook_answer::WebhookJson;
 use super::webhook_input::{self, WebhookInput};
 use super::{Api, paths};
 use crate::catalog::{Created, Webhook};
@@ -110,8 +111,8 @@ pub async fn patch(
     Id(id): Id,
     fields: Fields,
 ) -> Result<Json<WebhookJson>, ApiError> {
-    let id = find(&api, &caller, &id)?.id;
-    let patch = webhook_input::patch(fields)?;
+    let webhook = find(&api, &caller, &id)?;
+    let (id, patch) = (webhook.id, webhook_input::change(fields, webhook.values.kind)?);
     let of = (caller.subscription.id, id);
     // Asked for before the change: once it is made nothing may keep its answer back, and with it a signing key.
     let stats = api.records(move |records| records.webhook_stats(id)).await?;

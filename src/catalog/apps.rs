@@ -2,8 +2,8 @@
 
 use super::audit::{self, Actor, Deed};
 use super::change::to_its_end;
+use super::name::check_name;
 use super::token::{hash, token};
-use super::values::check_name;
 use super::{App, Catalog, ChangeError, InvalidValue, Subscription};
 use crate::limits;
 use crate::model::{AppId, Platform, SubscriptionId};

@@ -1,8 +1,8 @@
 //! Who changes what, for the audit log (docs/api.md). Secrets are never in it: it says that there is one, and whether it
 //! was changed.
 
-use super::{ApiKey, App, Exclusion, Guide, User, Webhook, categories_json};
-use crate::model::{SubscriptionId, UnixMs};
+use super::{ApiKey, App, Exclusion, Guide, User, Webhook, auth_json, categories_json, format_json};
+use crate::model::{SubscriptionId, UnixMs, WebhookKind};
 use crate::store::configured::AuditEntry;
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
@@ -75,26 +75,51 @@ impl Deed<'_> {
     }
 }
 
-/// What a person sets of a webhook, the secret masked.
+/// What a person sets of a webhook, secrets masked.
 pub(super) fn webhook(webhook: &Webhook) -> Map<String, Value> {
-    fields(json!({
-        "name": webhook.name,
-        "url": webhook.url,
-        "categories": categories_json(webhook.categories),
+    let values = &*webhook.values;
+    let set = |is_set: bool| is_set.then_some("set");
+    let mut shown = fields(json!({
+        "name": values.name,
+        "categories": categories_json(values.categories),
         "state": webhook.state.name(),
-        "timeout_s": webhook.timeout_s,
-        "concurrency": webhook.concurrency,
-        "standard_webhooks": webhook.standard_webhooks,
-        "secret": webhook.destination.secret.as_ref().map(|_| "set"),
-    }))
+        "timeout_s": values.timeout_s,
+        "concurrency": values.concurrency,
+        "standard_webhooks": values.standard_webhooks,
+        "audit": values.audit,
+        "filter": values.filter,
+        "ordered": values.ordered,
+        "rate_limit_per_s": values.rate_limit_per_s,
+        "format": values.format.as_ref().map(format_json),
+        "headers": values.headers.iter().map(|header| &header.name).collect::<Vec<_>>(),
+        "auth": values.auth.as_ref().map(auth_json),
+        "client_certificate": values.client_certificate.as_ref().map(|certificate| &certificate.certificate),
+    }));
+    let (place, secret) = match values.kind {
+        WebhookKind::Url => ("url", "secret"),
+        WebhookKind::Segment => ("endpoint", "write_key"),
+    };
+    shown.insert(place.to_owned(), json!(values.url));
+    shown.insert(secret.to_owned(), json!(set(values.secret.is_some())));
+    shown
 }
 
 /// What differs between two states of a webhook; `None` when nothing does.
 pub(super) fn webhook_change(old: &Webhook, new: &Webhook) -> Option<(Map<String, Value>, Map<String, Value>)> {
     let (mut before, mut after) = (webhook(old), webhook(new));
-    let secret_changed = old.destination.secret != new.destination.secret;
-    if secret_changed && before["secret"] == after["secret"] {
-        after.insert(String::from("secret"), json!("changed"));
+    let (old, new) = (&*old.values, &*new.values);
+    let changed = [
+        ("secret", old.secret != new.secret),
+        ("write_key", old.secret != new.secret),
+        ("headers", old.headers != new.headers),
+        ("auth", old.auth != new.auth),
+        ("client_certificate", old.client_certificate != new.client_certificate),
+    ];
+    // Where the change is in what is not shown, it says only that there was one.
+    for (field, changed) in changed {
+        if changed && after.contains_key(field) && before[field] == after[field] {
+            after.insert(field.to_owned(), json!("changed"));
+        }
     }
     drop_same(&mut before, &mut after);
     (!after.is_empty()).then_some((before, after))

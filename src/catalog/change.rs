@@ -2,7 +2,7 @@
 
 use super::audit::{self, Actor, Deed, fields};
 use super::people::Passwords;
-use super::values::toggled;
+use super::webhook::{Identity, toggled};
 use super::{CatalogError, ChangeError, Snapshot, Webhook, WebhookPatch, WebhookValues};
 use crate::clock::{Clock, Random};
 use crate::config::SignInSettings;
@@ -10,7 +10,7 @@ use crate::journal::{Group, Journal};
 use crate::limits;
 use crate::mail::{Letters, Queue};
 use crate::model::{
-    CategorySet, Entry, KeyId, Position, Secret, SigningKey, SubscriptionId, Switch, UnixMs, UserId, WebhookId,
+    CategorySet, Entry, KeyId, Keys, Position, Secret, SigningKey, SubscriptionId, Switch, UnixMs, UserId, WebhookId,
     WebhookState,
 };
 use crate::seal::{self, MasterKey, OperatorKey};
@@ -173,7 +173,7 @@ impl Catalog {
             let _changing = catalog.changes.lock().await;
             let snapshot = catalog.current();
             let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
-            catalog.change_now(&by, &*journal, current, (WebhookState::On, WebhookValues::of(current))).await
+            catalog.change_now(&by, &*journal, current, (WebhookState::On, WebhookValues::clone(&current.values))).await
         })
         .await
     }
@@ -282,14 +282,15 @@ impl Catalog {
         }
         let signing_key = values.standard_webhooks.then(|| self.new_signing_key());
         let now = self.clock.now();
-        let switched = Switched { state: WebhookState::Off, since: Position::ZERO };
-        let id = WebhookId(self.random.id());
-        let webhook = webhook((id, subscription), values, signing_key.as_ref(), switched, (now, now))?;
-        let row = self.row(&webhook, signing_key.as_ref(), owner);
+        let (id, state, since) = (WebhookId(self.random.id()), WebhookState::Off, Position::ZERO);
+        let identity = Identity { id, subscription, state, since, created_at: now, updated_at: now };
+        let keys = Keys { signing_key: signing_key.clone(), ..Keys::default() };
+        let webhook = Webhook::new(&identity, values, keys)?;
+        let row = webhook.row(owner, &self.key, &*self.random);
         let deed = Deed { subscription, at: now, action: "webhook.created", target: &id.to_string() };
         let entry = deed.by(by, Map::new(), audit::webhook(&webhook));
         self.write(Some(entry), move |connection| row.insert(connection)).await?;
-        self.replace(|snapshot| snapshot.insert_webhook(webhook.clone(), signing_key.clone(), owner));
+        self.replace(|snapshot| snapshot.insert_webhook(webhook.clone(), owner));
         Ok(Created { webhook: Arc::new(webhook), signing_key })
     }
 
@@ -304,8 +305,8 @@ impl Catalog {
         let snapshot = self.current();
         let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
         let state = toggled(current, patch.enabled)?;
-        let mut values = WebhookValues::of(current);
-        values.apply(patch);
+        let mut values = WebhookValues::clone(&current.values);
+        values.apply(patch)?;
         values.check()?;
         self.change_now(by, journal, current, (state, values)).await
     }
@@ -319,20 +320,21 @@ impl Catalog {
         (state, values): (WebhookState, WebhookValues),
     ) -> Result<Patched, ChangeError> {
         let (snapshot, id, subscription) = (self.current(), current.id, current.subscription);
-        let old_key = snapshot.signing_keys.get(&id).cloned();
-        let made = (values.standard_webhooks && old_key.is_none()).then(|| self.new_signing_key());
-        let key = made.clone().or(old_key);
+        let mut keys = current.keys.clone();
+        let made = (values.standard_webhooks && keys.signing_key.is_none()).then(|| self.new_signing_key());
+        keys.signing_key = made.clone().or(keys.signing_key);
 
         let now = self.clock.now();
-        let mut switched = Switched { state, since: current.since };
-        let switch = (state == WebhookState::On, values.categories) != (current.is_on(), current.categories);
+        let mut since = current.since;
+        let switch = (state == WebhookState::On, values.categories) != (current.is_on(), current.values.categories);
         let switch = switch.then(|| switch_to(current, state, values.categories, now));
         if let Some(switch) = switch {
-            switched.since = journal.append(Group::of(&Entry::Switch(switch))).await?;
+            since = journal.append(Group::of(&Entry::Switch(switch))).await?;
         }
-        let since = switched.since;
-        let changed = webhook((id, subscription), values, key.as_ref(), switched, (current.created_at, now))?;
-        let row = self.row(&changed, key.as_ref(), None);
+        let created_at = current.created_at;
+        let identity = Identity { id, subscription, state, since, created_at, updated_at: now };
+        let changed = Webhook::new(&identity, values, keys)?;
+        let row = changed.row(None, &self.key, &*self.random);
         let deed = Deed { subscription, at: now, action: "webhook.changed", target: &id.to_string() };
         let entry = audit::webhook_change(current, &changed).map(|(before, after)| deed.by(by, before, after));
         if let Err(error) = self.write(entry, move |connection| row.update(connection)).await {
@@ -344,7 +346,7 @@ impl Catalog {
             return Err(error.into());
         }
         let owner = snapshot.owners.get(&id).copied();
-        self.replace(|snapshot| snapshot.insert_webhook(changed.clone(), key, owner));
+        self.replace(|snapshot| snapshot.insert_webhook(changed.clone(), owner));
         Ok(Patched { webhook: Arc::new(changed), signing_key: made })
     }
 
@@ -358,7 +360,7 @@ impl Catalog {
         let snapshot = self.current();
         let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
         let now = self.clock.now();
-        let switch = switch_to(current, WebhookState::Off, current.categories, now);
+        let switch = switch_to(current, WebhookState::Off, current.values.categories, now);
         let position = journal.append(Group::of(&Entry::Switch(switch))).await?;
         let deed = Deed { subscription, at: now, action: "webhook.deleted", target: &id.to_string() };
         let entry = deed.by(by, audit::webhook(current), Map::new());
@@ -368,7 +370,6 @@ impl Catalog {
         }
         self.replace(|snapshot| {
             snapshot.webhooks.remove(&id);
-            snapshot.signing_keys.remove(&id);
             snapshot.owners.remove(&id);
         });
         Ok(())
@@ -379,7 +380,8 @@ impl Catalog {
         let Some(webhook) = current.webhooks.get(&switch.webhook) else { return Ok(()) };
         let (id, matching) = (switch.webhook, (state_after(webhook.state, switch.on), switch.categories));
         let mut changed = Webhook::clone(webhook);
-        (changed.state, changed.categories) = matching;
+        changed.state = matching.0;
+        Arc::make_mut(&mut changed.values).categories = matching.1;
         // Who asked for it was lost with the crash.
         let (subscription, at, target) = (webhook.subscription, switch.at, id.to_string());
         let deed = Deed { subscription, at, action: "webhook.changed", target: &target };
@@ -393,7 +395,8 @@ impl Catalog {
             if let Some(webhook) = snapshot.webhooks.get_mut(&switch.webhook) {
                 let webhook = Arc::make_mut(webhook);
                 webhook.state = state_after(webhook.state, switch.on);
-                (webhook.categories, webhook.since, webhook.updated_at) = (switch.categories, since, switch.at);
+                (webhook.since, webhook.updated_at) = (since, switch.at);
+                Arc::make_mut(&mut webhook.values).categories = switch.categories;
             }
         });
     }
@@ -404,38 +407,6 @@ impl Catalog {
         change(&mut next);
         self.snapshot.send_replace(Arc::new(next));
     }
-
-    fn row(&self, webhook: &Webhook, signing_key: Option<&SigningKey>, owner: Option<UserId>) -> WebhookRow {
-        let sealed = |secret: Option<&Secret>, column| {
-            secret.map(|secret| {
-                self.key.seal(&seal::place("webhooks", webhook.id, column), secret.expose(), &*self.random)
-            })
-        };
-        WebhookRow {
-            id: webhook.id,
-            subscription: webhook.subscription,
-            name: webhook.name.clone(),
-            url: webhook.url.clone(),
-            state: webhook.state,
-            categories: webhook.categories,
-            since: webhook.since,
-            timeout_s: webhook.timeout_s,
-            concurrency: webhook.concurrency,
-            standard_webhooks: webhook.standard_webhooks,
-            secret_sealed: sealed(webhook.destination.secret.as_ref(), "secret"),
-            signing_key_sealed: sealed(signing_key.map(|key| &key.0), "signing_key"),
-            owner,
-            created_at: webhook.created_at,
-            updated_at: webhook.updated_at,
-        }
-    }
-}
-
-/// State, and the position from which it holds.
-#[derive(Debug, Clone, Copy)]
-struct Switched {
-    state: WebhookState,
-    since: Position,
 }
 
 /// Runs a change to its end, also when whoever asked for it goes away: a change that stops between the journal and the
@@ -444,31 +415,6 @@ pub(super) async fn to_its_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, ChangeError>> + Send + 'static,
 ) -> Result<T, ChangeError> {
     tokio::spawn(change).await.unwrap_or(Err(ChangeError::Store(StoreError::Interrupted)))
-}
-
-fn webhook(
-    (id, subscription): (WebhookId, SubscriptionId),
-    values: WebhookValues,
-    signing_key: Option<&SigningKey>,
-    switched: Switched,
-    (created_at, updated_at): (UnixMs, UnixMs),
-) -> Result<Webhook, ChangeError> {
-    let destination = Arc::new(values.destination(signing_key)?);
-    Ok(Webhook {
-        id,
-        subscription,
-        name: values.name,
-        url: values.url,
-        state: switched.state,
-        categories: values.categories,
-        since: switched.since,
-        timeout_s: values.timeout_s,
-        concurrency: values.concurrency,
-        standard_webhooks: values.standard_webhooks,
-        destination,
-        created_at,
-        updated_at,
-    })
 }
 
 pub(super) fn switch_to(webhook: &Webhook, state: WebhookState, categories: CategorySet, at: UnixMs) -> Switch {

@@ -130,7 +130,7 @@ impl Guide {
     /// Takes other values, at a time and by somebody.
     fn set(&mut self, values: GuideValues, now: UnixMs, random: &dyn Random) -> Result<(), InvalidValue> {
         if let Some(name) = values.name {
-            super::values::check_name(&name)?;
+            super::name::check_name(&name)?;
             self.properties.name = name;
         }
         if let Some(steps) = values.steps {

@@ -98,7 +98,7 @@ impl Catalog {
         if webhook.is_on() {
             let begun = incident.position.to_string();
             self.store.call(move |connection| configured::set_meta(connection, TURNING_OFF, &begun)).await?;
-            let switch = switch_to(webhook, WebhookState::TurnedOff, webhook.categories, now);
+            let switch = switch_to(webhook, WebhookState::TurnedOff, webhook.values.categories, now);
             since = journal.append(Group::of(&Entry::Switch(switch))).await?;
             // Dispatch follows the journal from here on, whatever becomes of the rest.
             self.switch_snapshot(since, &switch);
@@ -137,8 +137,9 @@ impl Catalog {
         incident: Incident,
         off: Option<(&Webhook, Position, UnixMs)>,
     ) -> Result<(), ChangeError> {
-        let row =
-            off.map(|(webhook, since, now)| (webhook.id, (WebhookState::TurnedOff, webhook.categories), (since, now)));
+        let row = off.map(|(webhook, since, now)| {
+            (webhook.id, (WebhookState::TurnedOff, webhook.values.categories), (since, now))
+        });
         let change = move |connection: &Connection| -> Result<(), StoreError> {
             if let Some((id, matching, when)) = row {
                 WebhookRow::switch(connection, id, matching, when)?;
@@ -173,7 +174,7 @@ impl Catalog {
             true => String::from("No answer of its is on record."),
             false => format!("The last answers:\n{}", answers.join("\n")),
         };
-        let (webhook_name, answers, id) = (webhook.name.as_str(), answers.as_str(), webhook.id.to_string());
+        let (webhook_name, answers, id) = (webhook.values.name.as_str(), answers.as_str(), webhook.id.to_string());
         let occasion = match incident.kind {
             IncidentKind::Warning => Occasion::WebhookWarning {
                 webhook: (&id, webhook_name),

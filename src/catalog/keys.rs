@@ -28,7 +28,7 @@ pub struct KeyValues {
 
 impl KeyValues {
     fn check(&self, now: UnixMs) -> Result<(), InvalidValue> {
-        super::values::check_name(&self.name)?;
+        super::name::check_name(&self.name)?;
         if self.expires_at.is_some_and(|at| at <= now) {
             return Err(InvalidValue::new("expires_at", "must be in the future, or null for never"));
         }

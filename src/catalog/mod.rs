@@ -12,12 +12,13 @@ mod guides;
 mod health;
 mod init;
 mod keys;
+mod name;
 mod people;
 mod privacy;
 mod rotation;
 mod subscriptions;
 mod token;
-mod values;
+mod webhook;
 
 pub use crate::store::configured::ForgetState;
 pub use crate::store::configured::{AuditQuery, AuditRow};
@@ -36,14 +37,11 @@ pub use people::{
 pub use privacy::{DoNotProcess, ForgetJob, ForgetWork, Privacy};
 pub use rotation::{is_sealed_with, rotate};
 pub use subscriptions::MadeSubscription;
-pub use values::{WebhookPatch, WebhookValues, categories_json};
+pub use webhook::{Kept, ReceiverPatch, Webhook, WebhookPatch, WebhookValues, auth_json, categories_json, format_json};
 
-use crate::deliver::Destination;
-use crate::model::{
-    AppId, CategorySet, KeyId, Platform, Position, SigningKey, SubscriptionId, UnixMs, UserId, WebhookId, WebhookState,
-};
-use crate::seal::{self, MasterKey};
-use crate::store::configured::{Configured, WebhookRow};
+use crate::model::{AppId, KeyId, Platform, SubscriptionId, UnixMs, UserId, WebhookId};
+use crate::seal::MasterKey;
+use crate::store::configured::Configured;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -60,8 +58,6 @@ pub struct Snapshot {
     track_secrets: HashMap<[u8; 32], Arc<App>>,
     /// All webhooks.
     pub webhooks: HashMap<WebhookId, Arc<Webhook>>,
-    /// Each webhook's signing key, also while its three headers are off.
-    pub signing_keys: HashMap<WebhookId, SigningKey>,
     /// Who created each webhook, where that is known.
     pub owners: HashMap<WebhookId, UserId>,
     /// All users, removed ones too: they stay known as owners of what they made.
@@ -173,44 +169,6 @@ impl App {
     }
 }
 
-/// One configured URL webhook.
-#[derive(Debug, Clone)]
-pub struct Webhook {
-    /// Its id.
-    pub id: WebhookId,
-    /// Whose it is.
-    pub subscription: SubscriptionId,
-    /// Its name, for people.
-    pub name: String,
-    /// The URL exactly as entered.
-    pub url: String,
-    /// On, off, or turned off by Fanfare.
-    pub state: WebhookState,
-    /// What it is sent.
-    pub categories: CategorySet,
-    /// The position from which `state` and `categories` hold.
-    pub since: Position,
-    /// The deadline as configured, in whole seconds (1 to 300).
-    pub timeout_s: u32,
-    /// Requests in flight at most.
-    pub concurrency: u32,
-    /// Whether the three Standard Webhooks headers are sent.
-    pub standard_webhooks: bool,
-    /// What its requests need, secrets opened.
-    pub destination: Arc<Destination>,
-    /// Created when.
-    pub created_at: UnixMs,
-    /// Changed when.
-    pub updated_at: UnixMs,
-}
-
-impl Webhook {
-    /// Whether events accepted from now on are sent.
-    pub fn is_on(&self) -> bool {
-        self.state == WebhookState::On
-    }
-}
-
 impl Snapshot {
     /// The webhook, if this subscription has it.
     pub fn webhook(&self, subscription: SubscriptionId, id: WebhookId) -> Option<&Arc<Webhook>> {
@@ -279,8 +237,7 @@ impl Snapshot {
         }
         for row in rows.webhooks {
             let owner = row.owner;
-            let (webhook, signing_key) = open_webhook(row, key)?;
-            snapshot.insert_webhook(webhook, signing_key, owner);
+            snapshot.insert_webhook(Webhook::of_row(row, key)?, owner);
         }
         Ok(snapshot)
     }
@@ -334,11 +291,8 @@ impl Snapshot {
         }
     }
 
-    fn insert_webhook(&mut self, webhook: Webhook, signing_key: Option<SigningKey>, owner: Option<UserId>) {
+    fn insert_webhook(&mut self, webhook: Webhook, owner: Option<UserId>) {
         let id = webhook.id;
-        if let Some(signing_key) = signing_key {
-            self.signing_keys.insert(id, signing_key);
-        }
         if let Some(owner) = owner {
             self.owners.insert(id, owner);
         }
@@ -348,42 +302,6 @@ impl Snapshot {
 
 fn is_valid<T>(old: Option<&(T, UnixMs)>, now: UnixMs) -> bool {
     old.is_some_and(|(_, until)| now < *until)
-}
-
-/// A webhook from its row. Its URL was checked when it was saved: one that no longer parses is a damaged row.
-fn open_webhook(row: WebhookRow, key: &MasterKey) -> Result<(Webhook, Option<SigningKey>), CatalogError> {
-    let open = |sealed: &Option<String>, column| match sealed {
-        Some(sealed) => key.open(&seal::place("webhooks", row.id, column), sealed).map(Some),
-        None => Ok(None),
-    };
-    let secret = open(&row.secret_sealed, "secret")?;
-    let signing_key = open(&row.signing_key_sealed, "signing_key")?.map(SigningKey);
-    let values = WebhookValues {
-        name: row.name,
-        url: row.url,
-        secret,
-        categories: row.categories,
-        timeout_s: row.timeout_s,
-        concurrency: row.concurrency,
-        standard_webhooks: row.standard_webhooks,
-    };
-    let destination = values.destination(signing_key.as_ref()).map_err(|_| CatalogError::Unreadable("webhooks.url"))?;
-    let webhook = Webhook {
-        id: row.id,
-        subscription: row.subscription,
-        name: values.name,
-        url: values.url,
-        state: row.state,
-        categories: row.categories,
-        since: row.since,
-        timeout_s: row.timeout_s,
-        concurrency: row.concurrency,
-        standard_webhooks: row.standard_webhooks,
-        destination: Arc::new(destination),
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-    };
-    Ok((webhook, signing_key))
 }
 
 #[cfg(test)]

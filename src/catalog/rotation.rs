@@ -20,13 +20,14 @@ struct Sealed {
 }
 
 /// All of them. A test compares this with the schema.
-const SEALED: [Sealed; 7] = [
-    Sealed { table: "webhooks", column: "secret_sealed", place: |id| seal::place("webhooks", WebhookId(id), "secret") },
-    Sealed {
-        table: "webhooks",
-        column: "signing_key_sealed",
-        place: |id| seal::place("webhooks", WebhookId(id), "signing_key"),
-    },
+const SEALED: [Sealed; 12] = [
+    Sealed { table: "webhooks", column: "secret_sealed", place: |id| of_webhook(id, "secret") },
+    Sealed { table: "webhooks", column: "old_secret_sealed", place: |id| of_webhook(id, "old_secret") },
+    Sealed { table: "webhooks", column: "signing_key_sealed", place: |id| of_webhook(id, "signing_key") },
+    Sealed { table: "webhooks", column: "old_signing_key_sealed", place: |id| of_webhook(id, "old_signing_key") },
+    Sealed { table: "webhooks", column: "headers_sealed", place: |id| of_webhook(id, "headers") },
+    Sealed { table: "webhooks", column: "auth_sealed", place: |id| of_webhook(id, "auth") },
+    Sealed { table: "webhooks", column: "client_certificate_sealed", place: |id| of_webhook(id, "client_certificate") },
     Sealed { table: "users", column: "totp_sealed", place: |id| seal::place("users", UserId(id), "totp") },
     Sealed { table: "users", column: "totp_pending_sealed", place: |id| seal::place("users", UserId(id), "totp") },
     Sealed {
@@ -45,6 +46,10 @@ const SEALED: [Sealed; 7] = [
         place: |id| seal::place("mails", format_args!("{id:016x}"), "body"),
     },
 ];
+
+fn of_webhook(id: u64, column: &str) -> String {
+    seal::place("webhooks", WebhookId(id), column)
+}
 
 /// Whether what the store in this directory holds is sealed with this key.
 ///

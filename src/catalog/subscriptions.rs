@@ -2,8 +2,8 @@
 
 use super::audit::{Actor, Deed, fields};
 use super::change::to_its_end;
+use super::name::check_name;
 use super::token::{hash, token};
-use super::values::check_name;
 use super::{Catalog, ChangeError, Role, Subscription, apps, keys};
 use crate::clock::Random;
 use crate::journal::Journal;

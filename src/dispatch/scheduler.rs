@@ -180,7 +180,7 @@ impl Scheduler {
         }
         let now = self.parts.clock.now();
         let Some(webhook) = self.webhook(cell.webhook) else { return };
-        let concurrency = webhook.concurrency as usize;
+        let concurrency = webhook.values.concurrency as usize;
         while !state.queued && state.lane.can_take(now, concurrency) {
             let mut budget = self.budget.lock();
             let held = state.lane.in_flight();
@@ -295,7 +295,7 @@ impl Scheduler {
         slot: Option<&Arc<Slot>>,
         now: UnixMs,
     ) -> AfterSettle {
-        let concurrency = self.webhook(webhook).map_or(0, |webhook| webhook.concurrency as usize);
+        let concurrency = self.webhook(webhook).map_or(0, |webhook| webhook.values.concurrency as usize);
         let mut budget = self.budget.lock();
         if !self.is_held()
             && !budget.is_scarce(state.share)
@@ -356,7 +356,7 @@ impl Scheduler {
         let mut state = cell.state.lock();
         state.queued = false;
         let now = self.parts.clock.now();
-        let concurrency = self.webhook(cell.webhook).map_or(0, |webhook| webhook.concurrency as usize);
+        let concurrency = self.webhook(cell.webhook).map_or(0, |webhook| webhook.values.concurrency as usize);
         let job = if self.is_held() { None } else { state.lane.take(now, concurrency) };
         match job {
             Some(job) => {

@@ -9,6 +9,7 @@ mod guide;
 mod ids;
 pub mod metadata;
 mod person;
+mod receiver;
 mod secret;
 mod time;
 mod webhook;
@@ -27,6 +28,7 @@ pub use ids::{
     SubscriptionId, UniqueId, UserId, WebhookId,
 };
 pub use person::{PersonKind, is_anonymous, parent_account};
+pub use receiver::{Auth, ClientCertificate, ClientCredentials, Format, Header, Keys, Old, Preset, WebhookKind};
 pub use secret::Secret;
 pub use time::UnixMs;
 pub use webhook::{Endpoint, EndpointError, Platform, Scheme, SigningKey, WebhookState};

@@ -26,7 +26,7 @@ async fn a_webhook_is_created_off_and_shown_in_full() {
     assert!(key.as_str().unwrap().starts_with("whsec_"));
     let expected = json!({"id": id, "name": "CRM", "type": "url", "url": "https://example.com/a//b?x",
         "categories": ["guides", "nps"], "enabled": false, "state": "off", "owner": null, "timeout_s": 10,
-        "audit": false, "filter": null, "format": null, "headers": {}, "auth": null, "ordered": false,
+        "audit": false, "filter": null, "format": null, "headers": {}, "auth": null, "client_certificate": null, "ordered": false,
         "rate_limit_per_s": null, "concurrency": 4, "standard_webhooks": true, "secret_set": true,
         "secret_last4": "body", "health": {"last_success_at": null, "delivered_24h": 0, "failed_24h": 0,
         "success_rate_24h": null, "failures_in_a_row": 0, "failing_since": null, "warned": false,
@@ -184,7 +184,7 @@ async fn editing_changes_what_is_named_and_the_toggle_goes_through_the_journal()
     let stored = current.webhooks.values().next().unwrap();
     assert_eq!((stored.state, stored.since.0), (WebhookState::Off, 3));
     assert_eq!(stored.destination.secret, Some(Secret::new("new secret")));
-    assert_ne!(stored.categories, CategorySet::All);
+    assert_ne!(stored.values.categories, CategorySet::All);
     node.call("PATCH", &path, Some(json!({}))).await.ok(200);
 }
 
@@ -310,7 +310,7 @@ async fn a_stored_webhooks_test_merges_the_form_over_what_is_stored() {
     let sample = node.call("POST", &format!("{path}?event=npsSubmitted"), Some(body)).await.ok(200);
     assert!(sample["request"]["body"].as_str().unwrap().contains("npsSubmitted"));
     node.call("POST", &path, Some(json!({"secret": "", "standard_webhooks": false}))).await.ok(200);
-    let stored_key = node.catalog.current().signing_keys.values().next().cloned().unwrap();
+    let stored_key = node.catalog.current().webhooks.values().next().unwrap().keys.signing_key.clone().unwrap();
     {
         let sent = node.receiver.sent.lock().unwrap();
         let [(plain, _), (merged, _), (bare, _)] = &sent[..] else { panic!("three tests were sent") };
@@ -325,7 +325,7 @@ async fn a_stored_webhooks_test_merges_the_form_over_what_is_stored() {
     assert_eq!((&failed["delivered"], &failed["status"], &failed["reason"]), expected);
     let detail = node.call("POST", &format!("{path}?event=weather"), None).await.problem(400, "wrong_query");
     assert!(detail.contains("guideDisplayed"), "{detail}");
-    assert_eq!(node.catalog.current().webhooks.values().next().unwrap().timeout_s, 300);
+    assert_eq!(node.catalog.current().webhooks.values().next().unwrap().values.timeout_s, 300);
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use super::{SecondFactor, Session, SignedIn, User, UserState, Visit, checked_email, kept_email, password};
 use crate::catalog::audit::{self, Actor, Deed, fields};
 use crate::catalog::change::to_its_end;
+use crate::catalog::name::check_name;
 use crate::catalog::token::hex_hash;
-use crate::catalog::values::check_name;
 use crate::catalog::{Catalog, ChangeError, SignInError};
 use crate::limits;
 use crate::mail::{Occasion, Queue};

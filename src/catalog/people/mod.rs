@@ -15,8 +15,8 @@ pub use setup::NewAdmin;
 
 use super::audit::{self, Actor, Deed};
 use super::change::to_its_end;
+use super::name::check_name;
 use super::token::{hex_hash, token};
-use super::values::check_name;
 use super::{Catalog, CatalogError, ChangeError, InvalidValue, Role, Snapshot, Subscription};
 use crate::limits;
 use crate::mail::{Occasion, Queue};

@@ -1,29 +1,51 @@
 //! A webhook's values: what may be set, and what of it is acceptable.
 
-use super::{ChangeError, InvalidValue, Webhook};
+use super::Webhook;
+use super::receiver::{self, ReceiverPatch};
+use crate::catalog::name::check_name;
+use crate::catalog::{ChangeError, InvalidValue};
 use crate::deliver::Destination;
-use crate::limits::{WEBHOOK_CONCURRENCY, WEBHOOK_NAME_CHARS, WEBHOOK_SECRET_BYTES, WEBHOOK_TIMEOUT_S};
-use crate::model::{CategorySet, Endpoint, Secret, SigningKey, WebhookState};
-use serde_json::{Value, json};
+use crate::limits::{WEBHOOK_CONCURRENCY, WEBHOOK_RATE_PER_S, WEBHOOK_SECRET_BYTES, WEBHOOK_TIMEOUT_S};
+use crate::model::{
+    Auth, CategorySet, ClientCertificate, Endpoint, Format, Header, Keys, Secret, WebhookKind, WebhookState,
+};
 use std::time::Duration;
 
-/// Everything about a URL webhook that a person sets, except whether it is on.
+/// Everything about a webhook that a person sets, except whether it is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookValues {
+    /// Any URL, or Segment.
+    pub kind: WebhookKind,
     /// For people.
     pub name: String,
-    /// The URL exactly as entered.
+    /// The URL exactly as entered; a Segment webhook's endpoint.
     pub url: String,
-    /// The key of `X-Pendo-Signature`, as typed.
+    /// The key of `X-Pendo-Signature`, as typed; a Segment webhook's write key.
     pub secret: Option<Secret>,
     /// What it is sent.
     pub categories: CategorySet,
+    /// Whether it is sent administrative changes too.
+    pub audit: bool,
+    /// Which of these events it is sent, in CEL; all of them without one.
+    pub filter: Option<String>,
     /// The total deadline in seconds.
     pub timeout_s: u32,
     /// Requests in flight at most.
     pub concurrency: u32,
+    /// Requests a second at most; as many as the receiver takes without one.
+    pub rate_limit_per_s: Option<u32>,
+    /// Whether each visitor's events arrive in order.
+    pub ordered: bool,
     /// Whether the three Standard Webhooks headers are sent.
     pub standard_webhooks: bool,
+    /// What bodies are turned into.
+    pub format: Option<Format>,
+    /// Further headers.
+    pub headers: Vec<Header>,
+    /// How the receiver is shown who is asking.
+    pub auth: Option<Auth>,
+    /// For receivers with mutual TLS.
+    pub client_certificate: Option<ClientCertificate>,
 }
 
 /// A change of some values: what is `None` stays.
@@ -37,32 +59,32 @@ pub struct WebhookPatch {
     pub secret: Option<Option<Secret>>,
     /// See [`WebhookValues::categories`].
     pub categories: Option<CategorySet>,
+    /// See [`WebhookValues::audit`].
+    pub audit: Option<bool>,
+    /// See [`WebhookValues::filter`]; `Some(None)` takes it away.
+    pub filter: Option<Option<String>>,
     /// See [`WebhookValues::timeout_s`].
     pub timeout_s: Option<u32>,
     /// See [`WebhookValues::concurrency`].
     pub concurrency: Option<u32>,
+    /// See [`WebhookValues::rate_limit_per_s`]; `Some(None)` takes it away.
+    pub rate_limit_per_s: Option<Option<u32>>,
+    /// See [`WebhookValues::ordered`].
+    pub ordered: Option<bool>,
     /// See [`WebhookValues::standard_webhooks`].
     pub standard_webhooks: Option<bool>,
+    /// How requests are shaped and let in.
+    pub receiver: ReceiverPatch,
     /// The toggle.
     pub enabled: Option<bool>,
 }
 
 impl WebhookValues {
-    /// The values of a stored webhook.
-    pub fn of(webhook: &Webhook) -> Self {
-        Self {
-            name: webhook.name.clone(),
-            url: webhook.url.clone(),
-            secret: webhook.destination.secret.clone(),
-            categories: webhook.categories,
-            timeout_s: webhook.timeout_s,
-            concurrency: webhook.concurrency,
-            standard_webhooks: webhook.standard_webhooks,
-        }
-    }
-
     /// Puts the patch's values in place of these.
-    pub fn apply(&mut self, patch: WebhookPatch) {
+    ///
+    /// # Errors
+    /// A secret is to be kept where none is set.
+    pub fn apply(&mut self, patch: WebhookPatch) -> Result<(), InvalidValue> {
         fn set<T>(value: &mut T, patch: Option<T>) {
             if let Some(patch) = patch {
                 *value = patch;
@@ -72,11 +94,16 @@ impl WebhookValues {
         set(&mut self.url, patch.url);
         set(&mut self.secret, patch.secret);
         set(&mut self.categories, patch.categories);
+        set(&mut self.audit, patch.audit);
+        set(&mut self.filter, patch.filter);
         set(&mut self.timeout_s, patch.timeout_s);
         set(&mut self.concurrency, patch.concurrency);
+        set(&mut self.rate_limit_per_s, patch.rate_limit_per_s);
+        set(&mut self.ordered, patch.ordered);
         set(&mut self.standard_webhooks, patch.standard_webhooks);
         // A secret without characters signs nothing that anybody could check: it means "no secret".
         self.secret = self.secret.take().filter(|secret| !secret.expose().is_empty());
+        patch.receiver.apply(self)
     }
 
     /// Whether all of them can be taken.
@@ -85,63 +112,62 @@ impl WebhookValues {
     /// The first value that cannot, and why.
     pub fn check(&self) -> Result<(), InvalidValue> {
         check_name(&self.name)?;
-        Endpoint::parse(&self.url).map_err(|error| InvalidValue::new("url", error.to_string()))?;
+        self.endpoint()?;
         if self.secret.as_ref().is_some_and(|secret| secret.expose().len() > WEBHOOK_SECRET_BYTES) {
             let problem = format!("must not be longer than {WEBHOOK_SECRET_BYTES} bytes");
-            return Err(InvalidValue::new("secret", problem));
+            return Err(InvalidValue::new(self.secret_field(), problem));
         }
-        if self.categories == CategorySet::Some(0) {
+        if self.categories == CategorySet::Some(0) && !self.audit {
             let problem = "must be \"all\" or a list of at least one category; to send nothing, set enabled to false";
             return Err(InvalidValue::new("categories", problem));
         }
         check_range("timeout_s", self.timeout_s, WEBHOOK_TIMEOUT_S)?;
-        check_range("concurrency", self.concurrency, WEBHOOK_CONCURRENCY)
+        check_range("concurrency", self.concurrency, WEBHOOK_CONCURRENCY)?;
+        if let Some(rate) = self.rate_limit_per_s {
+            check_range("rate_limit_per_s", rate, WEBHOOK_RATE_PER_S)?;
+        }
+        receiver::check(self)
     }
 
     /// What a request needs of them.
     ///
     /// # Errors
     /// The URL cannot be a destination.
-    pub fn destination(&self, signing_key: Option<&SigningKey>) -> Result<Destination, InvalidValue> {
-        let endpoint = Endpoint::parse(&self.url).map_err(|error| InvalidValue::new("url", error.to_string()))?;
+    pub fn destination(&self, keys: &Keys) -> Result<Destination, InvalidValue> {
+        let signing_key = keys.signing_key.as_ref().filter(|_| self.standard_webhooks);
         Ok(Destination {
-            endpoint,
+            endpoint: self.endpoint()?,
             secret: self.secret.clone(),
-            signing_keys: signing_key.filter(|_| self.standard_webhooks).cloned().into_iter().collect(),
+            signing_keys: signing_key.cloned().into_iter().collect(),
             timeout: Duration::from_secs(u64::from(self.timeout_s)),
         })
     }
-}
 
-/// Categories as the API shows them: "all", or a list.
-pub fn categories_json(set: CategorySet) -> Value {
-    match set {
-        CategorySet::All => json!("all"),
-        CategorySet::Some(_) => set.iter().map(|category| category.name()).collect(),
+    fn endpoint(&self) -> Result<Endpoint, InvalidValue> {
+        let field = match self.kind {
+            WebhookKind::Url => "url",
+            WebhookKind::Segment => "endpoint",
+        };
+        Endpoint::parse(&self.url).map_err(|error| InvalidValue::new(field, error.to_string()))
+    }
+
+    /// What the API calls the secret.
+    fn secret_field(&self) -> &'static str {
+        match self.kind {
+            WebhookKind::Url => "secret",
+            WebhookKind::Segment => "write_key",
+        }
     }
 }
 
 /// Where the toggle leads. A webhook that Fanfare has turned off is left as it is.
-pub(super) fn toggled(webhook: &Webhook, enabled: Option<bool>) -> Result<WebhookState, ChangeError> {
+pub(in crate::catalog) fn toggled(webhook: &Webhook, enabled: Option<bool>) -> Result<WebhookState, ChangeError> {
     match (webhook.state, enabled) {
         (state, None) => Ok(state),
         (WebhookState::TurnedOff, Some(_)) => Err(ChangeError::TurnedOff(webhook.id)),
         (_, Some(true)) => Ok(WebhookState::On),
         (_, Some(false)) => Ok(WebhookState::Off),
     }
-}
-
-pub(super) fn check_name(name: &str) -> Result<(), InvalidValue> {
-    if name.trim().is_empty() {
-        return Err(InvalidValue::new("name", "must not be empty"));
-    }
-    if name.chars().count() > WEBHOOK_NAME_CHARS {
-        return Err(InvalidValue::new("name", format!("must not be longer than {WEBHOOK_NAME_CHARS} characters")));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(InvalidValue::new("name", "must not hold line breaks or other control characters"));
-    }
-    Ok(())
 }
 
 fn check_range(field: &'static str, value: u32, range: std::ops::RangeInclusive<u32>) -> Result<(), InvalidValue> {
