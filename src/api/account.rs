@@ -67,6 +67,7 @@ pub struct ForgottenInput {
 /// What a reset takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PasswordResetInput)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct ResetInput {
     /// From the link in the mail.

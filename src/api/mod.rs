@@ -428,7 +428,29 @@ fn routes() -> (Router<Arc<Api>>, String) {
     components.add_security_scheme("integration_key", SecurityScheme::ApiKey(key));
     let cookie = ApiKey::Cookie(ApiKeyValue::new("fanfare_session"));
     components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
+    name_operations(&mut document);
     (router, document.to_json().unwrap_or_default())
+}
+
+/// Handlers are called `list` and `read` in each file; programs that are generated from the document need names that are
+/// unique in all of it, so these are made of method and path.
+fn name_operations(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let words: Vec<_> = path.trim_start_matches("/api/v1/").split(['/', '-', '.']).collect();
+        let name = words.join("_").replace(['{', '}'], "");
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}_{name}"));
+            }
+        }
+    }
 }
 
 /// What happens in the product, and what is shown there.

@@ -90,6 +90,7 @@ pub struct ReplayJson {
 
 /// What a webhook has missed since it went off last.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Missed)]
 pub struct MissedJson {
     /// How many events that it asks for now were not delivered because it was off.
     pub events: u64,
