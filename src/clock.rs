@@ -1,15 +1,25 @@
 //! Time and randomness, injected: production takes them from the system, a test holds them in its hand.
 
 use crate::model::UnixMs;
+use parking_lot::Mutex;
 use ring::rand::SecureRandom;
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// The wall clock.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// Now.
     fn now(&self) -> UnixMs;
+
+    /// Waits for `until`. It may be over before, so whoever waits looks at the time again.
+    fn wait(&self, until: UnixMs) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
+
+/// The longest sleep: a wall clock that is set is noticed after so long.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// The system's clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,27 +31,68 @@ impl Clock for SystemClock {
         let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         UnixMs(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
     }
+
+    fn wait(&self, until: UnixMs) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let sleep = until.since(self.now()).clamp(Duration::from_millis(1), LONGEST_SLEEP);
+        Box::pin(tokio::time::sleep(sleep))
+    }
 }
 
 /// A clock that stands still until it is moved.
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: watch::Sender<UnixMs>,
+    awaited: Mutex<Vec<UnixMs>>,
+}
 
 impl ManualClock {
     /// A clock that shows `now`.
     pub fn at(now: UnixMs) -> Self {
-        Self(AtomicI64::new(now.0))
+        Self { now: watch::Sender::new(now), awaited: Mutex::default() }
     }
 
-    /// Moves it to `now`.
+    /// Moves it to `now`, and ends what waited for that.
     pub fn set(&self, now: UnixMs) {
-        self.0.store(now.0, Ordering::SeqCst);
+        self.now.send_replace(now);
+    }
+
+    /// The earliest time that somebody waits for.
+    pub fn awaited(&self) -> Option<UnixMs> {
+        self.awaited.lock().iter().min().copied()
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> UnixMs {
-        UnixMs(self.0.load(Ordering::SeqCst))
+        *self.now.borrow()
+    }
+
+    fn wait(&self, until: UnixMs) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let mut changes = self.now.subscribe();
+        Box::pin(async move {
+            let _awaited = Awaited::new(self, until);
+            // The sender is the clock itself, which outlives this.
+            let _ = changes.wait_for(|now| *now >= until).await;
+        })
+    }
+}
+
+/// Somebody waits, until this is dropped.
+struct Awaited<'a>(&'a ManualClock, UnixMs);
+
+impl<'a> Awaited<'a> {
+    fn new(clock: &'a ManualClock, until: UnixMs) -> Self {
+        clock.awaited.lock().push(until);
+        Self(clock, until)
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        let mut awaited = self.0.awaited.lock();
+        if let Some(index) = awaited.iter().position(|until| *until == self.1) {
+            awaited.swap_remove(index);
+        }
     }
 }
 
@@ -99,5 +150,30 @@ impl Random for SeededRandom {
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn what_waits_for_a_time_goes_on_when_the_clock_is_moved_there() {
+        let clock = Arc::new(ManualClock::at(UnixMs(5)));
+        clock.wait(UnixMs(5)).await;
+        let waits = |until| {
+            let clock = Arc::clone(&clock);
+            tokio::spawn(async move { clock.wait(UnixMs(until)).await })
+        };
+        let (first, second) = (waits(10), waits(20));
+        tokio::task::yield_now().await;
+        assert_eq!(clock.awaited(), Some(UnixMs(10)));
+        clock.set(UnixMs(19));
+        first.await.unwrap();
+        assert_eq!((clock.awaited(), second.is_finished()), (Some(UnixMs(20)), false));
+        second.abort();
+        assert!(second.await.is_err());
+        assert_eq!(clock.awaited(), None, "who was dropped waits no more");
     }
 }

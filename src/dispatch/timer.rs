@@ -5,12 +5,9 @@ use crate::model::{UnixMs, WebhookId};
 use parking_lot::Mutex;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Notify;
-
-/// The longest sleep: a wall clock that is set is noticed after so long.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Alarms by time. An entry per lane that waits, not per delivery.
 #[derive(Debug)]
@@ -40,15 +37,18 @@ impl Timer {
     /// Waits for the next alarms and returns their lanes.
     pub async fn next(&self) -> Vec<WebhookId> {
         loop {
-            let now = self.clock.now();
-            let (due, next) = self.take_due(now);
+            let (due, next) = self.take_due(self.clock.now());
             if !due.is_empty() {
                 return due;
             }
-            let sleep =
-                next.map_or(LONGEST_SLEEP, |next| next.since(now).clamp(Duration::from_millis(1), LONGEST_SLEEP));
+            let alarm = async {
+                match next {
+                    Some(at) => self.clock.wait(at).await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
-                () = tokio::time::sleep(sleep) => {}
+                () = alarm => {}
                 () = self.earlier.notified() => {}
             }
         }
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(timer.take_due(UnixMs(9)), (vec![], Some(UnixMs(10))));
         clock.set(UnixMs(10));
         assert_eq!(timer.next().await, [WebhookId(1)]);
-        clock.set(UnixMs(30));
-        assert_eq!(timer.next().await, [WebhookId(2)]);
+        let (alarms, ()) = tokio::join!(timer.next(), async { clock.set(UnixMs(30)) });
+        assert_eq!(alarms, [WebhookId(2)], "an alarm follows the clock");
     }
 }
