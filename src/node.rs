@@ -7,7 +7,7 @@ use crate::api::{self, ApiParts, Sampler, WebhookDefaults};
 use crate::catalog::{self, Catalog, CatalogParts, InitOptions, Snapshot};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::config::Settings;
-use crate::deliver::{Client, ClientConfig, Guard, SystemResolver, Tls};
+use crate::deliver::{Client, ClientConfig, Courier, Guard, SystemResolver, Tls};
 use crate::dispatch::{self, Dispatcher, Restart, Waiting};
 use crate::forget;
 use crate::health;
@@ -60,7 +60,7 @@ pub async fn serve(
     let listener =
         TcpListener::bind(settings.listen).await.with_context(|| format!("listening on {}", settings.listen))?;
     let address = listener.local_addr()?;
-    let node = Node::open(&settings, &system).await?;
+    let node = Node::open(&settings, &system, Arc::new(client(&settings, &system)?)).await?;
     let router = node.router(&settings, &system);
     started(&Started { address, initialised });
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
@@ -168,7 +168,7 @@ struct Node {
     journal: Arc<FileJournal>,
     projection: Arc<Projection>,
     catalog: Arc<Catalog>,
-    client: Arc<Client>,
+    courier: Arc<dyn Courier>,
     dispatcher: Dispatcher,
     intake: Arc<Intake>,
     metrics: Arc<Metrics>,
@@ -176,7 +176,7 @@ struct Node {
 }
 
 impl Node {
-    async fn open(settings: &Settings, system: &System) -> anyhow::Result<Self> {
+    async fn open(settings: &Settings, system: &System, courier: Arc<dyn Courier>) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         let key = master_key(settings)?;
         let path = settings.store_dir.join(catalog::FILE);
@@ -192,10 +192,9 @@ impl Node {
         let seam: Arc<dyn Journal> = Arc::clone(&journal) as Arc<dyn Journal>;
         let projection = open_projection(settings, system, &seam).await?;
         catalog.reconcile(projection.latest_switches()?).await?;
-        let client = Arc::new(client(settings, system)?);
         let parts = dispatch::Parts {
             journal: Arc::clone(&seam),
-            client: Arc::clone(&client),
+            courier: Arc::clone(&courier),
             catalog: snapshots(&catalog),
             clock: Arc::clone(&system.clock),
             random: Arc::clone(&system.random),
@@ -205,7 +204,7 @@ impl Node {
         let dispatcher = Dispatcher::start(parts, &restart(&projection)?)?;
         let intake = open_intake(settings, system, seam, &catalog, &projection, &metrics)?;
         let provider = provider(settings, system)?.map(Arc::new);
-        Ok(Self { journal, projection, catalog, client, dispatcher, intake, metrics, provider })
+        Ok(Self { journal, projection, catalog, courier, dispatcher, intake, metrics, provider })
     }
 
     /// Stops what is still at work, the last first: lanes, projection, journal.
@@ -283,7 +282,7 @@ impl Node {
             catalog: Arc::clone(&self.catalog),
             journal: seam,
             records: Arc::new(self.records(system)),
-            tester: Arc::new(OneRequest(Arc::clone(&self.client))),
+            tester: Arc::new(OneRequest(Arc::clone(&self.courier))),
             sampler: sampler(system),
             settings: settings.api.clone(),
             sign_in: settings.sign_in.clone(),

@@ -10,7 +10,7 @@ use super::response;
 use super::tls::Tls;
 use super::watch::{Elapsed, Quiet, Watch};
 use super::wire::{Heard, Stream, Wire};
-use super::{Destination, Message, Outcome};
+use super::{Courier, Destination, Message, Outcome};
 use crate::clock::Clock;
 use crate::limits;
 use crate::model::{Phase, Reason, Scheme, Timings, UnixMs};
@@ -18,6 +18,7 @@ use bytes::BytesMut;
 use http::{HeaderMap, StatusCode};
 use hyper::body::{Body, Incoming};
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -49,8 +50,7 @@ impl Client {
         Self { config }
     }
 
-    /// Makes one attempt over this line. It ends at the destination's timeout at the latest, and always with an
-    /// outcome. `quiet` is called once if the receiver has been silent for its time; the attempt goes on.
+    /// Makes one attempt, as [`Courier::attempt`] says.
     ///
     /// A request that was certainly not processed, because the kept connection turned out to be closed, is sent again
     /// once on a fresh one within the same attempt. Dropping the future closes the connection.
@@ -76,6 +76,18 @@ impl Client {
         let mut attempt = Attempt { client: self, prepared, message, now, watch, started, seen: &mut seen };
         let ended = attempt.run(open, headers).await;
         seen.into_outcome(started, sent, ended)
+    }
+}
+
+impl Courier for Client {
+    fn attempt<'a>(
+        &'a self,
+        line: &'a mut Line,
+        destination: &'a Destination,
+        message: &'a Message,
+        quiet: Quiet<'a>,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        Box::pin(Self::attempt(self, line, destination, message, quiet))
     }
 }
 

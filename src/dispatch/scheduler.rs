@@ -14,7 +14,7 @@ use super::worker;
 use crate::catalog::{Snapshot, Webhook};
 use crate::clock::{Clock, Random};
 use crate::config::DispatchSettings;
-use crate::deliver::{self, Outcome};
+use crate::deliver::{Courier, Outcome};
 use crate::journal::{AppendError, Group, Journal};
 use crate::limits;
 use crate::model::{Closed, ClosedWhy, Entry, Position, Reason, SubscriptionId, UnixMs, Verdict, WebhookId};
@@ -32,7 +32,7 @@ pub struct Parts {
     /// Where events come from and outcomes go to.
     pub journal: Arc<dyn Journal>,
     /// Makes the requests.
-    pub client: Arc<deliver::Client>,
+    pub courier: Arc<dyn Courier>,
     /// What is configured now.
     pub catalog: Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>,
     /// The time.

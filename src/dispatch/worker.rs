@@ -73,7 +73,7 @@ async fn send(
 ) -> Outcome {
     let mut went_quiet = || scheduler.went_quiet(cell, job);
     let quiet = Quiet { after: scheduler.parts.settings.quiet_after, call: &mut went_quiet };
-    scheduler.parts.client.attempt(line, destination, message, quiet).await
+    scheduler.parts.courier.attempt(line, destination, message, quiet).await
 }
 
 /// Reads the event of a retry back from the journal; `None` when it was erased.

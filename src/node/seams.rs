@@ -1,7 +1,7 @@
 //! Where one stage asks another: each seam that a stage declares, met by the stage that can.
 
 use crate::api::Tester;
-use crate::deliver::{Client, Destination, Line, Message, Outcome, Quiet};
+use crate::deliver::{Courier, Destination, Line, Message, Outcome, Quiet};
 use crate::intake::{Seen, SeenError};
 use crate::model::{PersonKind, Position, SubscriptionId};
 use crate::store::projection::Projection;
@@ -26,15 +26,15 @@ impl Seen for SeenInStore {
 }
 
 /// Makes the request of a test on a connection of its own.
-pub(super) struct OneRequest(pub(super) Arc<Client>);
+pub(super) struct OneRequest(pub(super) Arc<dyn Courier>);
 
 impl Tester for OneRequest {
     fn send(&self, destination: Arc<Destination>, message: Message) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
-        let client = Arc::clone(&self.0);
+        let courier = Arc::clone(&self.0);
         Box::pin(async move {
             // Nobody waits for a sign of life: with the deadline's own time the quiet time never ends first.
             let quiet = Quiet { after: destination.timeout, call: &mut || {} };
-            client.attempt(&mut Line::new(), &destination, &message, quiet).await
+            courier.attempt(&mut Line::new(), &destination, &message, quiet).await
         })
     }
 }
