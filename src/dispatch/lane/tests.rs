@@ -1,9 +1,11 @@
 use super::*;
 use crate::deliver::Message;
+use crate::limits;
 use crate::model::EventKind;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 const WEBHOOK: WebhookId = WebhookId(1);
 const SUBSCRIPTION: SubscriptionId = SubscriptionId(1);
