@@ -120,6 +120,8 @@ pub struct DispatchSettings {
     pub backlog_max_age: Duration,
     /// Most bytes of a backlog, per webhook.
     pub backlog_max_bytes: u64,
+    /// Webhooks that metrics show one by one (1,000).
+    pub metrics_webhooks: usize,
 }
 
 /// Settings of delivery.

@@ -366,6 +366,7 @@ fn restart(projection: &Projection) -> anyhow::Result<Restart> {
         event: retry.event,
         attempts: retry.attempts,
         replay: retry.replay,
+        since: retry.created_at,
     });
     let open = projection.open_replays()?.into_iter();
     Ok(Restart {

@@ -7,6 +7,6 @@ mod metrics;
 pub use health::router;
 pub use logging::subscriber;
 pub use metrics::{
-    DeliveryMetrics, DispatchMetrics, HttpMetrics, IntakeMetrics, JournalMetrics, Metrics, OpenConnection,
-    ProjectionMetrics, Refusal, Route,
+    DeliveryMetrics, DispatchMetrics, HttpMetrics, IntakeMetrics, JournalMetrics, LaneFigures, LaneTally, Metrics,
+    OpenConnection, ProjectionMetrics, Refusal, Route, WebhookMetrics,
 };

@@ -82,6 +82,7 @@ fn dispatch(merged: &Merged) -> Result<DispatchSettings, ConfigError> {
         replay_rate_per_s: merged.number("replay_rate_per_s", 10..=100_000)?,
         backlog_max_age: merged.duration("backlog_max_age", SECOND..=3650 * DAY)?,
         backlog_max_bytes: merged.bytes("backlog_max_size", 1..=1024 * TIB)?,
+        metrics_webhooks: merged.number("metrics_webhooks", 0..=100_000)?,
     })
 }
 

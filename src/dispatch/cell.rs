@@ -3,7 +3,8 @@
 use super::budget::Share;
 use super::job::Job;
 use super::lane::Lane;
-use crate::model::{SubscriptionId, UnixMs, WebhookId};
+use crate::model::{Reason, SubscriptionId, UnixMs, Verdict, WebhookId};
+use crate::observe::LaneTally;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -36,6 +37,20 @@ pub struct CellState {
     pub listed: bool,
     /// Bytes of its queue that are counted in the total.
     pub counted_bytes: usize,
+    /// What it has done.
+    pub tally: LaneTally,
+}
+
+impl CellState {
+    /// Counts an attempt that has ended.
+    pub fn count(&mut self, reason: Reason, verdict: Verdict) {
+        self.tally.attempts[reason.class() as usize] += 1;
+        match verdict {
+            Verdict::Delivered => self.tally.delivered += 1,
+            Verdict::Failed => self.tally.failed += 1,
+            Verdict::Retry { .. } | Verdict::Cancelled => {}
+        }
+    }
 }
 
 impl LaneCell {
@@ -52,6 +67,7 @@ impl LaneCell {
                 alarm: None,
                 listed: false,
                 counted_bytes: 0,
+                tally: LaneTally::default(),
             }),
         })
     }

@@ -1,11 +1,12 @@
 //! Follows the journal and hands each event to the lanes that want it.
 
 use super::cell::LaneCell;
+use super::figures::Load;
 use super::job::{Event, Waiting};
 use super::lane::{Eras, Lane, Undone};
 use super::matching::Index;
 use super::restart::{Refeed, Restart, lanes_at_checkpoint};
-use super::scheduler::{Load, Parts, Scheduler};
+use super::scheduler::{Parts, Scheduler};
 use crate::journal::{Chunk, Group, ReadError};
 use crate::limits;
 use crate::model::{
@@ -117,7 +118,8 @@ impl Feeder {
         let mut refeed = Refeed::scan(scheduler.parts.journal.as_ref(), restart.head)?;
         let now = scheduler.parts.clock.now();
         let mut index = Index::default();
-        for lane in lanes_at_checkpoint(restart, &mut refeed, scheduler.lane_limits(), now) {
+        let journal = scheduler.parts.journal.as_ref();
+        for lane in lanes_at_checkpoint(restart, &mut refeed, (scheduler.lane_limits(), now), journal) {
             let categories = lane.categories();
             let cell = LaneCell::new(lane);
             index.set(&cell, categories);
@@ -212,12 +214,13 @@ impl Feeder {
             Entry::Switch(switch) => self.switch(position, switch),
             Entry::Redelivery(Redelivery { webhook, event, at }) => {
                 let delivery = DeliveryId { webhook: *webhook, origin: position };
-                self.send_again(Waiting { due: *at, delivery, event: *event, attempts: 0, replay: None }, false);
+                let (due, event, replay) = (*at, *event, None);
+                self.send_again(Waiting { due, delivery, event, attempts: 0, replay, since: *at }, false);
             }
             Entry::Resend(Resend { webhook, event, replay, forced, at }) => {
                 let delivery = DeliveryId { webhook: *webhook, origin: position };
-                let replay = Some(*replay);
-                self.send_again(Waiting { due: *at, delivery, event: *event, attempts: 0, replay }, *forced);
+                let (due, event, replay) = (*at, *event, Some(*replay));
+                self.send_again(Waiting { due, delivery, event, attempts: 0, replay, since: *at }, *forced);
             }
             Entry::ReplayEnded(ended) => self.end_replay(ended),
             _ => {}
@@ -255,7 +258,8 @@ impl Feeder {
         if let Some(refeed) = &mut self.refeed {
             let (webhook, behind) = (switch.webhook, Backlog::default());
             let mark = LaneMark { webhook, next: None, open: vec![], settled: vec![], behind };
-            lane.resume(&mark, refeed.take_settled(webhook), self.scheduler.parts.clock.now());
+            let now = self.scheduler.parts.clock.now();
+            lane.resume(&mark, refeed.take_settled(webhook), now, &|_| now);
         }
         let cell = LaneCell::new(lane);
         self.index.set(&cell, switch.categories);

@@ -46,13 +46,15 @@ pub struct Waiting {
     pub attempts: u8,
     /// The replay that it is part of.
     pub replay: Option<Position>,
+    /// Since when it is to be delivered: when the event was accepted, or one more delivery asked for.
+    pub since: UnixMs,
 }
 
 impl Waiting {
     /// Its next attempt. The event is read from the journal.
     pub fn job(self) -> Job {
-        let Self { delivery, event: position, attempts, replay, .. } = self;
-        Job { delivery, position, attempt: attempts + 1, event: None, probe: false, replay }
+        let Self { delivery, event: position, attempts, replay, since, .. } = self;
+        Job { delivery, position, attempt: attempts + 1, event: None, probe: false, replay, since }
     }
 }
 
@@ -71,4 +73,6 @@ pub struct Job {
     pub probe: bool,
     /// The replay that it is part of.
     pub replay: Option<Position>,
+    /// See [`Waiting::since`].
+    pub since: UnixMs,
 }

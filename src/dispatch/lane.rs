@@ -11,6 +11,7 @@
 //! What a replay sends has a place of its own, beside the retries: it takes a part of the lane's requests at most, and
 //! never two in a row while something new waits.
 
+mod figures;
 mod queue;
 mod read_plan;
 mod reading;
@@ -21,6 +22,7 @@ mod undone;
 pub use self::read_plan::{Eras, ReadPlan};
 pub use self::undone::{Expired, Undone};
 
+use self::figures::InFlight;
 use self::queue::Queue;
 use self::receiver::Receiver;
 use self::replayed::Replayed;
@@ -73,8 +75,7 @@ pub struct Lane {
     open: Vec<Position>,
     waiting: BinaryHeap<Reverse<Waiting>>,
     replayed: Replayed,
-    /// The events of the attempts in flight.
-    in_flight: Vec<Position>,
+    in_flight: Vec<InFlight>,
     receiver: Receiver,
     /// First attempts that ended before a restart, at or after the position where the lane resumes. It may meet an event
     /// more than once (handed over, left to the journal, read), so they are kept until the lane is past the last one.
@@ -133,48 +134,6 @@ impl Lane {
         self.on
     }
 
-    /// Requests in flight.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
-    }
-
-    /// Whether the receiver is known to answer: what decides from which share of the total its attempts are taken.
-    pub fn is_answering(&self) -> bool {
-        self.receiver.is_answering()
-    }
-
-    /// Whether the lane starts one probe at a time.
-    pub fn is_narrowed(&self) -> bool {
-        self.receiver.is_silent()
-    }
-
-    /// Whether the lane reads the journal.
-    pub fn is_behind(&self) -> bool {
-        self.reading.is_some()
-    }
-
-    /// Deliveries that wait for their time.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len() + self.replayed.waiting()
-    }
-
-    /// When the oldest event that waits for its first attempt was accepted, as far as it is known.
-    pub fn oldest_waiting(&self) -> Option<UnixMs> {
-        self.queue.events.front().map(|event| event.accepted_at).or(self.behind_since)
-    }
-
-    /// What is known to wait for a first attempt.
-    pub fn backlog(&self) -> Backlog {
-        let queued = self.queue.events.len() + self.joined.events.len();
-        let bytes = self.behind.bytes + self.queued_bytes() as u64;
-        Backlog { events: self.behind.events + queued as u64, bytes }
-    }
-
-    /// Bytes of event bodies that it keeps in memory.
-    pub fn queued_bytes(&self) -> usize {
-        self.queue.bytes + self.joined.bytes
-    }
-
     /// From the position after `since` on, other categories are wanted. A lane at the head has no more use for what
     /// held before.
     pub fn change(&mut self, since: Position, categories: CategorySet) {
@@ -190,15 +149,22 @@ impl Lane {
     }
 
     /// Resumes after a restart where `mark` says; of what follows it, the first attempts of `settled` have ended.
-    pub fn resume(&mut self, mark: &LaneMark, settled: BTreeSet<Position>, now: UnixMs) {
+    /// `accepted_at` tells of an event when it was accepted.
+    pub fn resume(
+        &mut self,
+        mark: &LaneMark,
+        settled: BTreeSet<Position>,
+        now: UnixMs,
+        accepted_at: &dyn Fn(Position) -> UnixMs,
+    ) {
         self.reading = mark.next.map(|next| Reading { next, until: None });
         self.behind = mark.behind;
         self.settled = settled;
         self.settled.extend(&mark.settled);
         for position in mark.open.iter().filter(|position| !self.settled.contains(position)) {
             let delivery = DeliveryId { webhook: self.webhook, origin: *position };
-            let event = *position;
-            self.waiting.push(Reverse(Waiting { due: now, delivery, event, attempts: 0, replay: None }));
+            let (event, since) = (*position, accepted_at(*position));
+            self.waiting.push(Reverse(Waiting { due: now, delivery, event, attempts: 0, replay: None, since }));
             self.open.push(*position);
         }
         self.refeeding = true;
@@ -269,7 +235,7 @@ impl Lane {
         self.replayed.note_taken(&job);
         job.probe = self.is_narrowed();
         self.receiver.begin(job.probe);
-        self.in_flight.push(job.position);
+        self.in_flight.push(InFlight::of(&job));
         self.dirty = true;
         Some(job)
     }
@@ -323,8 +289,8 @@ impl Lane {
             }
             let delivery = DeliveryId { webhook: self.webhook, origin: event.position };
             self.open.push(event.position);
-            let (position, event) = (event.position, Some(event));
-            return Some(Job { delivery, position, attempt: 1, event, probe: false, replay: None });
+            let (position, since, event) = (event.position, event.accepted_at, Some(event));
+            return Some(Job { delivery, position, attempt: 1, event, probe: false, replay: None, since });
         }
         None
     }
@@ -337,7 +303,7 @@ impl Lane {
     /// An attempt ended. `verdict` is what the retry rules say; returned is what becomes of the delivery, since a lane
     /// that is off retries nothing. `answered`: `None` when the attempt says nothing about the receiver.
     pub fn settle(&mut self, job: &Job, verdict: Verdict, answered: Option<bool>, now: UnixMs) -> Verdict {
-        if let Some(index) = self.in_flight.iter().position(|position| *position == job.position) {
+        if let Some(index) = self.in_flight.iter().position(|begun| begun.event == job.position) {
             self.in_flight.swap_remove(index);
         }
         self.dirty = true;
@@ -355,8 +321,8 @@ impl Lane {
         match verdict {
             Verdict::Retry { .. } if !self.on || is_over => Verdict::Cancelled,
             Verdict::Retry { due } => {
-                let Job { delivery, position: event, attempt: attempts, replay, .. } = *job;
-                self.wait(Waiting { due, delivery, event, attempts, replay });
+                let Job { delivery, position: event, attempt: attempts, replay, since, .. } = *job;
+                self.wait(Waiting { due, delivery, event, attempts, replay, since });
                 verdict
             }
             Verdict::Delivered | Verdict::Failed | Verdict::Cancelled => verdict,
@@ -373,11 +339,6 @@ impl Lane {
     /// The receiver asks for no requests before `until`.
     pub fn pause(&mut self, until: UnixMs) {
         self.receiver.asked_for_rest(until);
-    }
-
-    /// Whether the lane waits because its receiver has asked it to.
-    pub fn is_paused(&self, now: UnixMs) -> bool {
-        self.receiver.rests(now)
     }
 
     /// When the lane should be looked at again although nothing happened to it.
@@ -425,7 +386,7 @@ impl Lane {
         let before = self.waiting();
         self.waiting.retain(|Reverse(waiting)| !is_gone(&waiting.event));
         self.replayed.forget(is_gone);
-        let in_flight: Vec<_> = self.in_flight.iter().copied().filter(|position| is_gone(position)).collect();
+        let in_flight: Vec<_> = self.in_flight.iter().map(|begun| begun.event).filter(is_gone).collect();
         self.open.retain(|position| !is_gone(position) || in_flight.contains(position));
         self.leave_queue_to_journal();
         self.dirty = true;

@@ -3,11 +3,13 @@
 //! [`Dispatcher`] follows the journal and hands each event to the lanes that want it ([`matching`]). A [`lane`] is a
 //! pure state machine; the [`scheduler`] is the loop around all of them, the [`worker`] a connection that makes a
 //! lane's attempts, [`backlog`] what reads the journal for a lane that is behind. [`retry`] decides what follows from an
-//! attempt, [`budget`] who may have how much in flight. [`restart`] rebuilds the lanes from what was kept.
+//! attempt, [`budget`] who may have how much in flight. [`restart`] rebuilds the lanes from what was kept, [`figures`] is
+//! what metrics show of them.
 
 pub mod backlog;
 pub mod budget;
 pub mod cell;
+pub mod figures;
 pub mod follow;
 pub mod job;
 pub mod lane;
@@ -18,7 +20,8 @@ pub mod scheduler;
 pub mod timer;
 pub mod worker;
 
+pub use figures::Load;
 pub use follow::Dispatcher;
 pub use job::Waiting;
 pub use restart::Restart;
-pub use scheduler::{Load, Parts, Scheduler};
+pub use scheduler::{Parts, Scheduler};

@@ -6,6 +6,7 @@
 
 use super::job::Waiting;
 use super::lane::{Eras, Lane, LaneLimits};
+use super::worker;
 use crate::journal::{Journal, ReadError};
 use crate::limits;
 use crate::model::{Entry, LaneMark, Position, SubscriptionId, Switch, UnixMs, WebhookId};
@@ -82,7 +83,17 @@ impl Refeed {
 }
 
 /// The lanes as they stood at the checkpoint.
-pub fn lanes_at_checkpoint(restart: &Restart, refeed: &mut Refeed, limits: LaneLimits, now: UnixMs) -> Vec<Lane> {
+pub fn lanes_at_checkpoint(
+    restart: &Restart,
+    refeed: &mut Refeed,
+    (limits, now): (LaneLimits, UnixMs),
+    journal: &dyn Journal,
+) -> Vec<Lane> {
+    // These are no more than were in flight. One that cannot be read counts from now; its attempt will say why.
+    let accepted_at = |event| match worker::event_at(journal, event) {
+        Ok(Some(event)) => event.accepted_at,
+        Ok(None) | Err(_) => now,
+    };
     let marks: HashMap<_, _> = restart.marks.iter().map(|mark| (mark.webhook, mark)).collect();
     let on = eras_at(&restart.switches, restart.head);
     on.into_iter()
@@ -90,7 +101,7 @@ pub fn lanes_at_checkpoint(restart: &Restart, refeed: &mut Refeed, limits: LaneL
             let since = eras.front().map_or(Position::ZERO, |(since, _)| *since);
             let mut lane = Lane::new(webhook, subscription, eras, limits);
             let mark = mark_since(since, marks.get(&webhook).copied(), webhook);
-            lane.resume(&mark, refeed.take_settled(webhook), now);
+            lane.resume(&mark, refeed.take_settled(webhook), now, &accepted_at);
             lane
         })
         .collect()

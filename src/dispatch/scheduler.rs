@@ -56,35 +56,14 @@ pub struct Scheduler {
     /// Parked workers end.
     pub(super) stopping: CancellationToken,
     lanes: RwLock<HashMap<WebhookId, Arc<LaneCell>>>,
-    budget: Mutex<Budget>,
-    queued_bytes: AtomicUsize,
+    pub(super) budget: Mutex<Budget>,
+    pub(super) queued_bytes: AtomicUsize,
     parked: AtomicUsize,
     changed: Mutex<Vec<Arc<LaneCell>>>,
     /// Attempts in flight whose events were forgotten: nothing of what they meet is kept.
     forgotten: Mutex<HashSet<(WebhookId, Position)>>,
     /// Nothing new starts: during a restart's catching-up, and when stopping.
     held: AtomicBool,
-}
-
-/// Numbers for metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Webhooks that are on.
-    pub lanes: usize,
-    /// Lanes that read the journal.
-    pub behind: usize,
-    /// Lanes that start one probe at a time.
-    pub narrowed: usize,
-    /// Lanes that wait because their receiver has asked for fewer requests.
-    pub paused: usize,
-    /// Requests in flight.
-    pub in_flight: usize,
-    /// Deliveries that wait for a retry.
-    pub waiting: usize,
-    /// Bytes of event bodies in the lanes' queues, counted once per lane.
-    pub queued_bytes: usize,
-    /// When the oldest event that waits for its first attempt was accepted, as far as it is known.
-    pub oldest: Option<UnixMs>,
 }
 
 impl Scheduler {
@@ -254,6 +233,7 @@ impl Scheduler {
             state.lane.pause(now.after(rest));
         }
         let verdict = state.lane.settle(job, verdict, answered(ended.outcome.reason), now);
+        state.count(ended.outcome.reason, verdict);
         self.count(ended.outcome, verdict);
         // Under the lane's lock: a checkpoint that no longer shows the attempt as open must come after its outcome.
         self.parts.journal.record(worker::outcome_group(job, ended, verdict, forgotten));
@@ -434,38 +414,6 @@ impl Scheduler {
     /// The lanes that have changed since the last call.
     pub(super) fn take_changed(&self) -> Vec<Arc<LaneCell>> {
         std::mem::take(&mut *self.changed.lock())
-    }
-
-    /// Numbers for metrics.
-    pub fn load(&self) -> Load {
-        let mut load = Load { in_flight: self.budget.lock().in_flight(), ..Load::default() };
-        let now = self.parts.clock.now();
-        load.queued_bytes = self.queued_bytes.load(Ordering::Relaxed);
-        for cell in self.all() {
-            let state = cell.state.lock();
-            load.lanes += 1;
-            load.behind += usize::from(state.lane.is_behind());
-            load.paused += usize::from(state.lane.is_paused(now));
-            load.narrowed += usize::from(state.lane.is_narrowed());
-            load.waiting += state.lane.waiting();
-            let oldest = state.lane.oldest_waiting();
-            load.oldest = load.oldest.into_iter().chain(oldest).min();
-        }
-        load
-    }
-
-    /// Sets the gauges.
-    pub fn show(&self, metrics: &Metrics) {
-        let load = self.load();
-        let dispatch = &metrics.dispatch;
-        dispatch.lanes.set(load.lanes as i64);
-        dispatch.lanes_behind.set(load.behind as i64);
-        dispatch.lanes_narrowed.set(load.narrowed as i64);
-        dispatch.lanes_paused.set(load.paused as i64);
-        dispatch.in_flight.set(load.in_flight as i64);
-        dispatch.waiting_retries.set(load.waiting as i64);
-        let age = load.oldest.map_or(0.0, |oldest| self.parts.clock.now().since(oldest).as_secs_f64());
-        dispatch.oldest_undelivered_seconds.set(age);
     }
 
     /// Everything at or before this position was handed to the lanes at the head.

@@ -108,6 +108,31 @@ pub enum Reason {
     CannotSend,
 }
 
+/// What an attempt says of its receiver, in the coarsest terms: what metrics tell apart webhook by webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptClass {
+    /// It took the event.
+    Delivered,
+    /// It answered, and did not take it.
+    Refused,
+    /// It gave no answer, or was not asked.
+    NoAnswer,
+}
+
+impl AttemptClass {
+    /// Every class.
+    pub const ALL: [Self; 3] = [Self::Delivered, Self::Refused, Self::NoAnswer];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::NoAnswer => "no_answer",
+        }
+    }
+}
+
 impl Reason {
     /// A stable name in snake case.
     pub fn code(self) -> &'static str {
@@ -154,6 +179,15 @@ impl Reason {
                 "The receiver's address is not allowed. The operator can allow it with --allow-private or --allow-net."
             }
             Self::CannotSend => "The event could not be put into the form that this webhook asks for.",
+        }
+    }
+
+    /// What it says of the receiver.
+    pub fn class(self) -> AttemptClass {
+        match self {
+            Self::Accepted => AttemptClass::Delivered,
+            reason if reason.answered() => AttemptClass::Refused,
+            _ => AttemptClass::NoAnswer,
         }
     }
 

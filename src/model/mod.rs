@@ -15,7 +15,7 @@ mod time;
 mod webhook;
 
 pub use causes::with_causes;
-pub use delivery::{DeliveryState, Phase, Reason, Timings, Verdict};
+pub use delivery::{AttemptClass, DeliveryState, Phase, Reason, Timings, Verdict};
 pub use entry::{
     Backlog, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark, MetadataEntry, OutcomeEntry,
     Redelivery, Replay, ReplayChoice, ReplayEnd, ReplayEnded, Resend, Switch, VisitEntry,

@@ -1,7 +1,11 @@
 //! What is counted, stage by stage. A value, not a global: two nodes in one process count for themselves.
 //!
-//! Every label has a small fixed set of values, so that no client, receiver or webhook can add a series. Counters on the
-//! way of an event are reached without a look-up or a lock.
+//! Every label has a small fixed set of values, so that no client or receiver can add a series; webhooks one by one are
+//! bounded by a setting ([`webhooks`]). Counters on the way of an event are reached without a look-up or a lock.
+
+mod webhooks;
+
+pub use webhooks::{LaneFigures, LaneTally, WebhookMetrics};
 
 use crate::journal::file::JournalStats;
 use crate::model::{EventKind, Reason};
@@ -11,6 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -36,6 +41,8 @@ pub struct Metrics {
     pub delivery: DeliveryMetrics,
     /// What becomes rows.
     pub projection: ProjectionMetrics,
+    /// Webhooks, one by one.
+    pub webhooks: Arc<WebhookMetrics>,
 }
 
 impl Default for Metrics {
@@ -51,6 +58,8 @@ impl Metrics {
         let build: Family<Labels<1>, Gauge> = Family::default();
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "The running version", build);
+        let webhooks = Arc::new(WebhookMetrics::default());
+        registry.sub_registry_with_prefix("webhook").register_collector(Box::new(Arc::clone(&webhooks)));
         Self {
             http: HttpMetrics::new(registry.sub_registry_with_prefix("http")),
             intake: IntakeMetrics::new(registry.sub_registry_with_prefix("intake")),
@@ -58,6 +67,7 @@ impl Metrics {
             dispatch: DispatchMetrics::new(registry.sub_registry_with_prefix("dispatch")),
             delivery: DeliveryMetrics::new(registry.sub_registry_with_prefix("delivery")),
             projection: ProjectionMetrics::new(registry.sub_registry_with_prefix("projection")),
+            webhooks,
             registry,
         }
     }
@@ -295,7 +305,7 @@ pub struct DispatchMetrics {
     pub in_flight: Gauge,
     /// Retries that wait for their time.
     pub waiting_retries: Gauge,
-    /// Age of the oldest event that some lane has not attempted yet, in seconds.
+    /// Age of the oldest event that some lane has not delivered, in seconds.
     pub oldest_undelivered_seconds: Gauge<f64, AtomicU64>,
     /// Retries scheduled.
     pub retries: Counter,
@@ -318,7 +328,7 @@ impl DispatchMetrics {
         let oldest = metrics.oldest_undelivered_seconds.clone();
         registry.register_with_unit(
             "oldest_undelivered",
-            "Age of the oldest event not attempted",
+            "Age of the oldest event that is neither delivered nor has failed for good",
             Unit::Seconds,
             oldest,
         );
@@ -363,12 +373,7 @@ impl DeliveryMetrics {
     fn new(registry: &mut Registry) -> Self {
         let attempts = Family::<Labels<2>, Counter>::default();
         let attempt = |reason: Reason| {
-            let outcome = match reason {
-                Reason::Accepted => "delivered",
-                reason if reason.answered() => "refused",
-                _ => "no_answer",
-            };
-            attempts.get_or_create_owned(&[("outcome", outcome), ("reason", reason.code())])
+            attempts.get_or_create_owned(&[("outcome", reason.class().name()), ("reason", reason.code())])
         };
         let metrics =
             Self { attempts: REASONS.map(attempt), seconds: Histogram::new(SECONDS), connections: Counter::default() };

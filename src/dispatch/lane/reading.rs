@@ -135,7 +135,7 @@ impl Lane {
     /// A lane that waits for its receiver keeps no events in memory.
     pub(super) fn leave_queue_to_journal(&mut self) {
         let Some(first) = self.next() else { return };
-        self.behind_since = self.oldest_waiting();
+        self.behind_since = self.oldest_new();
         self.dirty = true;
         self.read_valid = false;
         self.note_behind(self.queue.events.len() + self.joined.events.len(), self.queued_bytes());

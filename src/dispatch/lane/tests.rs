@@ -25,9 +25,13 @@ fn event(position: u64) -> Arc<Event> {
         position: Position(position),
         subscription: SUBSCRIPTION,
         kind: EventKind::TrackEventReceived,
-        accepted_at: UnixMs(0),
+        accepted_at: UnixMs(position as i64),
         message: Message { unique_id: String::new(), body: Bytes::from_static(b"{}") },
     })
+}
+
+fn accepted_at(position: Position) -> UnixMs {
+    UnixMs(position.0 as i64)
 }
 
 fn mark_at(next: u64) -> LaneMark {
@@ -169,7 +173,8 @@ fn a_receiver_that_asks_for_fewer_requests_is_left_alone_until_then() {
 
 fn of_replay(event: u64) -> Waiting {
     let delivery = DeliveryId { webhook: WEBHOOK, origin: Position(100 + event) };
-    Waiting { due: UnixMs(0), delivery, event: Position(event), attempts: 0, replay: Some(Position(99)) }
+    let replay = Some(Position(99));
+    Waiting { due: UnixMs(0), delivery, event: Position(event), attempts: 0, replay, since: UnixMs(0) }
 }
 
 #[test]
@@ -230,14 +235,14 @@ fn a_closed_lane_starts_nothing_and_says_what_it_left() {
 fn what_is_older_than_the_backlog_may_be_expires_as_one_range() {
     let mut lane = lane_with(LaneLimits { backlog_max_age: Duration::from_millis(100), ..LIMITS });
     (1..=3).for_each(|position| assert!(lane.hand(&event(position), true)));
-    assert_eq!(take(&mut lane, 101), None);
+    assert_eq!(take(&mut lane, 104), None);
     assert_eq!(lane.take_expired(), [Expired { from: Position(1), to: Position(3), events: Some(3) }]);
 }
 
 #[test]
 fn what_the_journal_no_longer_has_expires_uncounted() {
     let mut lane = lane_with(LIMITS);
-    lane.resume(&mark_at(5), BTreeSet::new(), UnixMs(0));
+    lane.resume(&mark_at(5), BTreeSet::new(), UnixMs(0), &accepted_at);
     lane.lost_until(Position(9));
     assert_eq!(lane.take_expired(), [Expired { from: Position(5), to: Position(8), events: None }]);
     assert_eq!(lane.mark().next, Some(Position(9)));
@@ -247,13 +252,45 @@ fn what_the_journal_no_longer_has_expires_uncounted() {
 fn categories_hold_from_their_position_on_for_a_lane_that_reads_later() {
     let eras = Eras::from([(Position::ZERO, CategorySet::of([crate::model::Category::TrackEvents]))]);
     let mut lane = Lane::new(WEBHOOK, SUBSCRIPTION, eras, LIMITS);
-    lane.resume(&mark_at(1), BTreeSet::new(), UnixMs(0));
+    lane.resume(&mark_at(1), BTreeSet::new(), UnixMs(0), &accepted_at);
     lane.change(Position(5), CategorySet::of([crate::model::Category::Guides]));
     let plan = lane.start_read(UnixMs(0)).unwrap();
     let wants = |position, kind| plan.wants(Position(position), SUBSCRIPTION, kind);
     assert!(wants(4, EventKind::TrackEventReceived) && !wants(4, EventKind::GuideDisplayed));
     assert!(!wants(6, EventKind::TrackEventReceived) && wants(6, EventKind::GuideDisplayed));
     assert!(!plan.wants(Position(6), SubscriptionId(2), EventKind::GuideDisplayed));
+}
+
+#[test]
+fn the_oldest_undelivered_event_is_waiting_in_flight_or_to_be_retried() {
+    let mut lane = lane_with(LIMITS);
+    assert_eq!(lane.oldest_undelivered(), None);
+    (11..=13).for_each(|position| assert!(lane.hand(&event(position), true)));
+    assert_eq!(lane.oldest_undelivered(), Some(UnixMs(11)), "not attempted");
+    let jobs: Vec<_> = (0..3).map(|_| lane.take(UnixMs(20), 32).unwrap()).collect();
+    assert_eq!(lane.oldest_undelivered(), Some(UnixMs(11)), "in flight");
+    lane.settle(&jobs[0], retry(1000), Some(true), UnixMs(20));
+    lane.settle(&jobs[1], Verdict::Delivered, Some(true), UnixMs(20));
+    assert_eq!(lane.oldest_undelivered(), Some(UnixMs(11)), "to be retried");
+    let again = lane.take(UnixMs(1000), 32).unwrap();
+    lane.settle(&again, retry(5000), Some(true), UnixMs(1000));
+    assert_eq!(lane.oldest_undelivered(), Some(UnixMs(11)), "however often it was tried");
+    let last = lane.take(UnixMs(5000), 32).unwrap();
+    lane.settle(&last, Verdict::Failed, Some(true), UnixMs(5000));
+    assert_eq!(lane.oldest_undelivered(), Some(UnixMs(13)));
+    lane.settle(&jobs[2], Verdict::Delivered, Some(true), UnixMs(5000));
+    lane.wait(of_replay(1));
+    assert_eq!(lane.oldest_undelivered(), None, "what a replay sends is old from the start");
+    lane.take(UnixMs(5000), 32).unwrap();
+    assert_eq!((lane.in_flight(), lane.oldest_undelivered()), (1, None));
+}
+
+#[test]
+fn the_age_of_what_was_in_flight_outlives_a_restart() {
+    let mut lane = lane_with(LIMITS);
+    let mark = LaneMark { open: vec![Position(7), Position(5)], next: None, ..mark_at(0) };
+    lane.resume(&mark, BTreeSet::new(), UnixMs(900), &accepted_at);
+    assert_eq!(lane.oldest_undelivered(), Some(UnixMs(5)));
 }
 
 /// What the world may do to a lane next.
@@ -400,10 +437,11 @@ impl World {
             event: job.position,
             attempts: job.attempt - 1,
             replay: None,
+            since: job.since,
         }));
         self.lane = lane_with(LIMITS);
         self.fed = self.checkpoint.0;
-        self.lane.resume(&self.checkpoint.1, self.settled.clone(), UnixMs(self.now));
+        self.lane.resume(&self.checkpoint.1, self.settled.clone(), UnixMs(self.now), &accepted_at);
         self.refeed = Some((self.durable, waiting));
         self.read = None;
         self.in_flight.clear();

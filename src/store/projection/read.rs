@@ -77,6 +77,8 @@ pub struct WaitingRetry {
     pub due: UnixMs,
     /// The replay that it is part of.
     pub replay: Option<Position>,
+    /// When the event was accepted, or the redelivery asked for.
+    pub created_at: UnixMs,
 }
 
 /// A range of events that ended without an attempt.
@@ -272,8 +274,8 @@ impl Projection {
     /// # Errors
     /// [`Error`].
     pub fn waiting_retries(&self) -> Result<Vec<WaitingRetry>, Error> {
-        let sql = "SELECT webhook, origin, event, kind, attempts, next_attempt_at, replay FROM deliveries
-                   WHERE next_attempt_at IS NOT NULL ORDER BY webhook, event, origin";
+        let sql = "SELECT webhook, origin, event, kind, attempts, next_attempt_at, replay, created_at
+                   FROM deliveries WHERE next_attempt_at IS NOT NULL ORDER BY webhook, event, origin";
         self.all(sql, &[], |row| {
             Ok(WaitingRetry {
                 delivery: DeliveryId {
@@ -285,6 +287,7 @@ impl Projection {
                 attempts: row.get(4)?,
                 due: UnixMs(row.get(5)?),
                 replay: row.get::<_, Option<i64>>(6)?.map(position),
+                created_at: UnixMs(row.get(7)?),
             })
         })
     }
