@@ -1,10 +1,11 @@
 //! Acts on the incidents that the records find: warns owners, turns webhooks off. It follows the journal at a distance and
 //! slows no lane down.
 
-use crate::catalog::{Catalog, ChangeError, Told};
+use crate::catalog::{Acted, Catalog, ChangeError, Told};
 use crate::journal::Journal;
 use crate::model::{Position, UnixMs};
-use crate::store::projection::{self, Incident, Projection};
+use crate::observe::{Metrics, TurnOff};
+use crate::store::projection::{self, Incident, IncidentKind, Projection};
 use crate::store::sqlite::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct Parts {
     pub journal: Arc<dyn Journal>,
     /// Where incidents are found.
     pub projection: Arc<Projection>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why nothing could be done.
@@ -83,10 +86,20 @@ async fn act(parts: &Parts, done: &mut Option<Position>, stop: &CancellationToke
             if stop.is_cancelled() {
                 return Ok(());
             }
-            let position = told.incident.position;
-            parts.catalog.act_on(Arc::clone(&parts.journal), told).await?;
+            let Incident { position, kind, .. } = told.incident;
+            let acted = parts.catalog.act_on(Arc::clone(&parts.journal), told).await?;
             *done = Some(position);
+            count(&parts.metrics, acted, kind);
         }
+    }
+}
+
+fn count(metrics: &Metrics, acted: Acted, kind: IncidentKind) {
+    match (acted, kind) {
+        (Acted::TurnedOff, IncidentKind::FailureRate) => drop(metrics.health.turned_off(TurnOff::FailureRate).inc()),
+        (Acted::TurnedOff, _) => drop(metrics.health.turned_off(TurnOff::FailuresInARow).inc()),
+        (Acted::Warned, _) => drop(metrics.health.warnings.inc()),
+        (Acted::PassedOver, _) => {}
     }
 }
 

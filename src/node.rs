@@ -1,5 +1,6 @@
 //! Wiring: open what is kept, start the stages, stop them in reverse order.
 
+mod observation;
 mod seams;
 
 use self::seams::{OneRequest, SeenInStore};
@@ -16,8 +17,8 @@ use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, sample};
 use crate::journal::file::{FileJournal, SystemDisk};
 use crate::journal::{Erase, Journal};
 use crate::mail::{self, Letters, Smtp};
-use crate::model::{Secret, WebhookState};
-use crate::observe::{self, Metrics};
+use crate::model::Secret;
+use crate::observe::Metrics;
 use crate::oidc::Provider;
 use crate::record::Records;
 use crate::replay;
@@ -230,6 +231,7 @@ impl Node {
             catalog: Arc::clone(&self.catalog),
             journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
             projection: Arc::clone(&self.projection),
+            metrics: Arc::clone(&self.metrics),
         }
     }
 
@@ -242,6 +244,7 @@ impl Node {
             records: self.records(system),
             clock: Arc::clone(&system.clock),
             rate_per_s: settings.dispatch.replay_rate_per_s,
+            metrics: Arc::clone(&self.metrics),
         }
     }
 
@@ -296,30 +299,7 @@ impl Node {
             clock: Arc::clone(&system.clock),
         });
         let intake = intake::router(Arc::clone(&self.intake));
-        intake.merge(api).merge(api::console::router()).merge(self.observation())
-    }
-
-    /// Health and metrics. What is cheaper to look at than to keep up to date is looked at when asked for.
-    fn observation(&self) -> axum::Router {
-        let ready_journal = Arc::clone(&self.journal);
-        let ready_records = Arc::clone(&self.projection);
-        let ready = move || match ready_journal.accepting() {
-            Err(error) => Err(error.to_string()),
-            Ok(()) => ready_records.problem().map_or(Ok(()), Err),
-        };
-        let (journal, projection) = (Arc::clone(&self.journal), Arc::clone(&self.projection));
-        let catalog = Arc::clone(&self.catalog);
-        let (scheduler, intake) = (self.dispatcher.scheduler(), Arc::clone(&self.intake));
-        observe::router(Arc::clone(&self.metrics), ready, move |metrics| {
-            metrics.journal.show(&journal.stats());
-            let stats = projection.stats();
-            metrics.projection.show(stats.lag, stats.dropped, stats.missed);
-            metrics.intake.held.set(intake.held() as i64);
-            scheduler.show(metrics);
-            let current = catalog.current();
-            let turned_off = current.webhooks.values().filter(|webhook| webhook.state == WebhookState::TurnedOff);
-            metrics.dispatch.turned_off.set(turned_off.count() as i64);
-        })
+        intake.merge(api).merge(api::console::router()).merge(observation::router(self))
     }
 }
 

@@ -7,6 +7,7 @@ mod metrics;
 pub use health::router;
 pub use logging::subscriber;
 pub use metrics::{
-    DeliveryMetrics, DispatchMetrics, HttpMetrics, IntakeMetrics, JournalMetrics, LaneFigures, LaneTally, Metrics,
-    OpenConnection, ProjectionMetrics, Refusal, Route, WebhookMetrics,
+    DeliveryMetrics, DispatchMetrics, HealthMetrics, HttpMetrics, IntakeMetrics, JournalMetrics, LaneFigures,
+    LaneTally, MailMetrics, Metrics, OpenConnection, ProjectionMetrics, Refusal, ReplayMetrics, Route, TurnOff,
+    WebhookMetrics,
 };

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::journal::{AppendError, Group, Journal};
 use crate::limits;
 use crate::model::{CategorySet, Entry, Position, ReplayEnd, ReplayEnded, Resend, WebhookId};
+use crate::observe::Metrics;
 use crate::record::{Chosen, RecordError, Records};
 use crate::store::projection::{self, Projection, ReplayRow};
 use std::collections::{HashMap, HashSet};
@@ -38,6 +39,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Events that one replay sends each second at most.
     pub rate_per_s: usize,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why a step could not be made.
@@ -93,6 +96,7 @@ impl Runner {
         }
         let projection = Arc::clone(&self.parts.projection);
         let open = blocking(move || Ok(projection.open_replays()?)).await?;
+        self.parts.metrics.replay.under_way.set(open.len() as i64);
         self.looked.retain(|replay, _| open.iter().any(|row| row.position == *replay));
         // Those of one webhook go one after the other.
         let mut webhooks = HashSet::new();

@@ -34,6 +34,17 @@ pub struct Told {
     pub stands: bool,
 }
 
+/// What was done about an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acted {
+    /// The owner was warned, or there was none to be.
+    Warned,
+    /// The webhook was turned off.
+    TurnedOff,
+    /// Nothing: it had been switched or deleted meanwhile.
+    PassedOver,
+}
+
 impl Catalog {
     /// Up to which position incidents were acted on. Where that was never said, everything up to `newest` counts as done:
     /// it happened before there was anybody to act on it.
@@ -54,7 +65,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`ChangeError`]. It can be done again.
-    pub async fn act_on(self: &Arc<Self>, journal: Arc<dyn Journal>, told: Told) -> Result<(), ChangeError> {
+    pub async fn act_on(self: &Arc<Self>, journal: Arc<dyn Journal>, told: Told) -> Result<Acted, ChangeError> {
         let catalog = Arc::clone(self);
         to_its_end(async move {
             let _changing = catalog.changes.lock().await;
@@ -80,19 +91,21 @@ impl Catalog {
         .await
     }
 
-    async fn pass_over(&self, incident: Incident) -> Result<(), ChangeError> {
-        Ok(self.store.call(move |connection| set_done(connection, incident.position)).await?)
+    async fn pass_over(&self, incident: Incident) -> Result<Acted, ChangeError> {
+        self.store.call(move |connection| set_done(connection, incident.position)).await?;
+        Ok(Acted::PassedOver)
     }
 
-    async fn warn(&self, webhook: &Webhook, told: &Told) -> Result<(), ChangeError> {
+    async fn warn(&self, webhook: &Webhook, told: &Told) -> Result<Acted, ChangeError> {
         let incident = told.incident;
         let mail = self.mail_to_owner(webhook, told);
         let after = json!({"failed": incident.failed, "since": incident.since.0, "mailed": mail.is_some()});
         let entry = self.entry(webhook, "webhook.warned", after);
-        self.finish(entry, mail, incident, None).await
+        self.finish(entry, mail, incident, None).await?;
+        Ok(Acted::Warned)
     }
 
-    async fn turn_off(&self, journal: &dyn Journal, webhook: &Webhook, told: &Told) -> Result<(), ChangeError> {
+    async fn turn_off(&self, journal: &dyn Journal, webhook: &Webhook, told: &Told) -> Result<Acted, ChangeError> {
         let (incident, now) = (told.incident, self.clock.now());
         let mut since = webhook.since;
         if webhook.is_on() {
@@ -126,7 +139,7 @@ impl Catalog {
                 (webhook.state, webhook.since, webhook.updated_at) = (WebhookState::TurnedOff, since, now);
             }
         });
-        Ok(())
+        Ok(Acted::TurnedOff)
     }
 
     /// Everything that follows from an incident, and that it was done, in one transaction.
@@ -140,6 +153,7 @@ impl Catalog {
         let row = off.map(|(webhook, since, now)| {
             (webhook.id, (WebhookState::TurnedOff, webhook.values.categories), (since, now))
         });
+        let is_mailed = mail.is_some();
         let change = move |connection: &Connection| -> Result<(), StoreError> {
             if let Some((id, matching, when)) = row {
                 WebhookRow::switch(connection, id, matching, when)?;
@@ -151,7 +165,9 @@ impl Catalog {
             set_done(connection, incident.position)
         };
         self.write(Some(entry), change).await?;
-        self.mail.wake();
+        if is_mailed {
+            self.mail.note_queued();
+        }
         Ok(())
     }
 

@@ -28,7 +28,7 @@ pub use change::{Catalog, CatalogParts, Created, Patched};
 pub use error::{CatalogError, ChangeError, InvalidValue};
 pub use exclusions::{Exclusion, ExclusionValues, Facts, Rules};
 pub use guides::{Guide, GuideDeed, GuideValues, Guides, StepValues};
-pub use health::Told;
+pub use health::{Acted, Told};
 pub use init::{FILE, InitOptions, Initialised, init, is_initialised};
 pub use keys::{KeyValues, MadeKey};
 pub use people::{

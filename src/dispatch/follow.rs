@@ -292,6 +292,9 @@ impl Feeder {
         if self.refeed.is_some() || waiting.replay.is_some_and(|replay| self.ended_replays.contains(&replay)) {
             return; // What is still to be done of these is among the waiting deliveries that were kept.
         }
+        if waiting.replay.is_some() {
+            self.scheduler.parts.metrics.replay.events.inc();
+        }
         let DeliveryId { webhook, origin } = waiting.delivery;
         let lane = self.scheduler.lane(webhook);
         let Some(cell) = lane.or_else(|| if forced { self.open_for_replays(webhook) } else { None }) else {
@@ -314,6 +317,9 @@ impl Feeder {
     }
 
     fn end_replay(&mut self, ended: &ReplayEnded) {
+        if self.refeed.is_none() {
+            self.scheduler.parts.metrics.replay.ended(ended.end).inc();
+        }
         self.ended_replays.truncate(ENDED_REPLAYS - 1);
         self.ended_replays.push_front(ended.replay);
         if let Some(cell) = self.scheduler.lane(ended.webhook) {

@@ -9,6 +9,6 @@ mod sender;
 mod smtp;
 
 pub use letters::{Letter, Letters, Occasion};
-pub use queue::{Outgoing, Queue};
+pub use queue::{MailStats, Outgoing, Queue};
 pub use sender::{Carrier, Refusal, run};
 pub use smtp::Smtp;

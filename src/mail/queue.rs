@@ -10,6 +10,7 @@ use crate::store::sqlite::{Shared, StoreError};
 use rusqlite::Connection;
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -22,6 +23,28 @@ pub struct Queue {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     queued: Notify,
+    counts: Counts,
+}
+
+/// What was done since the start.
+#[derive(Debug, Default)]
+struct Counts {
+    queued: AtomicU64,
+    sent: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// How the queue stands. Counts are since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MailStats {
+    /// Mails that were queued.
+    pub queued: u64,
+    /// Mails that a server has taken.
+    pub sent: u64,
+    /// Mails that were given up.
+    pub failed: u64,
+    /// Mails that wait to be sent, or sent again.
+    pub waiting: u64,
 }
 
 /// A mail, opened.
@@ -40,7 +63,7 @@ impl Queue {
         letters: Letters,
         (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     ) -> Self {
-        Self { store, key, letters, clock, random, queued: Notify::new() }
+        Self { store, key, letters, clock, random, queued: Notify::new(), counts: Counts::default() }
     }
 
     /// What links look like.
@@ -67,7 +90,7 @@ impl Queue {
         }
     }
 
-    /// Puts a mail into the queue, and forgets old ones. Call [`Self::wake`] once the transaction is committed.
+    /// Puts a mail into the queue, and forgets old ones. Call [`Self::note_queued`] once the transaction is committed.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -76,12 +99,13 @@ impl Queue {
         MailRow::prune(connection, mail.created_at.before(limits::MAIL_KEPT), limits::MAILS)
     }
 
-    /// Tells whoever sends that there is something.
-    pub fn wake(&self) {
+    /// A mail was queued: tells whoever sends.
+    pub fn note_queued(&self) {
+        self.counts.queued.fetch_add(1, Ordering::Relaxed);
         self.queued.notify_one();
     }
 
-    /// Waits until [`Self::wake`] is called, or was since the last wait.
+    /// Waits until [`Self::note_queued`] is called, or was since the last wait.
     pub async fn woken(&self) {
         self.queued.notified().await;
     }
@@ -120,7 +144,25 @@ impl Queue {
         pauses: &[Duration],
     ) -> Result<(), StoreError> {
         let settled = settled(mail, result, (self.clock.now(), pauses));
-        self.store.call(move |connection| settled.update(connection)).await
+        let state = settled.state;
+        self.store.call(move |connection| settled.update(connection)).await?;
+        match state {
+            MailState::Sent => drop(self.counts.sent.fetch_add(1, Ordering::Relaxed)),
+            MailState::Failed => drop(self.counts.failed.fetch_add(1, Ordering::Relaxed)),
+            MailState::Waiting => {}
+        }
+        Ok(())
+    }
+
+    /// How it stands.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn stats(&self) -> Result<MailStats, StoreError> {
+        let waiting = self.store.call(|connection| MailRow::count_waiting(connection)).await?;
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let Counts { queued, sent, failed } = &self.counts;
+        Ok(MailStats { queued: get(queued), sent: get(sent), failed: get(failed), waiting })
     }
 
     fn open(&self, row: MailRow) -> Outgoing {

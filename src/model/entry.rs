@@ -313,6 +313,9 @@ pub enum ReplayEnd {
 }
 
 impl ReplayEnd {
+    /// Every end, in the order of its declaration.
+    pub const ALL: [Self; 3] = [Self::Done, Self::Cancelled, Self::WebhookOff];
+
     /// Its name in the API and in the store.
     pub fn name(self) -> &'static str {
         match self {
@@ -324,7 +327,7 @@ impl ReplayEnd {
 
     /// The end with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Done, Self::Cancelled, Self::WebhookOff].into_iter().find(|end| end.name() == name)
+        Self::ALL.into_iter().find(|end| end.name() == name)
     }
 }
 

@@ -3,8 +3,10 @@
 //! Every label has a small fixed set of values, so that no client or receiver can add a series; webhooks one by one are
 //! bounded by a setting ([`webhooks`]). Counters on the way of an event are reached without a look-up or a lock.
 
+mod background;
 mod webhooks;
 
+pub use background::{HealthMetrics, MailMetrics, ReplayMetrics, TurnOff};
 pub use webhooks::{LaneFigures, LaneTally, WebhookMetrics};
 
 use crate::journal::file::JournalStats;
@@ -41,6 +43,12 @@ pub struct Metrics {
     pub delivery: DeliveryMetrics,
     /// What becomes rows.
     pub projection: ProjectionMetrics,
+    /// What is done about failing webhooks.
+    pub health: HealthMetrics,
+    /// Mail.
+    pub mail: MailMetrics,
+    /// What is sent once more.
+    pub replay: ReplayMetrics,
     /// Webhooks, one by one.
     pub webhooks: Arc<WebhookMetrics>,
 }
@@ -67,6 +75,9 @@ impl Metrics {
             dispatch: DispatchMetrics::new(registry.sub_registry_with_prefix("dispatch")),
             delivery: DeliveryMetrics::new(registry.sub_registry_with_prefix("delivery")),
             projection: ProjectionMetrics::new(registry.sub_registry_with_prefix("projection")),
+            health: HealthMetrics::new(registry.sub_registry_with_prefix("health")),
+            mail: MailMetrics::new(registry.sub_registry_with_prefix("mail")),
+            replay: ReplayMetrics::new(registry.sub_registry_with_prefix("replay")),
             webhooks,
             registry,
         }

@@ -60,9 +60,18 @@ fn a_failing_webhook_is_warned_of_once_turned_off_once_and_turned_on_by_review()
     fail(&node, &webhook, 6);
     let off = wait_for_state(&node, &webhook, "turned_off");
     assert_eq!((&off["enabled"], &off["health"]["failures_in_a_row"]), (&json!(false), &json!(4)), "{off}");
-    let metrics = String::from_utf8(node.call("GET", "/metrics", &[], None).expect(200).body).unwrap();
-    assert!(metrics.contains("fanfare_dispatch_turned_off 1\n"), "{metrics}");
+    assert_eq!(node.metric("fanfare_dispatch_turned_off"), Some(1.0));
     let mails = smtp.wait(2);
+    for (series, value) in [
+        ("fanfare_health_warnings_total", 1.0),
+        ("fanfare_health_turned_off_total{reason=\"failures_in_a_row\"}", 1.0),
+        ("fanfare_health_turned_off_total{reason=\"failure_rate\"}", 0.0),
+        ("fanfare_mail_queued_total", 2.0),
+        ("fanfare_mail_sent_total", 2.0),
+        ("fanfare_mail_waiting", 0.0),
+    ] {
+        wait_until(series, || (node.metric(series) == Some(value)).then_some(()));
+    }
     assert_eq!(
         texts(&mails),
         ["Deliveries to \u{201c}Orders\u{201d} are failing", "\u{201c}Orders\u{201d} was turned off"]

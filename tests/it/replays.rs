@@ -65,6 +65,13 @@ fn a_range_is_sent_again_in_order_with_the_same_bytes_and_is_marked() {
     let none = ended(&node, &ask(&node, &webhook, json!({"from": START, "event": "guideDisplayed"})));
     let late = ended(&node, &ask(&node, &webhook, json!({"from": "2999-01-01T00:00:00Z"})));
     assert_eq!((counts(&none), counts(&late)), ([0; 4], [0; 4]));
+    for (series, value) in [
+        ("fanfare_replay_events_total", 40.0),
+        ("fanfare_replay_ended_total{end=\"done\"}", 3.0),
+        ("fanfare_replay_under_way", 0.0),
+    ] {
+        wait_until(series, || (node.metric(series) == Some(value)).then_some(()));
+    }
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Catalog {
                     queue.write(&email, Occasion::EmailChange { token })
                 });
             catalog.write(None, move |connection| posted.put(connection)).await?;
-            catalog.mail.wake();
+            catalog.mail.note_queued();
             Ok(())
         })
         .await
@@ -148,7 +148,7 @@ impl Catalog {
                 Queue::put(connection, &mail)
             };
             catalog.write(Some(entry), change).await?;
-            catalog.mail.wake();
+            catalog.mail.note_queued();
             catalog.keep(user);
             Ok(())
         })
@@ -245,7 +245,7 @@ impl Catalog {
                     queue.write(&user.email, Occasion::PasswordReset { token })
                 });
             self.write(None, move |connection| posted.put(connection)).await?;
-            self.mail.wake();
+            self.mail.note_queued();
         }
         Ok(())
     }
@@ -274,7 +274,7 @@ impl Catalog {
             Ok(Queue::put(connection, &mail)?)
         };
         self.write(Some(entry), change).await?;
-        self.mail.wake();
+        self.mail.note_queued();
         Ok(())
     }
 

@@ -274,7 +274,7 @@ impl Catalog {
             letter.put(connection)
         };
         self.write(Some(entry), change).await?;
-        self.mail.wake();
+        self.mail.note_queued();
         Ok(self.keep(user))
     }
 
@@ -294,7 +294,7 @@ impl Catalog {
         let entry = deed.by(by, Map::new(), audit::user(&user));
         let letter = self.invitation(by, subscription, &user);
         self.write(Some(entry), move |connection| letter.put(connection)).await?;
-        self.mail.wake();
+        self.mail.note_queued();
         Ok(user)
     }
 

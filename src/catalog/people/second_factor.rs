@@ -159,7 +159,7 @@ impl Catalog {
             Queue::put(connection, &mail)
         };
         self.write(Some(entry), change).await?;
-        self.mail.wake();
+        self.mail.note_queued();
         self.keep(User { second_factor: on, ..user.clone() });
         Ok(())
     }

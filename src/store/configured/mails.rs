@@ -104,6 +104,15 @@ impl MailRow {
         Self::read(connection, &sql, limit)
     }
 
+    /// How many wait.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn count_waiting(connection: &Connection) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM mails WHERE state = 'waiting'";
+        connection.prepare_cached(sql)?.query_row([], |row| Ok(number(row, 0)))?
+    }
+
     /// All of them, newest first.
     ///
     /// # Errors

@@ -312,6 +312,20 @@ impl Node {
         }
     }
 
+    /// What `/metrics` says now.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        String::from_utf8(self.raw("GET", "/metrics", &[], b"").expect(200).body).unwrap()
+    }
+
+    /// The value of one series, named as `/metrics` writes it.
+    #[track_caller]
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        let text = self.metrics();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+        Some(value.parse().unwrap())
+    }
+
     /// Waits until the webhook's only delivery has this state; the delivery with all its attempts.
     #[track_caller]
     pub fn settled(&self, webhook: &Webhook, state: &str) -> Value {
