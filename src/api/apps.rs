@@ -39,7 +39,7 @@ pub struct AppInput {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct RotateInput {
-    /// How long the old one opens yet: 0 to 2592000 (30 days), 86400 by default.
+    /// How long the old one holds yet: 0 to 2592000 (30 days), 86400 by default.
     pub overlap_s: Option<u64>,
 }
 
@@ -202,14 +202,21 @@ async fn change(api: &Api, caller: &Caller, id: &str, patch: AppPatch) -> Result
     Ok(Json(AppJson::made(made, api.parts.clock.now())))
 }
 
-fn overlap(mut fields: Fields) -> Result<Duration, ApiError> {
-    let expected = format!("a whole number from 0 to {KEY_OVERLAP_MAX_S}");
-    let seconds = fields.take("overlap_s", &expected)?.unwrap_or(86_400);
+/// How long the old key holds yet, as a body says it that says nothing else.
+pub(super) fn overlap(mut fields: Fields) -> Result<Duration, ApiError> {
+    let overlap = take_overlap(&mut fields, "overlap_s")?;
     fields.finish()?;
-    if seconds > KEY_OVERLAP_MAX_S {
-        return Err(ApiError::field("overlap_s", format!("must be {expected}")));
+    Ok(overlap.unwrap_or(Duration::from_secs(86_400)))
+}
+
+/// How long something old holds yet, where a body says it.
+pub(super) fn take_overlap(fields: &mut Fields, field: &str) -> Result<Option<Duration>, ApiError> {
+    let expected = format!("a whole number from 0 to {KEY_OVERLAP_MAX_S}");
+    let seconds: Option<u64> = fields.take(field, &expected)?;
+    if seconds.is_some_and(|seconds| seconds > KEY_OVERLAP_MAX_S) {
+        return Err(ApiError::field(field, format!("must be {expected}")));
     }
-    Ok(Duration::from_secs(seconds))
+    Ok(seconds.map(Duration::from_secs))
 }
 
 fn app_id(text: &str) -> Result<AppId, ApiError> {

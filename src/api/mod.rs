@@ -29,6 +29,7 @@ mod provider;
 mod receiver_input;
 mod replays;
 mod session;
+mod signing_key;
 mod test;
 mod throttle;
 mod users;
@@ -404,6 +405,7 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::read, webhooks::patch, webhooks::delete))
         .routes(routes!(webhooks::turn_on))
+        .routes(routes!(signing_key::rotate))
         .routes(routes!(test::unsaved))
         .routes(routes!(test::stored))
         .routes(routes!(deliveries::list))

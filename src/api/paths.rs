@@ -12,6 +12,8 @@ pub const WEBHOOKS_TEST: &str = "/api/v1/webhooks/test";
 pub const WEBHOOK: &str = "/api/v1/webhooks/{id}";
 /// Turn on what Fanfare has turned off.
 pub const WEBHOOK_TURN_ON: &str = "/api/v1/webhooks/{id}/turn-on";
+/// A new signing key.
+pub const WEBHOOK_ROTATE_SIGNING_KEY: &str = "/api/v1/webhooks/{id}/signing-key/rotate";
 /// Test a stored webhook.
 pub const WEBHOOK_TEST: &str = "/api/v1/webhooks/{id}/test";
 /// A webhook's deliveries.

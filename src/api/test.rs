@@ -101,8 +101,11 @@ pub async fn stored(
     let event = list::event(query.event.as_deref())?;
     let webhook = webhooks::find(&api, &caller, &id)?;
     let mut values = WebhookValues::clone(&webhook.values);
-    values.apply(webhook_input::change(fields, values.kind)?)?;
-    run(&api, &caller, (values, webhook.keys.clone()), event).await
+    let patch = webhook_input::change(fields, values.kind)?;
+    let overlap = patch.secret_overlap;
+    values.apply(patch)?;
+    let keys = values.keys_after(&webhook, overlap, api.parts.clock.now())?;
+    run(&api, &caller, (values, keys), event).await
 }
 
 async fn run(

@@ -2,7 +2,7 @@
 
 use super::answer::rfc3339;
 use crate::catalog::{Snapshot, Webhook, auth_json, categories_json, format_json};
-use crate::model::WebhookKind;
+use crate::model::{UnixMs, WebhookKind};
 use crate::record::view::WebhookStats;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -63,6 +63,8 @@ pub struct WebhookJson {
     /// The key of `webhook-signature`, `whsec_` and base64. Only in the answer to the call that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_key: Option<String>,
+    /// Until when the signing key before it signs too; null when there is none.
+    pub old_signing_key_until: Option<String>,
     /// Whether it has a secret. The secret itself is never shown. A Segment webhook has `write_key_set` instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_set: Option<bool>,
@@ -70,6 +72,9 @@ pub struct WebhookJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub secret_last4: Option<Option<String>>,
+    /// Until when `webhook-signature` can be checked with the secret too, and with the one before it; null when there is
+    /// none.
+    pub old_secret_until: Option<String>,
     /// Whether a Segment webhook has a write key. The key itself is never shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_key_set: Option<bool>,
@@ -122,11 +127,13 @@ pub struct HealthJson {
 
 impl WebhookJson {
     /// A webhook as it is shown.
-    pub fn of(webhook: &Webhook, snapshot: &Snapshot, stats: &WebhookStats) -> Self {
+    pub fn of(webhook: &Webhook, snapshot: &Snapshot, stats: &WebhookStats, now: UnixMs) -> Self {
         let owner = snapshot.owners.get(&webhook.id).and_then(|id| snapshot.users.get(id));
         let values = &*webhook.values;
         let last4 = values.secret.as_ref().map(crate::model::Secret::last4);
         let is_url = values.kind == WebhookKind::Url;
+        let keys = &webhook.keys;
+        let until = |until: Option<UnixMs>| until.filter(|until| now < *until).map(rfc3339);
         Self {
             id: webhook.id.to_string(),
             name: values.name.clone(),
@@ -156,8 +163,10 @@ impl WebhookJson {
             concurrency: values.concurrency,
             standard_webhooks: values.standard_webhooks,
             signing_key: None,
+            old_signing_key_until: until(keys.old_signing_key.as_ref().map(|old| old.until)),
             secret_set: is_url.then_some(last4.is_some()),
             secret_last4: is_url.then(|| last4.clone()),
+            old_secret_until: until(keys.old_secret.as_ref().map(|old| old.until)),
             write_key_set: (!is_url).then_some(last4.is_some()),
             write_key_last4: last4.filter(|_| !is_url),
             health: HealthJson {

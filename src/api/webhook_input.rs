@@ -2,7 +2,7 @@
 
 use super::body::{Fields, type_name};
 use super::problem::ApiError;
-use super::{WebhookDefaults, receiver_input};
+use super::{WebhookDefaults, apps, receiver_input};
 use crate::catalog::{WebhookPatch, WebhookValues};
 use crate::model::{Category, CategorySet, Secret, WebhookKind};
 use serde_json::{Value, json};
@@ -24,6 +24,9 @@ pub struct WebhookInput {
     pub url: Option<String>,
     /// The key of X-Pendo-Signature, as typed. null or "" takes it away.
     pub secret: Option<String>,
+    /// How long `webhook-signature` can be checked with the secret before this one too: 0 to 2592000 (30 days), 0 by
+    /// default. Without a new secret, until the overlap under way ends. Not when creating.
+    pub secret_overlap_s: Option<u64>,
     /// "all" (the default), or a list of guides, polls, nps, track_events, visitors, accounts.
     #[schema(required = false, schema_with = categories_schema)]
     pub categories: Option<Value>,
@@ -49,13 +52,15 @@ pub fn categories_schema() -> Schema {
 }
 
 /// What only Fanfare sets.
-const READ_ONLY: [&str; 10] = [
+const READ_ONLY: [&str; 12] = [
     "id",
     "state",
     "owner",
     "secret_set",
     "secret_last4",
+    "old_secret_until",
     "signing_key",
+    "old_signing_key_until",
     "health",
     "last_error_at",
     "created_at",
@@ -90,6 +95,9 @@ pub fn unsaved_values(mut fields: Fields, defaults: WebhookDefaults) -> Result<W
 fn values_of(patch: WebhookPatch, kind: WebhookKind, defaults: WebhookDefaults) -> Result<WebhookValues, ApiError> {
     if patch.url.is_none() && kind == WebhookKind::Url {
         return Err(ApiError::field("url", "is required"));
+    }
+    if patch.secret_overlap.is_some() {
+        return Err(ApiError::field("secret_overlap_s", "must be left out: there is no secret before the first"));
     }
     let mut values = WebhookValues {
         kind,
@@ -140,10 +148,15 @@ fn patch(mut fields: Fields, kind: WebhookKind) -> Result<WebhookPatch, ApiError
     };
     not_yet(&mut fields)?;
     let secret = fields.take::<Option<String>>(key, "a string or null")?;
+    let secret_overlap = match kind {
+        WebhookKind::Url => apps::take_overlap(&mut fields, "secret_overlap_s")?,
+        WebhookKind::Segment => None,
+    };
     let patch = WebhookPatch {
         name: fields.take("name", "a string")?,
         url: fields.take(place, "a string")?,
         secret: secret.map(|secret| secret.map(Secret::new)),
+        secret_overlap,
         categories: fields.take_any("categories").map(|value| categories(&value)).transpose()?,
         audit: fields.take("audit", "true or false")?,
         filter: fields.take("filter", "a string or null")?,

@@ -182,8 +182,8 @@ pub(super) fn find(api: &Api, caller: &Caller, id: &str) -> Result<Arc<Webhook>,
 }
 
 /// A webhook that was just changed, with its signing key if the change made one.
-fn changed(api: &Api, change: &Created, stats: &WebhookStats) -> WebhookJson {
-    let shown = WebhookJson::of(&change.webhook, &api.parts.catalog.current(), stats);
+pub(super) fn changed(api: &Api, change: &Created, stats: &WebhookStats) -> WebhookJson {
+    let shown = WebhookJson::of(&change.webhook, &api.parts.catalog.current(), stats, api.parts.clock.now());
     WebhookJson { signing_key: change.signing_key.as_ref().map(whsec), ..shown }
 }
 
@@ -192,10 +192,10 @@ async fn one(api: &Api, webhook: Arc<Webhook>) -> Result<WebhookJson, ApiError> 
 }
 
 async fn shown(api: &Api, webhooks: Vec<Arc<Webhook>>) -> Result<Vec<WebhookJson>, ApiError> {
-    let current = api.parts.catalog.current();
+    let (current, now) = (api.parts.catalog.current(), api.parts.clock.now());
     api.records(move |records| {
         let show = |webhook: &Arc<Webhook>| {
-            records.webhook_stats(webhook.id).map(|stats| WebhookJson::of(webhook, &current, &stats))
+            records.webhook_stats(webhook.id).map(|stats| WebhookJson::of(webhook, &current, &stats, now))
         };
         webhooks.iter().map(show).collect()
     })

@@ -107,6 +107,7 @@ pub(super) fn webhook(webhook: &Webhook) -> Map<String, Value> {
 /// What differs between two states of a webhook; `None` when nothing does.
 pub(super) fn webhook_change(old: &Webhook, new: &Webhook) -> Option<(Map<String, Value>, Map<String, Value>)> {
     let (mut before, mut after) = (webhook(old), webhook(new));
+    keys_change((old, &mut before), (new, &mut after));
     let (old, new) = (&*old.values, &*new.values);
     let changed = [
         ("secret", old.secret != new.secret),
@@ -123,6 +124,22 @@ pub(super) fn webhook_change(old: &Webhook, new: &Webhook) -> Option<(Map<String
     }
     drop_same(&mut before, &mut after);
     (!after.is_empty()).then_some((before, after))
+}
+
+/// What has become of the keys that no person types: that there is another, and until when the one before it holds.
+fn keys_change((old, before): (&Webhook, &mut Map<String, Value>), (new, after): (&Webhook, &mut Map<String, Value>)) {
+    if old.keys.signing_key.is_some() && old.keys.signing_key != new.keys.signing_key {
+        before.insert(String::from("signing_key"), json!("set"));
+        after.insert(String::from("signing_key"), json!("changed"));
+    }
+    // What ended by itself is nobody's deed.
+    let now = new.updated_at;
+    for (webhook, shown) in [(old, before), (new, after)] {
+        let until = |until: Option<UnixMs>| until.filter(|until| now < *until).map(|until| until.0);
+        let (key, secret) = (webhook.keys.old_signing_key.as_ref(), webhook.keys.old_secret.as_ref());
+        shown.insert(String::from("old_signing_key_until"), json!(until(key.map(|old| old.until))));
+        shown.insert(String::from("old_secret_until"), json!(until(secret.map(|old| old.until))));
+    }
 }
 
 /// Leaves only the fields that differ.

@@ -173,7 +173,8 @@ impl Catalog {
             let _changing = catalog.changes.lock().await;
             let snapshot = catalog.current();
             let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
-            catalog.change_now(&by, &*journal, current, (WebhookState::On, WebhookValues::clone(&current.values))).await
+            let values = WebhookValues::clone(&current.values);
+            catalog.change_now(&by, &*journal, current, (WebhookState::On, values, current.keys.clone())).await
         })
         .await
     }
@@ -306,23 +307,26 @@ impl Catalog {
         let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
         let state = toggled(current, patch.enabled)?;
         let mut values = WebhookValues::clone(&current.values);
+        let overlap = patch.secret_overlap;
         values.apply(patch)?;
         values.check()?;
-        self.change_now(by, journal, current, (state, values)).await
+        let keys = values.keys_after(current, overlap, self.clock.now())?;
+        self.change_now(by, journal, current, (state, values, keys)).await
     }
 
     /// Call it with `changes` held.
-    async fn change_now(
+    pub(super) async fn change_now(
         &self,
         by: &Actor,
         journal: &dyn Journal,
         current: &Webhook,
-        (state, values): (WebhookState, WebhookValues),
+        (state, values, mut keys): (WebhookState, WebhookValues, Keys),
     ) -> Result<Patched, ChangeError> {
         let (snapshot, id, subscription) = (self.current(), current.id, current.subscription);
-        let mut keys = current.keys.clone();
-        let made = (values.standard_webhooks && keys.signing_key.is_none()).then(|| self.new_signing_key());
-        keys.signing_key = made.clone().or(keys.signing_key);
+        if values.standard_webhooks && keys.signing_key.is_none() {
+            keys.signing_key = Some(self.new_signing_key());
+        }
+        let made = keys.signing_key.clone().filter(|_| keys.signing_key != current.keys.signing_key);
 
         let now = self.clock.now();
         let mut since = current.since;

@@ -23,7 +23,7 @@ pub use watch::Quiet;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Endpoint, Reason, Secret, SigningKey, Timings};
+use crate::model::{Endpoint, Old, Reason, Secret, SigningKey, Timings};
 use bytes::Bytes;
 use std::pin::Pin;
 use std::time::Duration;
@@ -54,8 +54,17 @@ pub struct Destination {
     pub secret: Option<Secret>,
     /// The keys of `webhook-signature`, newest first; empty when the three headers are off.
     pub signing_keys: Vec<SigningKey>,
+    /// Keys that sign beside these until their time is over, which is looked at for each attempt.
+    pub ending_keys: Vec<Old<SigningKey>>,
     /// The total deadline, from the start of resolving to the last byte of the response.
     pub timeout: Duration,
+}
+
+impl Destination {
+    /// A destination that wants neither signatures nor anything else.
+    pub fn plain(endpoint: Endpoint, timeout: Duration) -> Self {
+        Self { endpoint, secret: None, signing_keys: Vec::new(), ending_keys: Vec::new(), timeout }
+    }
 }
 
 /// What to send.

@@ -37,7 +37,7 @@ impl Prepared {
             return Err(cannot("path or query"));
         }
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| cannot("host"))?;
-        let signer = Signer::new(destination.secret.as_ref(), &destination.signing_keys);
+        let signer = Signer::new(destination.secret.as_ref(), &destination.signing_keys, &destination.ending_keys);
         Ok(Self { destination: destination.clone(), uri, host, signer })
     }
 
@@ -50,7 +50,8 @@ impl Prepared {
             headers.insert(BODY_SIGNATURE, signature);
         }
         let timestamp = now.seconds().to_string();
-        if let Some(signature) = self.signer.standard_signatures(&message.unique_id, &timestamp, &message.body)
+        let signed = (message.unique_id.as_str(), timestamp.as_str(), message.body.as_ref());
+        if let Some(signature) = self.signer.standard_signatures(signed, now)
             && let Ok(id) = HeaderValue::from_str(&message.unique_id)
             && let Ok(timestamp) = HeaderValue::from_str(&timestamp)
         {
@@ -97,7 +98,7 @@ mod tests {
     use std::time::Duration;
 
     fn prepared(endpoint: Endpoint) -> Result<Prepared, Failure> {
-        Prepared::new(&Destination { endpoint, secret: None, signing_keys: vec![], timeout: Duration::from_secs(1) })
+        Prepared::new(&Destination::plain(endpoint, Duration::from_secs(1)))
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Both families of signatures, and the text form of Standard Webhooks keys (docs/delivery.md).
 
 use crate::clock::Random;
-use crate::model::{Secret, SigningKey};
+use crate::model::{Old, Secret, SigningKey, UnixMs};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::HeaderValue;
@@ -57,12 +57,18 @@ pub fn new_signing_key(random: &dyn Random) -> SigningKey {
 pub(super) struct Signer {
     secret: Option<hmac::Key>,
     signing_keys: Vec<hmac::Key>,
+    /// These sign beside them until then.
+    ending_keys: Vec<(hmac::Key, UnixMs)>,
 }
 
 impl Signer {
-    pub(super) fn new(secret: Option<&Secret>, signing_keys: &[SigningKey]) -> Self {
+    pub(super) fn new(secret: Option<&Secret>, signing_keys: &[SigningKey], ending_keys: &[Old<SigningKey>]) -> Self {
         let prepare = |bytes: &Secret| hmac::Key::new(hmac::HMAC_SHA256, bytes.expose());
-        Self { secret: secret.map(prepare), signing_keys: signing_keys.iter().map(|key| prepare(&key.0)).collect() }
+        Self {
+            secret: secret.map(prepare),
+            signing_keys: signing_keys.iter().map(|key| prepare(&key.0)).collect(),
+            ending_keys: ending_keys.iter().map(|old| (prepare(&old.value.0), old.until)).collect(),
+        }
     }
 
     /// `X-Pendo-Signature`; nothing without a secret.
@@ -73,13 +79,16 @@ impl Signer {
         HeaderValue::from_bytes(&digits).ok()
     }
 
-    /// `webhook-signature`, one entry per key, newest first; nothing without keys.
-    pub(super) fn standard_signatures(&self, id: &str, timestamp: &str, body: &[u8]) -> Option<HeaderValue> {
+    /// `webhook-signature` over id, timestamp and body: one entry per key, those whose time is ending last; nothing
+    /// without keys.
+    pub(super) fn standard_signatures(&self, signed: (&str, &str, &[u8]), now: UnixMs) -> Option<HeaderValue> {
         if self.signing_keys.is_empty() {
             return None;
         }
-        let mut text = String::with_capacity(48 * self.signing_keys.len());
-        for key in &self.signing_keys {
+        let (id, timestamp, body) = signed;
+        let mut text = String::with_capacity(48 * (self.signing_keys.len() + self.ending_keys.len()));
+        let ending = self.ending_keys.iter().filter(|(_, until)| now < *until).map(|(key, _)| key);
+        for key in self.signing_keys.iter().chain(ending) {
             let mut context = hmac::Context::with_key(key);
             for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
                 context.update(part);
@@ -98,18 +107,18 @@ mod tests {
 
     #[test]
     fn the_published_vectors() {
-        let signer = Signer::new(Some(&Secret::new("It's a Secret to Everybody")), &[]);
+        let signer = Signer::new(Some(&Secret::new("It's a Secret to Everybody")), &[], &[]);
         let expected = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
         assert_eq!(signer.body_signature(b"Hello, World!").unwrap(), expected);
-        assert_eq!(signer.standard_signatures("id", "1", b""), None);
+        assert_eq!(signer.standard_signatures(("id", "1", b""), UnixMs(0)), None);
 
         let key = parse_signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let second = new_signing_key(&SeededRandom::new(1));
         let sign = |keys: &[SigningKey]| {
-            let signer = Signer::new(None, keys);
+            let signer = Signer::new(None, keys, &[]);
             assert_eq!(signer.body_signature(b"x"), None);
             let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
-            let value = signer.standard_signatures(id, "1614265330", br#"{"test": 2432232314}"#);
+            let value = signer.standard_signatures((id, "1614265330", br#"{"test": 2432232314}"#), UnixMs(0));
             value.unwrap().to_str().unwrap().to_owned()
         };
         let first = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
@@ -119,9 +128,28 @@ mod tests {
     }
 
     #[test]
+    fn a_key_whose_time_is_ending_signs_until_then() {
+        let keys: Vec<_> = (1..=3).map(|seed| new_signing_key(&SeededRandom::new(seed))).collect();
+        let ending = |key: usize, until| Old { value: keys[key].clone(), until: UnixMs(until) };
+        let entries = |ending: &[Old<SigningKey>], now| {
+            let signer = Signer::new(None, &keys[..1], ending);
+            let value = signer.standard_signatures(("id", "1", b"body"), UnixMs(now)).unwrap();
+            value.to_str().unwrap().split(' ').map(str::to_owned).collect::<Vec<_>>()
+        };
+        let alone = |key: usize| {
+            let signer = Signer::new(None, &keys[key..=key], &[]);
+            signer.standard_signatures(("id", "1", b"body"), UnixMs(0)).unwrap().to_str().unwrap().to_owned()
+        };
+        let both = [ending(1, 1000), ending(2, 2000)];
+        assert_eq!(entries(&both, 999), [alone(0), alone(1), alone(2)]);
+        assert_eq!(entries(&both, 1000), [alone(0), alone(2)]);
+        assert_eq!(entries(&both, 2000), [alone(0)]);
+    }
+
+    #[test]
     fn any_character_may_be_in_a_secret() {
         for secret in ["", " padded ", "\0\n\u{feff}é", &"long".repeat(100)] {
-            let signer = Signer::new(Some(&Secret::new(secret)), &[]);
+            let signer = Signer::new(Some(&Secret::new(secret)), &[], &[]);
             let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
             let expected = hex::encode(hmac::sign(&key, b"body"));
             assert_eq!(signer.body_signature(b"body").unwrap(), expected.as_str());

@@ -11,6 +11,7 @@ mod people;
 mod permissions;
 mod privacy;
 mod replays;
+mod signing_keys;
 mod support;
 mod visitors;
 mod webhooks;

@@ -28,7 +28,7 @@ async fn a_webhook_is_created_off_and_shown_in_full() {
         "categories": ["guides", "nps"], "enabled": false, "state": "off", "owner": null, "timeout_s": 10,
         "audit": false, "filter": null, "format": null, "headers": {}, "auth": null, "client_certificate": null, "ordered": false,
         "rate_limit_per_s": null, "concurrency": 4, "standard_webhooks": true, "secret_set": true,
-        "secret_last4": "body", "health": {"last_success_at": null, "delivered_24h": 0, "failed_24h": 0,
+        "secret_last4": "body", "old_secret_until": null, "old_signing_key_until": null, "health": {"last_success_at": null, "delivered_24h": 0, "failed_24h": 0,
         "success_rate_24h": null, "failures_in_a_row": 0, "failing_since": null, "warned": false,
             "waiting_retries": 0}, "last_error_at": null, "created_at": "2021-07-20T17:58:20Z",
         "updated_at": "2021-07-20T17:58:20Z"});

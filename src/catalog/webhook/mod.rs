@@ -1,5 +1,6 @@
 //! A configured webhook: what a person sets of it, what its requests need, and its row with everything secret sealed.
 
+mod keys;
 mod receiver;
 mod sealed;
 mod shown;

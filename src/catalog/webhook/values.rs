@@ -57,6 +57,8 @@ pub struct WebhookPatch {
     pub url: Option<String>,
     /// See [`WebhookValues::secret`]; `Some(None)` takes it away.
     pub secret: Option<Option<Secret>>,
+    /// How long the secret before it can be checked with too: see [`WebhookValues::keys_after`].
+    pub secret_overlap: Option<Duration>,
     /// See [`WebhookValues::categories`].
     pub categories: Option<CategorySet>,
     /// See [`WebhookValues::audit`].
@@ -134,13 +136,14 @@ impl WebhookValues {
     /// # Errors
     /// The URL cannot be a destination.
     pub fn destination(&self, keys: &Keys) -> Result<Destination, InvalidValue> {
-        let signing_key = keys.signing_key.as_ref().filter(|_| self.standard_webhooks);
-        Ok(Destination {
-            endpoint: self.endpoint()?,
-            secret: self.secret.clone(),
-            signing_keys: signing_key.cloned().into_iter().collect(),
-            timeout: Duration::from_secs(u64::from(self.timeout_s)),
-        })
+        let timeout = Duration::from_secs(u64::from(self.timeout_s));
+        let mut destination = Destination::plain(self.endpoint()?, timeout);
+        destination.secret.clone_from(&self.secret);
+        if self.standard_webhooks {
+            destination.signing_keys.extend(keys.signing_key.clone());
+            destination.ending_keys = self.ending_keys(keys);
+        }
+        Ok(destination)
     }
 
     fn endpoint(&self) -> Result<Endpoint, InvalidValue> {

@@ -22,7 +22,8 @@ async fn the_request_is_on_the_wire_byte_for_byte() {
     assert_eq!(outcome.status, 200);
 
     let id = message("").unique_id;
-    let signatures = sign::Signer::new(None, &keys).standard_signatures(&id, "1626806203", b"Hello, World!").unwrap();
+    let signed = (id.as_str(), "1626806203", b"Hello, World!".as_slice());
+    let signatures = sign::Signer::new(None, &keys, &[]).standard_signatures(signed, NOW).unwrap();
     let headers = format!(
         "Host: ReCeiver.test:{port}\r\nContent-Type: application/json\r\n\
          X-Pendo-Signature: 757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17\r\n\

@@ -53,8 +53,7 @@ fn client() -> Client {
 }
 
 fn destination(url: &str) -> Destination {
-    let endpoint = Endpoint::parse(url).unwrap();
-    Destination { endpoint, secret: None, signing_keys: vec![], timeout: Duration::from_secs(20) }
+    Destination::plain(Endpoint::parse(url).unwrap(), Duration::from_secs(20))
 }
 
 fn within(milliseconds: u64, url: &str) -> Destination {
