@@ -3,6 +3,7 @@
 
 mod keys;
 mod layers;
+mod proxy;
 mod read;
 mod units;
 
@@ -133,6 +134,27 @@ pub struct DeliverySettings {
     pub keep_alive: Duration,
     /// Certificate authorities besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// The proxy through which receivers are reached.
+    pub proxy: Option<ProxySettings>,
+}
+
+/// Settings of the proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxySettings {
+    /// SOCKS5, or else HTTP CONNECT.
+    pub socks: bool,
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The name to sign in with at it.
+    pub user: Option<String>,
+    /// The file with the password for that.
+    pub password_file: Option<PathBuf>,
+    /// It resolves names, instead of being given judged addresses.
+    pub resolves: bool,
+    /// Networks that are reached without it.
+    pub except: Vec<IpNet>,
 }
 
 /// Settings of records.

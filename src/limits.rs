@@ -120,6 +120,25 @@ pub const CONNECT_ADDRESSES: usize = 8;
 /// How long one address may stay silent before the next one is tried beside it, in milliseconds (RFC 8305).
 pub const CONNECT_STAGGER_MS: u64 = 250;
 
+/// How long a token server may take for its answer, in seconds; it is a part of the attempt's own deadline.
+pub const TOKEN_TIMEOUT_S: u64 = 30;
+
+/// Largest answer of a token server, and the longest token in it, in bytes.
+pub const TOKEN_ANSWER_BYTES: usize = 64 * 1024;
+/// See [`TOKEN_ANSWER_BYTES`].
+pub const TOKEN_BYTES: usize = 16 * 1024;
+
+/// How long a token is used whose server does not say how long it holds, and how long one is used at most, in seconds.
+pub const TOKEN_DEFAULT_S: u64 = 300;
+/// See [`TOKEN_DEFAULT_S`].
+pub const TOKEN_MAX_S: u64 = 24 * 3600;
+
+/// So long before its end a token is used no more, in seconds; a tenth of its time where that is less.
+pub const TOKEN_MARGIN_S: u64 = 60;
+
+/// Largest answer of a proxy to CONNECT, in bytes.
+pub const PROXY_HEAD_BYTES: usize = 8 * 1024;
+
 /// Smallest segment file of the journal, in bytes: a header, a footer and something between.
 pub const JOURNAL_SEGMENT_MIN_BYTES: u64 = 16 * 1024;
 

@@ -8,7 +8,7 @@ use crate::api::{self, ApiParts, Sampler, WebhookDefaults};
 use crate::catalog::{self, Catalog, CatalogParts, InitOptions, Snapshot};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::config::Settings;
-use crate::deliver::{Client, ClientConfig, Courier, Guard, SystemResolver, Tls};
+use crate::deliver::{Client, ClientConfig, Courier, Guard, Proxy, ProxyKind, SystemResolver, Tls};
 use crate::dispatch::{self, Dispatcher, Restart, Waiting};
 use crate::forget;
 use crate::health;
@@ -328,8 +328,31 @@ fn client(settings: &Settings, system: &System) -> anyhow::Result<Client> {
         guard: Guard::new(settings.allow_private, settings.allow_nets.clone()),
         resolver: Arc::new(SystemResolver::default()),
         tls: Tls::new(settings.delivery.ca_file.as_deref(), Arc::clone(&system.clock))?,
+        proxy: proxy(settings)?.map(Arc::new),
         keep_alive: settings.delivery.keep_alive,
         clock: Arc::clone(&system.clock),
+    }))
+}
+
+/// The proxy that the settings name.
+fn proxy(settings: &Settings) -> anyhow::Result<Option<Proxy>> {
+    let Some(proxy) = &settings.delivery.proxy else { return Ok(None) };
+    let password = secret_of("FANFARE_PROXY_PASSWORD", proxy.password_file.as_deref())?;
+    let credentials = match (&proxy.user, password) {
+        (Some(user), password) => Some((user.clone(), password.unwrap_or_else(|| Secret::new("")))),
+        (None, None) => None,
+        (None, Some(_)) => anyhow::bail!("there is a password for the proxy, but `proxy` names no user before the @"),
+    };
+    if proxy.resolves {
+        tracing::warn!("proxy_resolves: it is the proxy that must keep webhooks from private addresses");
+    }
+    Ok(Some(Proxy {
+        kind: if proxy.socks { ProxyKind::Socks5 } else { ProxyKind::Http },
+        host: proxy.host.clone(),
+        port: proxy.port,
+        credentials,
+        resolves: proxy.resolves,
+        except: proxy.except.clone(),
     }))
 }
 

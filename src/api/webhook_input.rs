@@ -184,8 +184,6 @@ fn not_yet(fields: &mut Fields) -> Result<(), ApiError> {
         ("filter", Value::Null),
         ("format", Value::Null),
         ("headers", json!({})),
-        ("auth", Value::Null),
-        ("client_certificate", Value::Null),
         ("ordered", json!(false)),
         ("rate_limit_per_s", Value::Null),
     ];

@@ -275,6 +275,7 @@ impl Catalog {
         values: WebhookValues,
     ) -> Result<Created, ChangeError> {
         values.check()?;
+        values.check_news(None, self.clock.now())?;
         let _changing = self.changes.lock().await;
         let current = self.current();
         let has = current.webhooks.values().filter(|webhook| webhook.subscription == subscription).count();
@@ -310,6 +311,7 @@ impl Catalog {
         let overlap = patch.secret_overlap;
         values.apply(patch)?;
         values.check()?;
+        values.check_news(Some(&current.values), self.clock.now())?;
         let keys = values.keys_after(current, overlap, self.clock.now())?;
         self.change_now(by, journal, current, (state, values, keys)).await
     }

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 /// The one flag and variable that is not a setting: the path of the configuration file.
 pub const CONFIG_KEY: &str = "config";
 
-/// Variables that start with `FANFARE_` without being settings: the master key and the next one, the mail server's password, the path of
-/// the file, and the keys that the developer commands take.
-pub const OTHER_VARIABLES: [&str; 11] = [
+/// Variables that start with `FANFARE_` without being settings: the master key and the next one, the passwords of the mail
+/// server and of the proxy, the path of the file, and the keys that the developer commands take.
+pub const OTHER_VARIABLES: [&str; 12] = [
     "FANFARE_OIDC_CLIENT_SECRET",
     "FANFARE_MASTER_KEY",
     "FANFARE_NEXT_MASTER_KEY",
     "FANFARE_SMTP_PASSWORD",
+    "FANFARE_PROXY_PASSWORD",
     "FANFARE_CONFIG",
     "FANFARE_AGENT_KEY",
     "FANFARE_TRACK_SECRET",

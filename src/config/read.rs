@@ -2,10 +2,11 @@
 
 use super::keys::plain;
 use super::layers::Merged;
+use super::proxy::{Place, WrongPlace};
 use super::units::{parse_bytes, parse_duration};
 use super::{
     ApiSettings, ConfigError, DeliverySettings, DispatchSettings, HealthSettings, IntakeSettings, JournalSettings,
-    LogFormat, MailSettings, OidcSettings, RecordSettings, Settings, SignInSettings, SmtpSecurity,
+    LogFormat, MailSettings, OidcSettings, ProxySettings, RecordSettings, Settings, SignInSettings, SmtpSecurity,
 };
 use crate::model::Endpoint;
 use figment::value::Value;
@@ -91,7 +92,16 @@ fn delivery(merged: &Merged) -> Result<DeliverySettings, ConfigError> {
         timeout: merged.duration("timeout", SECOND..=Duration::from_secs(300))?,
         keep_alive: merged.duration("keep_alive", Duration::ZERO..=Duration::from_secs(3600))?,
         ca_file: merged.optional("ca_file")?.map(PathBuf::from),
+        proxy: proxy(merged)?,
     })
+}
+
+fn proxy(merged: &Merged) -> Result<Option<ProxySettings>, ConfigError> {
+    let (resolves, except) = (merged.switch("proxy_resolves")?, merged.networks("no_proxy")?);
+    let password_file = merged.optional("proxy_password_file")?.map(PathBuf::from);
+    let Some(text) = merged.optional("proxy")? else { return Ok(None) };
+    let Place { socks, host, port, user } = text.parse().map_err(|why: WrongPlace| merged.hidden("proxy", &why))?;
+    Ok(Some(ProxySettings { socks, host, port, user, password_file, resolves, except }))
 }
 
 fn records(merged: &Merged) -> Result<RecordSettings, ConfigError> {
@@ -321,6 +331,15 @@ impl Merged {
     }
 
     fn invalid(&self, name: &str, why: &str) -> ConfigError {
+        self.wrong(name, why, format!("{:?}", plain(&self.value(name))))
+    }
+
+    /// The same for a value that may hold a password, although it must not.
+    fn hidden(&self, name: &str, why: &dyn Display) -> ConfigError {
+        self.wrong(name, &why.to_string(), String::from("…"))
+    }
+
+    fn wrong(&self, name: &str, why: &str, value: String) -> ConfigError {
         let source = self.figment.find_metadata(name).map_or("default", |metadata| metadata.name.as_ref());
         let key = self.keys.iter().find(|key| key.name == name);
         let written = match (source, key) {
@@ -332,10 +351,10 @@ impl Merged {
             ("public_url", _) => "https://fanfare.example.com".to_owned(),
             ("oidc_issuer", _) => "https://accounts.example.com".to_owned(),
             ("oidc_client_id", _) => "fanfare".to_owned(),
+            ("proxy", _) => "http://proxy.example.com:3128".to_owned(),
             (_, Some(key)) if !key.default.is_empty() => key.default.clone(),
             _ => "10.0.0.0/8".to_owned(),
         };
-        let value = format!("{:?}", plain(&self.value(name)));
         ConfigError::Invalid { key: written, source_name: source.to_owned(), value, why: why.to_owned(), example }
     }
 }

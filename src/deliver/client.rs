@@ -1,21 +1,22 @@
 //! One attempt, from its start to its outcome (docs/delivery.md).
 
-use super::connect;
+use super::connect::{self, Way};
 use super::failure::Failure;
 use super::guard::Guard;
 use super::line::{Line, Open};
+use super::proxy::Proxy;
 use super::request::{Prepared, headers_as_sent};
 use super::resolve::Resolver;
 use super::response;
 use super::tls::Tls;
 use super::watch::{Elapsed, Quiet, Watch};
 use super::wire::{Heard, Stream, Wire};
-use super::{Courier, Destination, Message, Outcome};
+use super::{Authorization, Courier, Destination, Message, Outcome, TokenSource};
 use crate::clock::Clock;
 use crate::limits;
 use crate::model::{Phase, Reason, Scheme, Timings, UnixMs};
 use bytes::BytesMut;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::body::{Body, Incoming};
 use std::future::Future;
 use std::pin::Pin;
@@ -32,6 +33,8 @@ pub struct ClientConfig {
     pub resolver: Arc<dyn Resolver>,
     /// How receivers are authenticated.
     pub tls: Tls,
+    /// Through which receivers and token servers are reached.
+    pub proxy: Option<Arc<Proxy>>,
     /// How long an unused connection is kept at most.
     pub keep_alive: Duration,
     /// For `webhook-timestamp` and dates in `Retry-After`.
@@ -64,18 +67,16 @@ impl Client {
         let started = Instant::now();
         let mut seen = Seen::default();
         if let Err(failure) = line.turn_to(destination, started) {
-            return seen.into_outcome(started, String::new(), Err(failure));
+            return seen.into_outcome(started, Err(failure));
         }
         let Line { prepared: Some(prepared), open, timer } = line else {
-            return seen.into_outcome(started, String::new(), Err(Failure::new(Reason::CannotSend, "")));
+            return seen.into_outcome(started, Err(Failure::new(Reason::CannotSend, "")));
         };
         let now = self.config.clock.now();
-        let headers = prepared.headers(message, now);
-        let sent = headers_as_sent(&headers);
         let watch = Watch::start(timer, started, destination.timeout, quiet.after, quiet.call);
         let mut attempt = Attempt { client: self, prepared, message, now, watch, started, seen: &mut seen };
-        let ended = attempt.run(open, headers).await;
-        seen.into_outcome(started, sent, ended)
+        let ended = attempt.run(open).await;
+        seen.into_outcome(started, ended)
     }
 }
 
@@ -91,9 +92,10 @@ impl Courier for Client {
     }
 }
 
-/// What was seen of a response, complete or not.
+/// What was sent, and what was seen of a response, complete or not.
 #[derive(Debug, Default)]
 struct Seen {
+    sent: String,
     timings: Timings,
     status: Option<StatusCode>,
     headers: String,
@@ -103,7 +105,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn into_outcome(self, started: Instant, request_headers: String, ended: Result<StatusCode, Failure>) -> Outcome {
+    fn into_outcome(self, started: Instant, ended: Result<StatusCode, Failure>) -> Outcome {
         let (status, reason, mut detail) = match ended {
             Ok(status) => (status.as_u16(), response::classify(status), String::new()),
             Err(Failure { reason: Reason::TimedOut, detail }) => (408, Reason::TimedOut, detail),
@@ -118,11 +120,16 @@ impl Seen {
             detail,
             retry_after: self.retry_after.filter(|_| reason.answered()),
             timings: Timings { total_us: micros(started.elapsed()), ..self.timings },
-            request_headers,
+            request_headers: self.sent,
             response_headers: self.headers,
             response_cut: self.body_bytes > self.body.len(),
             response_body: self.body.freeze(),
         }
+    }
+
+    /// Forgets a response that another request's takes the place of.
+    fn begin_again(&mut self) {
+        *self = Self { sent: std::mem::take(&mut self.sent), timings: self.timings, ..Self::default() };
     }
 
     fn take(&mut self, data: &[u8]) {
@@ -160,11 +167,41 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn run(&mut self, kept: &mut Option<Open>, mut headers: HeaderMap) -> Result<StatusCode, Failure> {
+    async fn run(&mut self, kept: &mut Option<Open>) -> Result<StatusCode, Failure> {
+        match &self.prepared.destination.authorization {
+            // In a box of its own, so that attempts without a token have no room for it.
+            Some(Authorization::Token(source)) => Box::pin(self.run_with_token(kept, source)).await,
+            _ => self.send(kept, None).await,
+        }
+    }
+
+    /// A token that was kept may have been withdrawn: on a 401 it is given up, and the request made again with a new one,
+    /// once.
+    async fn run_with_token(&mut self, kept: &mut Option<Open>, source: &TokenSource) -> Result<StatusCode, Failure> {
+        let config = &self.client.config;
+        for again in [true, false] {
+            let token = self.part(Phase::Authorization, source.token(config, self.started)).await?;
+            let status = self.send(kept, Some(&token.value)).await?;
+            if status != StatusCode::UNAUTHORIZED {
+                return Ok(status);
+            }
+            self.part(Phase::Authorization, async { Ok(source.forget(&token).await) }).await?;
+            if !again || token.asked_at >= self.started {
+                return Ok(status);
+            }
+            self.seen.begin_again();
+        }
+        Ok(StatusCode::UNAUTHORIZED)
+    }
+
+    /// Sends the message over the kept connection, or over a new one.
+    async fn send(&mut self, kept: &mut Option<Open>, token: Option<&HeaderValue>) -> Result<StatusCode, Failure> {
+        let mut headers = self.prepared.headers(self.message, self.now, token);
+        self.seen.sent = headers_as_sent(&headers);
         if let Some(open) = kept.take() {
             match self.exchange(open, headers, kept).await {
                 // The same headers once more, which is rare, instead of a copy for each request.
-                Err(Broken::Stale(_)) => headers = self.prepared.headers(self.message, self.now),
+                Err(Broken::Stale(_)) => headers = self.prepared.headers(self.message, self.now, token),
                 Err(Broken::Failed(failure)) => return Err(failure),
                 Ok(status) => return Ok(status),
             }
@@ -175,18 +212,19 @@ impl Attempt<'_> {
 
     /// Resolves, judges, connects, shakes hands.
     async fn connect(&mut self) -> Result<Open, Failure> {
-        let ClientConfig { guard, resolver, tls, .. } = &self.client.config;
-        let endpoint = &self.prepared.destination.endpoint;
-        let addresses = self.part(Phase::Dns, connect::addresses(&**resolver, guard, &endpoint.host)).await?;
-        if endpoint.host.parse::<std::net::IpAddr>().is_err() {
+        let config = &self.client.config;
+        let Destination { endpoint, identity, .. } = &self.prepared.destination;
+        let way = self.part(Phase::Dns, connect::way(config, &endpoint.host)).await?;
+        if !matches!(way, Way::Named(_)) && endpoint.host.parse::<std::net::IpAddr>().is_err() {
             self.seen.timings.dns_us = Some(micros(self.started.elapsed()));
         }
-        let tcp = self.part(Phase::Connect, connect::tcp(&addresses, endpoint.port)).await?;
+        let tcp = self.part(Phase::Connect, connect::open(config, &way, endpoint)).await?;
         self.seen.timings.connect_us = Some(micros(self.started.elapsed()));
         let stream = match endpoint.scheme {
             Scheme::Http => Stream::Plain(tcp),
             Scheme::Https => {
-                let stream = self.part(Phase::Tls, tls.connect(&endpoint.host, tcp)).await?;
+                let stream =
+                    self.part(Phase::Tls, config.tls.connect(&endpoint.host, tcp, identity.as_deref())).await?;
                 self.seen.timings.tls_us = Some(micros(self.started.elapsed()));
                 Stream::Tls(Box::new(stream))
             }

@@ -20,6 +20,7 @@ impl Failure {
 
     pub(super) fn timed_out(phase: Phase, timeout: Duration) -> Self {
         let doing = match phase {
+            Phase::Authorization => "waiting for a token of the token server",
             Phase::Dns => "resolving the host's name",
             Phase::Connect => "opening the TCP connection",
             Phase::Tls => "in the TLS handshake",

@@ -69,7 +69,7 @@ impl Line {
         if self.prepared.as_ref().is_none_or(|known| known.destination != *destination) {
             let prepared = Prepared::new(destination)?;
             let known = self.prepared.replace(prepared);
-            if known.is_none_or(|known| !known.destination.endpoint.same_peer(&destination.endpoint)) {
+            if known.is_none_or(|known| !known.destination.shares_connections_with(destination)) {
                 self.open = None;
             }
         }

@@ -1,23 +1,31 @@
 //! One HTTP request: guard, connect, sign, send, read, classify. Knows nothing of stored webhooks, lanes or retries.
 
+mod authorization;
 mod client;
 mod connect;
 mod failure;
 pub mod guard;
+mod identity;
 mod line;
+mod proxy;
 mod request;
 pub mod resolve;
 mod response;
 pub mod sign;
 mod tls;
+mod token;
 mod watch;
 mod wire;
 
+pub use authorization::{Authorization, AuthorizationError};
 pub use client::{Client, ClientConfig};
 pub use guard::Guard;
+pub use identity::{ClientIdentity, IdentityError};
 pub use line::Line;
+pub use proxy::{Proxy, ProxyKind};
 pub use resolve::{Resolver, SystemResolver};
 pub use tls::{Tls, TlsError};
+pub use token::TokenSource;
 pub use watch::Quiet;
 
 #[cfg(test)]
@@ -26,6 +34,7 @@ mod tests;
 use crate::model::{Endpoint, Old, Reason, Secret, SigningKey, Timings};
 use bytes::Bytes;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Makes attempts: all that dispatch and tests of webhooks know of the network.
@@ -56,14 +65,31 @@ pub struct Destination {
     pub signing_keys: Vec<SigningKey>,
     /// Keys that sign beside these until their time is over, which is looked at for each attempt.
     pub ending_keys: Vec<Old<SigningKey>>,
+    /// What shows the receiver who is asking.
+    pub authorization: Option<Authorization>,
+    /// By what a receiver with mutual TLS knows us.
+    pub identity: Option<Arc<ClientIdentity>>,
     /// The total deadline, from the start of resolving to the last byte of the response.
     pub timeout: Duration,
 }
 
 impl Destination {
+    /// Whether a connection made for the other serves this one too: it goes to the same place, as the same client.
+    fn shares_connections_with(&self, other: &Self) -> bool {
+        self.endpoint.same_peer(&other.endpoint) && self.identity == other.identity
+    }
+
     /// A destination that wants neither signatures nor anything else.
     pub fn plain(endpoint: Endpoint, timeout: Duration) -> Self {
-        Self { endpoint, secret: None, signing_keys: Vec::new(), ending_keys: Vec::new(), timeout }
+        Self {
+            endpoint,
+            secret: None,
+            signing_keys: Vec::new(),
+            ending_keys: Vec::new(),
+            authorization: None,
+            identity: None,
+            timeout,
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! The request as it leaves (docs/delivery.md): headers in their order and spelling, signed over the body as sent.
 
+use super::failure::Failure;
 use super::sign::Signer;
-use super::{Destination, Message};
-use crate::deliver::failure::Failure;
-use crate::model::{Reason, UnixMs};
+use super::{Authorization, Destination, Message};
+use crate::model::{Endpoint, Reason, UnixMs};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
@@ -15,8 +15,15 @@ const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
+/// What the log shows instead of a secret value.
+const MASK: &str = "***";
+
+/// What may be shown of a secret value: how somebody says who they are, but not by what.
+const SCHEMES: [&str; 2] = ["Basic ", "Bearer "];
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("Fanfare/", env!("CARGO_PKG_VERSION")));
+/// Who we say that we are.
+pub(super) const AGENT: HeaderValue = HeaderValue::from_static(concat!("Fanfare/", env!("CARGO_PKG_VERSION")));
 
 /// What requests to one destination have in common, made once per line and destination.
 #[derive(Debug)]
@@ -30,20 +37,15 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn new(destination: &Destination) -> Result<Self, Failure> {
         let endpoint = &destination.endpoint;
-        let cannot = |what: &str| Failure::new(Reason::CannotSend, format!("the URL's {what} cannot be sent"));
-        let uri = Uri::try_from(&endpoint.path_and_query).map_err(|_| cannot("path or query"))?;
-        // Uri takes more than a path; what is not a path as it stands would be written differently.
-        if uri.authority().is_some() || uri.path_and_query().is_none_or(|kept| *kept != *endpoint.path_and_query) {
-            return Err(cannot("path or query"));
-        }
+        let uri = uri(endpoint)?;
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| cannot("host"))?;
         let signer = Signer::new(destination.secret.as_ref(), &destination.signing_keys, &destination.ending_keys);
         Ok(Self { destination: destination.clone(), uri, host, signer })
     }
 
-    /// The headers of one attempt. Their order is the order on the wire.
-    pub(super) fn headers(&self, message: &Message, now: UnixMs) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(8);
+    /// The headers of one attempt, with the token that it was given. Their order is the order on the wire.
+    pub(super) fn headers(&self, message: &Message, now: UnixMs, token: Option<&HeaderValue>) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(9);
         headers.insert(HOST, self.host.clone());
         headers.insert(CONTENT_TYPE, JSON);
         if let Some(signature) = self.signer.body_signature(&message.body) {
@@ -60,20 +62,47 @@ impl Prepared {
             headers.insert(SIGNATURE, signature);
         }
         headers.insert(USER_AGENT, AGENT);
+        let fixed = match &self.destination.authorization {
+            Some(Authorization::Fixed(value)) => Some(value),
+            _ => token,
+        };
+        if let Some(value) = fixed {
+            headers.insert(AUTHORIZATION, value.clone());
+        }
         headers.insert(CONTENT_LENGTH, HeaderValue::from(message.body.len()));
         headers
     }
 
     pub(super) fn request(&self, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = headers;
-        request
+        post(self.uri.clone(), headers, body)
     }
 }
 
-/// Headers as text, spelled as hyper sends them: each word of a name begins with a capital letter.
+/// A POST of these.
+pub(super) fn post(uri: Uri, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    request
+}
+
+/// Path and query as a request line takes them.
+pub(super) fn uri(endpoint: &Endpoint) -> Result<Uri, Failure> {
+    let uri = Uri::try_from(&endpoint.path_and_query).map_err(|_| cannot("path or query"))?;
+    // Uri takes more than a path; what is not a path as it stands would be written differently.
+    if uri.authority().is_some() || uri.path_and_query().is_none_or(|kept| *kept != *endpoint.path_and_query) {
+        return Err(cannot("path or query"));
+    }
+    Ok(uri)
+}
+
+fn cannot(what: &str) -> Failure {
+    Failure::new(Reason::CannotSend, format!("the URL's {what} cannot be sent"))
+}
+
+/// Headers as text, spelled as hyper sends them: each word of a name begins with a capital letter. Secret values are
+/// masked.
 pub(super) fn headers_as_sent(headers: &HeaderMap) -> String {
     let mut text = String::with_capacity(512);
     for (name, value) in headers {
@@ -84,7 +113,13 @@ pub(super) fn headers_as_sent(headers: &HeaderMap) -> String {
             written
         }));
         text.push_str(": ");
-        text.push_str(value.to_str().unwrap_or_default());
+        let shown = value.to_str().unwrap_or_default();
+        if value.is_sensitive() {
+            text.push_str(SCHEMES.into_iter().find(|scheme| shown.starts_with(scheme)).unwrap_or_default());
+            text.push_str(MASK);
+        } else {
+            text.push_str(shown);
+        }
         text.push_str("\r\n");
     }
     text

@@ -1,11 +1,13 @@
 //! TLS towards receivers: rustls, the system's trusted roots, the injected clock.
 
 use super::failure::Failure;
+use super::identity::ClientIdentity;
 use crate::clock::Clock;
 use crate::model::Reason;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +40,12 @@ pub enum TlsError {
 
 /// How receivers are authenticated. Cheap to clone.
 #[derive(Clone)]
-pub struct Tls(TlsConnector);
+pub struct Tls {
+    /// For receivers that do not ask who we are.
+    anonymous: TlsConnector,
+    roots: Arc<RootCertStore>,
+    clock: Arc<dyn Clock>,
+}
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,13 +77,9 @@ impl Tls {
     }
 
     pub(super) fn with_roots(roots: RootCertStore, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_details(provider, Arc::new(Time(clock)))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        let roots = Arc::new(roots);
+        let anonymous = connector(&roots, &clock, None)?;
+        Ok(Self { anonymous, roots, clock })
     }
 
     /// The handshake with a server that is no receiver; `host` is the name that the certificate must be for.
@@ -84,17 +87,54 @@ impl Tls {
     /// # Errors
     /// What went wrong, in words that tell where to look.
     pub async fn handshake(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.connect(host, stream).await.map_err(|failure| io::Error::other(failure.detail))
+        self.connect(host, stream, None).await.map_err(|failure| io::Error::other(failure.detail))
     }
 
-    /// The handshake; `host` is the name that the certificate must be for.
-    pub(super) async fn connect(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+    /// The handshake; `host` is the name that the certificate must be for. With an `identity` it is shown to a receiver
+    /// that asks.
+    pub(super) async fn connect(
+        &self,
+        host: &str,
+        stream: TcpStream,
+        identity: Option<&ClientIdentity>,
+    ) -> Result<TlsStream<TcpStream>, Failure> {
         // A name may end in a dot, which says that it is complete; a certificate's names don't.
         let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host)).map_err(|_| {
             Failure::new(Reason::CertificateInvalid, format!("no certificate can be valid for the host {host:?}"))
         })?;
-        self.0.connect(name.to_owned(), stream).await.map_err(|error| handshake_failure(&error, host))
+        let connector = match identity {
+            None => &self.anonymous,
+            Some(identity) => self.connector_of(identity)?,
+        };
+        connector.connect(name.to_owned(), stream).await.map_err(|error| handshake_failure(&error, host))
     }
+
+    fn connector_of<'a>(&self, identity: &'a ClientIdentity) -> Result<&'a TlsConnector, Failure> {
+        if let Some(connector) = identity.connector.get() {
+            return Ok(connector);
+        }
+        let made = connector(&self.roots, &self.clock, Some(Arc::clone(&identity.key)));
+        let made = made.map_err(|error| Failure::new(Reason::TlsFailed, error.to_string()))?;
+        Ok(identity.connector.get_or_init(|| made))
+    }
+}
+
+/// Settings of their own have sessions of their own: what one client may resume, no other can.
+fn connector(
+    roots: &Arc<RootCertStore>,
+    clock: &Arc<dyn Clock>,
+    key: Option<Arc<CertifiedKey>>,
+) -> Result<TlsConnector, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(Time(Arc::clone(clock))))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(Arc::clone(roots));
+    let mut config = match key {
+        None => builder.with_no_client_auth(),
+        Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
@@ -144,6 +184,10 @@ pub(super) fn rustls_failure(error: &rustls::Error, host: &str) -> Failure {
             Reason::TlsFailed,
             format!("what answers at this port does not speak TLS; is the URL meant to start with http://? ({error})"),
         ),
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            let words = "the receiver asks for a client certificate, and this webhook has none that it takes";
+            Failure::new(Reason::TlsFailed, format!("{words} ({error})"))
+        }
         rustls::Error::AlertReceived(_) => {
             Failure::new(Reason::TlsFailed, format!("the receiver refused the TLS connection ({error})"))
         }

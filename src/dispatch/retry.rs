@@ -26,7 +26,8 @@ impl RetryRules {
             | Reason::Refused
             | Reason::UnexpectedStatus
             | Reason::AddressRefused
-            | Reason::CannotSend => false,
+            | Reason::CannotSend
+            | Reason::AuthFailed => false,
             Reason::DnsFailed
             | Reason::ConnectionRefused
             | Reason::ConnectFailed
@@ -34,7 +35,9 @@ impl RetryRules {
             | Reason::TlsFailed
             | Reason::ConnectionClosed
             | Reason::BrokenResponse
-            | Reason::TimedOut => self.retry_no_answer,
+            | Reason::TimedOut
+            | Reason::AuthUnavailable
+            | Reason::ProxyFailed => self.retry_no_answer,
         };
         let delay = self.delays.get(usize::from(attempt).saturating_sub(1));
         match delay {
@@ -116,13 +119,20 @@ mod tests {
             Reason::ConnectionClosed,
             Reason::BrokenResponse,
             Reason::TimedOut,
+            Reason::AuthUnavailable,
+            Reason::ProxyFailed,
         ] {
             assert!(matches!(verdict(&rules(), reason), Verdict::Retry { .. }), "{reason:?}");
             assert_eq!(verdict(&letter, reason), Verdict::Failed, "{reason:?}");
         }
-        for reason in
-            [Reason::Redirected, Reason::Refused, Reason::UnexpectedStatus, Reason::AddressRefused, Reason::CannotSend]
-        {
+        for reason in [
+            Reason::Redirected,
+            Reason::Refused,
+            Reason::UnexpectedStatus,
+            Reason::AddressRefused,
+            Reason::CannotSend,
+            Reason::AuthFailed,
+        ] {
             assert_eq!(verdict(&rules(), reason), Verdict::Failed, "{reason:?}");
         }
     }

@@ -449,7 +449,7 @@ pub enum AfterSettle {
 /// What an attempt says about the receiver: it answered, it did not, or (nothing was sent) it says nothing.
 fn answered(reason: Reason) -> Option<bool> {
     match reason {
-        Reason::AddressRefused | Reason::CannotSend => None,
+        Reason::AddressRefused | Reason::CannotSend | Reason::AuthFailed => None,
         reason => Some(reason.answered()),
     }
 }

@@ -69,6 +69,8 @@ pub enum Phase {
     FirstByte,
     /// Reading the response.
     Body,
+    /// Being given a token for the receiver.
+    Authorization,
 }
 
 /// Why an attempt ended as it did. [`Reason::code`] is for programs, [`Reason::sentence`] for people.
@@ -106,6 +108,12 @@ pub enum Reason {
     AddressRefused,
     /// The message cannot be sent as this webhook asks (a template error, an oversize message).
     CannotSend,
+    /// The token server refuses, or gives what is no token.
+    AuthFailed,
+    /// The token server gives no answer, or has an error of its own.
+    AuthUnavailable,
+    /// The proxy cannot be reached, or does not do what it is asked.
+    ProxyFailed,
 }
 
 /// What an attempt says of its receiver, in the coarsest terms: what metrics tell apart webhook by webhook.
@@ -153,6 +161,9 @@ impl Reason {
             Self::TimedOut => "timed_out",
             Self::AddressRefused => "address_refused",
             Self::CannotSend => "cannot_send",
+            Self::AuthFailed => "auth_failed",
+            Self::AuthUnavailable => "auth_unavailable",
+            Self::ProxyFailed => "proxy_failed",
         }
     }
 
@@ -179,6 +190,13 @@ impl Reason {
                 "The receiver's address is not allowed. The operator can allow it with --allow-private or --allow-net."
             }
             Self::CannotSend => "The event could not be put into the form that this webhook asks for.",
+            Self::AuthFailed => {
+                "The token server gave no token for the receiver. Check the webhook's token URL, client id and secret."
+            }
+            Self::AuthUnavailable => {
+                "The token server, which gives access to the receiver, did not answer as it should."
+            }
+            Self::ProxyFailed => "The proxy that this installation sends through did not connect to the receiver.",
         }
     }
 

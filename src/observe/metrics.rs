@@ -351,7 +351,7 @@ impl DispatchMetrics {
 }
 
 /// Every reason, in the order of its declaration.
-const REASONS: [Reason; 16] = [
+const REASONS: [Reason; 19] = [
     Reason::Accepted,
     Reason::Redirected,
     Reason::Refused,
@@ -368,6 +368,9 @@ const REASONS: [Reason; 16] = [
     Reason::TimedOut,
     Reason::AddressRefused,
     Reason::CannotSend,
+    Reason::AuthFailed,
+    Reason::AuthUnavailable,
+    Reason::ProxyFailed,
 ];
 
 /// Of delivery.

@@ -2,6 +2,7 @@
 
 use super::WebhookValues;
 use crate::catalog::InvalidValue;
+use crate::deliver::ClientIdentity;
 use crate::limits;
 use crate::model::{Auth, ClientCertificate, Endpoint, Format, Header, Secret, WebhookKind};
 
@@ -201,7 +202,23 @@ fn check_certificate(certificate: &ClientCertificate, values: &WebhookValues) ->
     if certificate.certificate.len() > limits::CERTIFICATE_BYTES {
         return Err(InvalidValue::new("client_certificate.certificate", too_long(limits::CERTIFICATE_BYTES)));
     }
-    check_length(&certificate.private_key, "client_certificate.private_key")
+    match certificate.private_key.expose().len() {
+        bytes if bytes > limits::CERTIFICATE_BYTES => {
+            Err(InvalidValue::new("client_certificate.private_key", too_long(limits::CERTIFICATE_BYTES)))
+        }
+        _ => identity(certificate).map(|_| ()),
+    }
+}
+
+/// A client certificate and its key, made ready.
+pub(super) fn identity(certificate: &ClientCertificate) -> Result<ClientIdentity, InvalidValue> {
+    ClientIdentity::new(certificate).map_err(|error| {
+        let field = match error.concerns_key() {
+            true => "client_certificate.private_key",
+            false => "client_certificate.certificate",
+        };
+        InvalidValue::new(field, error.to_string())
+    })
 }
 
 fn check_text(text: &str, field: &'static str) -> Result<(), InvalidValue> {

@@ -4,11 +4,12 @@ use super::Webhook;
 use super::receiver::{self, ReceiverPatch};
 use crate::catalog::name::check_name;
 use crate::catalog::{ChangeError, InvalidValue};
-use crate::deliver::Destination;
+use crate::deliver::{Authorization, Destination};
 use crate::limits::{WEBHOOK_CONCURRENCY, WEBHOOK_RATE_PER_S, WEBHOOK_SECRET_BYTES, WEBHOOK_TIMEOUT_S};
 use crate::model::{
-    Auth, CategorySet, ClientCertificate, Endpoint, Format, Header, Keys, Secret, WebhookKind, WebhookState,
+    Auth, CategorySet, ClientCertificate, Endpoint, Format, Header, Keys, Secret, UnixMs, WebhookKind, WebhookState,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything about a webhook that a person sets, except whether it is on.
@@ -131,6 +132,22 @@ impl WebhookValues {
         receiver::check(self)
     }
 
+    /// Whether what takes the place of `before` can be taken now. A certificate that has expired since it was set keeps
+    /// nobody from changing something else.
+    ///
+    /// # Errors
+    /// A new client certificate whose time is over.
+    pub fn check_news(&self, before: Option<&Self>, now: UnixMs) -> Result<(), InvalidValue> {
+        let Some(certificate) = &self.client_certificate else { return Ok(()) };
+        if before.is_some_and(|before| before.client_certificate.as_ref() == Some(certificate)) {
+            return Ok(());
+        }
+        match receiver::identity(certificate)?.has_expired(now) {
+            true => Err(InvalidValue::new("client_certificate.certificate", "has expired")),
+            false => Ok(()),
+        }
+    }
+
     /// What a request needs of them.
     ///
     /// # Errors
@@ -143,6 +160,9 @@ impl WebhookValues {
             destination.signing_keys.extend(keys.signing_key.clone());
             destination.ending_keys = self.ending_keys(keys);
         }
+        let auth = self.auth.as_ref().map(Authorization::new).transpose();
+        destination.authorization = auth.map_err(|error| InvalidValue::new("auth", error.to_string()))?;
+        destination.identity = self.client_certificate.as_ref().map(receiver::identity).transpose()?.map(Arc::new);
         Ok(destination)
     }
 

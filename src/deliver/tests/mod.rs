@@ -2,8 +2,12 @@
 
 mod answers;
 mod lines;
+mod mutual;
+mod proxies;
+mod proxy;
 mod receiver;
 mod secure;
+mod tokens;
 
 use super::*;
 use crate::clock::ManualClock;
@@ -44,7 +48,7 @@ impl Resolver for Names {
 fn client_with(guard: Guard, resolver: Arc<dyn Resolver>) -> Client {
     let clock = Arc::new(ManualClock::at(NOW));
     let tls = secure::trusting_nobody(clock.clone());
-    Client::new(ClientConfig { guard, resolver, tls, keep_alive: Duration::from_secs(60), clock })
+    Client::new(ClientConfig { guard, resolver, tls, proxy: None, keep_alive: Duration::from_secs(60), clock })
 }
 
 /// A client that may go to loopback, where every name points to.

@@ -36,6 +36,17 @@ impl Peer {
         came
     }
 
+    /// What was read last.
+    pub(super) fn said(&self) -> String {
+        let requests = self.requests.lock().unwrap();
+        requests.iter().rev().find(|(number, _)| *number == self.number).unwrap().1.clone()
+    }
+
+    /// Remembers this as something that was read.
+    pub(super) fn note(&self, text: String) {
+        self.requests.lock().unwrap().push((self.number, text));
+    }
+
     pub(super) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
@@ -100,6 +111,11 @@ impl Receiver {
     /// The numbers of the connections over which the requests came, in order.
     pub(super) fn connections(&self) -> Vec<usize> {
         self.requests.lock().unwrap().iter().map(|(number, _)| *number).collect()
+    }
+
+    /// Every request so far, whole.
+    pub(super) fn all_requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().iter().map(|(_, text)| text.clone()).collect()
     }
 
     pub(super) fn only_request(&self) -> String {

@@ -13,19 +13,28 @@ pub(super) fn trusting_nobody(clock: Arc<dyn Clock>) -> Tls {
 }
 
 /// An authority that signs certificates for the tests.
-fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+pub(super) fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(vec![]).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A server's settings with a certificate for `name`, valid in these years.
-fn server(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, years: (i32, i32)) -> TlsAcceptor {
+/// A certificate for `name`, valid in these years, and its key.
+pub(super) fn certificate(
+    authority: &CertifiedIssuer<'static, KeyPair>,
+    name: &str,
+    years: (i32, i32),
+) -> (rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
-    let certificate = params.signed_by(&key, authority).unwrap();
+    (params.signed_by(&key, authority).unwrap(), key)
+}
+
+/// A server's settings with a certificate for `name`, valid in these years.
+pub(super) fn server(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, years: (i32, i32)) -> TlsAcceptor {
+    let (certificate, key) = certificate(authority, name, years);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -36,7 +45,7 @@ fn server(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, years: (i32
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn serving(acceptor: TlsAcceptor) -> Receiver {
+pub(super) async fn serving(acceptor: TlsAcceptor) -> Receiver {
     Receiver::new(move |peer| {
         let acceptor = acceptor.clone();
         async move {
@@ -50,7 +59,7 @@ async fn serving(acceptor: TlsAcceptor) -> Receiver {
 }
 
 /// A client that trusts this authority, from a file as an operator would name it.
-fn trusting(authority: &CertifiedIssuer<'static, KeyPair>) -> Client {
+pub(super) fn trusting(authority: &CertifiedIssuer<'static, KeyPair>) -> Client {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(authority.pem().as_bytes()).unwrap();
     let mut client = client();
