@@ -12,8 +12,11 @@ TOOLS ?= $(HOME)/.cache/fanfare-tools
 PYTHON := $(TOOLS)/python/bin/python
 export PATH := $(TOOLS)/bin:$(PATH)
 export TEST_PYTHON := $(PYTHON)
+export TEST_NODE_MODULES := $(TOOLS)/node/node_modules
+# What runs the receivers of docs/receivers.md: a command, and Debian's package that brings it.
+RUNTIMES := npm:npm go:golang-go ruby:ruby php:php-cli javac:default-jdk-headless mcs:mono-mcs openssl:openssl
 
-.PHONY: help build run test bench crash lint fmt
+.PHONY: help build run test tools bench crash lint fmt
 
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -25,13 +28,22 @@ run: build ## Build and start it on ./data, receivers on this machine allowed
 	@echo "The page is at http://$(LISTEN)/, the data in $(DATA). Next: the three commands of README.md. Ctrl-C ends."
 	exec target/release/fanfare serve --data-dir $(DATA) --listen $(LISTEN) --allow-private
 
-test: ## All tests (installs cargo-nextest and Python packages when they are missing; needs node and python3)
-	@command -v node >/dev/null || { echo "make test: node is missing: the tests check bodies with JSON.parse and JSON.stringify. Install Node.js 18 or later." >&2; exit 1; }
-	@command -v cargo-nextest >/dev/null || cargo install --locked --root $(TOOLS) cargo-nextest
-	@$(PYTHON) -m pip --version >/dev/null 2>&1 || python3 -m venv $(TOOLS)/python || { echo "make test: python3 with venv is missing (Debian: python3-venv): the tests start a mail server with it." >&2; exit 1; }
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+test: tools ## All tests (installs what they need when it is missing; needs node and python3)
 	cargo nextest run --workspace --locked
 	cargo test --workspace --locked --doc
+
+tools:
+	@command -v node >/dev/null || { echo "make test: node is missing: the tests check bodies with JSON.parse and JSON.stringify. Install Node.js 18 or later." >&2; exit 1; }
+	@command -v cargo-nextest >/dev/null || cargo install --locked --root $(TOOLS) cargo-nextest
+	@missing="$$(for pair in $(RUNTIMES); do command -v "$${pair%%:*}" >/dev/null || echo "$${pair#*:}"; done)"; \
+	if [ -z "$$missing" ]; then true; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "make test: what runs the receivers of docs/receivers.md is missing. Debian's names for it:" $$missing >&2; exit 1; fi
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || python3 -m venv $(TOOLS)/python || { echo "make test: python3 with venv is missing (Debian: python3-venv): the tests start a mail server with it." >&2; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@cmp -s tests/package-lock.json $(TOOLS)/node/installed || { mkdir -p $(TOOLS)/node && cp tests/package.json tests/package-lock.json $(TOOLS)/node/ \
+		&& npm ci --prefix $(TOOLS)/node --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && cp tests/package-lock.json $(TOOLS)/node/installed; }
 
 bench: ## Load generator, receiver and raw limits; prints a report and writes target/bench.json
 	cargo run --release --locked -p fanfare-bench -- all --json target/bench.json

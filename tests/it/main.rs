@@ -27,6 +27,7 @@ mod privacy;
 mod promises;
 mod provider;
 mod rebinding;
+mod receivers;
 mod replays;
 mod secrets;
 mod stop;

@@ -3,6 +3,7 @@
 pub mod events;
 pub mod http;
 pub mod node;
+pub mod program;
 pub mod provider;
 pub mod receiver;
 pub mod sign;
