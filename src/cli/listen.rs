@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use verify::{Check, StandardHeaders};
+use verify::{Check, Headers};
 
 /// How many ids are remembered to recognise repeats.
 const SEEN: usize = 100_000;
@@ -71,6 +71,7 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
         let mut out = std::io::stdout();
         writeln!(out, "Listening on http://{}/ - Ctrl-C ends.", listener.local_addr()?)?;
+        writeln!(out, "{}", options.what_is_verified())?;
         let receiver = Receiver::new(options, Box::new(out));
         let stop = receiver.finished.clone();
         tokio::spawn(async move {
@@ -118,6 +119,16 @@ impl Options {
             style: Style { colours, bodies: matches.get_flag("body") },
         };
         Ok((address, options))
+    }
+
+    /// Which signatures are checked, and how to have the others checked too.
+    fn what_is_verified(&self) -> &'static str {
+        match (&self.secret, &self.signing_key) {
+            (Some(_), Some(_)) => "Verifies X-Pendo-Signature and webhook-signature.",
+            (Some(_), None) => "Verifies X-Pendo-Signature; with --signing-key whsec_… webhook-signature too.",
+            (None, Some(_)) => "Verifies webhook-signature; with --secret X-Pendo-Signature too.",
+            (None, None) => "Verifies nothing: give --secret, --signing-key or both.",
+        }
     }
 
     /// The status for the `sighting`th request with the same uniqueId.
@@ -193,13 +204,14 @@ impl Receiver {
     /// Verifies, counts and shows one request; gives the status to answer with.
     fn take(&self, headers: &HeaderMap, body: &[u8], at: crate::model::UnixMs) -> u16 {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let pendo = verify::pendo(self.options.secret.as_deref(), header("x-pendo-signature"), body);
-        let standard_headers = StandardHeaders {
+        let judged = Headers {
+            pendo: header("x-pendo-signature"),
             id: header("webhook-id"),
             timestamp: header("webhook-timestamp"),
             signature: header("webhook-signature"),
         };
-        let standard = verify::standard(self.options.signing_key.as_deref(), standard_headers, body, at);
+        let keys = (self.options.secret.as_deref(), self.options.signing_key.as_deref());
+        let (pendo, standard) = verify::both(keys, judged, body, at);
         let mut state = self.state();
         let (sighting, taken_before) = state.seen.sighting(unique_id(body));
         let status = self.options.status_for(sighting);

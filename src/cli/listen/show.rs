@@ -52,12 +52,20 @@ pub(super) fn event(received: &Received<'_>, style: Style, out: &mut dyn Write) 
     out.flush()
 }
 
-/// One word where both agree, the reason where one fails.
+/// One word where nothing fails, else every reason.
 fn verdict(received: &Received<'_>, style: Style) -> String {
-    match (received.pendo, received.standard) {
-        (Check::Invalid(why), _) | (_, Check::Invalid(why)) => style.paint(RED, &format!("✗ {why}")),
-        (Check::NotChecked, Check::NotChecked) => style.paint(DIM, "not checked: give --secret or --signing-key"),
-        _ => style.paint(GREEN, "verified ✓"),
+    let checks = [received.pendo, received.standard];
+    let faults = checks.iter().filter_map(|check| match check {
+        Check::Invalid(fault) => Some(format!("✗ {fault}")),
+        Check::Valid | Check::NotChecked => None,
+    });
+    let faults: Vec<String> = faults.collect();
+    match (faults.is_empty(), checks) {
+        (false, _) => style.paint(RED, &faults.join(" ")),
+        (true, [Check::NotChecked, Check::NotChecked]) => {
+            style.paint(DIM, "not checked: give --secret or --signing-key")
+        }
+        (true, _) => style.paint(GREEN, "verified ✓"),
     }
 }
 
@@ -88,6 +96,7 @@ impl Style {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verify::Fault;
     use super::*;
 
     const BODY: &[u8] = br#"{"accountId":"a","event":"guideDisplayed","visitorId":"v\u001b[2J","uniqueId":"f9610795860d89fe29491846fe297bcc922e460b"}"#;
@@ -107,8 +116,9 @@ mod tests {
             shown(&Check::Valid, 1, 200, plain),
             "01:02:03.004Z guideDisplayed      visitor=v\u{fffd}[2J account=a f9610795860d verified ✓\n"
         );
-        let failed = shown(&Check::Invalid("wrong".to_owned()), 2, 500, plain);
-        assert!(failed.ends_with("✗ wrong repeat, seen 2 times answered 500\n"), "{failed}");
+        let failed = shown(&Check::Invalid(Fault::NotHex), 2, 500, plain);
+        let end = "✗ X-Pendo-Signature is not 64 hex digits repeat, seen 2 times answered 500\n";
+        assert!(failed.ends_with(end), "{failed}");
         assert!(shown(&Check::NotChecked, 1, 200, plain).contains("not checked"));
     }
 

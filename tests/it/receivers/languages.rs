@@ -72,6 +72,9 @@ static LANGUAGES: [Program; 8] = [
     },
 ];
 
+/// The package that feeds the library of crates.io.
+const STANDARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/receivers/standard/Cargo.toml");
+
 /// The published verifiers of Standard Webhooks.
 static LIBRARIES: [Program; 3] = [
     Program {
@@ -91,13 +94,9 @@ static LIBRARIES: [Program; 3] = [
     Program {
         name: "crates.io's standardwebhooks",
         needs: "cargo",
-        files: &[
-            ("tests/receivers/standard/Cargo.toml", "Cargo.toml"),
-            ("tests/receivers/standard/Cargo.lock", "Cargo.lock"),
-            ("tests/receivers/standard/main.rs", "main.rs"),
-        ],
-        build: &["cargo", "build", "--quiet", "--locked"],
-        run: &["cargo", "run", "--quiet", "--locked"],
+        files: &[],
+        build: &["cargo", "build", "--quiet", "--locked", "--manifest-path", STANDARD],
+        run: &["cargo", "run", "--quiet", "--locked", "--manifest-path", STANDARD],
     },
 ];
 
