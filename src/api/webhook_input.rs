@@ -40,6 +40,15 @@ pub struct WebhookInput {
     pub concurrency: Option<u32>,
     /// Whether the three Standard Webhooks headers are sent; true by default.
     pub standard_webhooks: Option<bool>,
+    /// What shows the receiver who is asking: `bearer` with `token`, `basic` with `username` and `password`, or `oauth2` with
+    /// `token_url`, `client_id`, `client_secret`, `scope`, `audience` and `in_body`. true in the place of a secret keeps it;
+    /// null takes all of it away.
+    #[schema(value_type = Option<Object>, example = json!({"type": "bearer", "token": "…"}))]
+    pub auth: Option<Value>,
+    /// For receivers with mutual TLS: `certificate`, with what leads to its root, and `private_key`, both in PEM. true in the
+    /// place of the key keeps it; null takes both away.
+    #[schema(value_type = Option<Object>)]
+    pub client_certificate: Option<Value>,
 }
 
 /// Categories in the OpenAPI document: "all", or a list of some.

@@ -185,7 +185,11 @@ impl Attempt<'_> {
             if status != StatusCode::UNAUTHORIZED {
                 return Ok(status);
             }
-            self.part(Phase::Authorization, async { Ok(source.forget(&token).await) }).await?;
+            let forget = async {
+                source.forget(&token).await;
+                Ok(())
+            };
+            self.part(Phase::Authorization, forget).await?;
             if !again || token.asked_at >= self.started {
                 return Ok(status);
             }

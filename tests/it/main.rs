@@ -10,6 +10,7 @@ mod api;
 mod attacks;
 mod audit;
 mod crash;
+mod credentials;
 mod delivery;
 mod engine;
 mod exclusions;

@@ -1,11 +1,15 @@
 //! No secret can be read back: not from a file of the data directory, not from the log, not from any answer.
 
+use crate::support::proxy::Proxy;
 use crate::support::{Node, Receiver, Reply};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 const SECRET: &str = "a webhook's very own secret \u{e9}";
 const NEXT_SECRET: &str = "and the one that came after it";
+const PROXY_PASSWORD: &str = "the password for the proxy";
 
 /// Every file below a directory but the master key, which is what the secrets are sealed with.
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -61,6 +65,41 @@ fn people(node: &Node) -> People {
     People { cookie, secrets }
 }
 
+/// What a webhook is let in with, and everything secret of it.
+fn credentials(node: &Node, receiver: &Receiver) -> Vec<String> {
+    let token = "a token that nobody but the receiver may see";
+    let server = Receiver::by(move |_, _| {
+        let body = json!({"access_token": "an-access-token-of-a-token-server", "token_type": "Bearer"});
+        Reply::Full(200, vec![], body.to_string().into_bytes())
+    });
+    let refusing = Receiver::by(|request, _| {
+        // It repeats what it was sent, as some do in their errors.
+        let asked = String::from_utf8_lossy(&request.body).into_owned();
+        Reply::Full(400, vec![], json!({"error": "invalid_client", "error_description": asked}).to_string().into())
+    });
+    let client_secret = "the-client-secret-of-a-webhook";
+    let oauth2 = |url: String, in_body: bool| json!({"type": "oauth2", "token_url": url, "client_id": "c", "client_secret": client_secret, "in_body": in_body});
+    let made = rcgen::generate_simple_self_signed(vec![String::from("client.example")]).unwrap();
+    let private_key = made.signing_key.serialize_pem();
+    let certificate = json!({"certificate": made.cert.pem(), "private_key": private_key});
+    let password = "the password of a basic webhook";
+    for settings in [
+        json!({"auth": {"type": "bearer", "token": token}}),
+        json!({"auth": {"type": "basic", "username": "ada", "password": password}}),
+        json!({"auth": oauth2(server.url(), false)}),
+        json!({"auth": oauth2(refusing.url(), true)}),
+        json!({"url": "https://127.0.0.1:9/", "client_certificate": certificate}),
+    ] {
+        let webhook = node.webhook(&receiver.url(), settings);
+        node.api("POST", &format!("/webhooks/{}/test", webhook.id), None).expect(200);
+    }
+    assert!(!server.requests().is_empty() && !refusing.requests().is_empty());
+    let key_line = private_key.lines().nth(1).unwrap();
+    let basic = BASE64_STANDARD.encode(format!("ada:{password}"));
+    let all = [token, "an-access-token-of-a-token-server", client_secret, key_line, password, &basic];
+    all.map(str::to_owned).to_vec()
+}
+
 /// Every GET that the OpenAPI document names, with the id of something that is there.
 fn every_get(node: &Node, ids: &[(&str, String)]) -> Vec<String> {
     let document = node.call("GET", "/api/openapi.json", &[], None).expect(200).json();
@@ -81,7 +120,10 @@ fn every_get(node: &Node, ids: &[(&str, String)]) -> Vec<String> {
 #[test]
 fn secrets_are_in_no_file_no_log_and_no_answer() {
     // Small journal files: each is searched byte by byte.
-    let mut node = Node::with(&["--log", "debug", "--journal-segment-size", "4MiB"], &[]);
+    let proxy = Proxy::new("ada", PROXY_PASSWORD);
+    let through = format!("http://ada@{}", proxy.addr);
+    let flags = ["--log", "debug", "--journal-segment-size", "4MiB", "--proxy", &through, "--no-proxy", ""];
+    let mut node = Node::with(&flags, &[("FANFARE_PROXY_PASSWORD", PROXY_PASSWORD)]);
     let receiver = Receiver::always(Reply::Status(400));
     let webhook = node.webhook(&receiver.url(), json!({"secret": SECRET}));
     let signing_key = webhook.created["signing_key"].as_str().unwrap().strip_prefix("whsec_").unwrap().to_owned();
@@ -91,7 +133,13 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
     node.track("one");
     node.settled(&webhook, "failed");
     node.api("POST", &format!("/webhooks/{}/test", webhook.id), None).expect(200);
-    node.patch(&webhook, json!({"secret": NEXT_SECRET}));
+    let rotation = format!("/webhooks/{}/signing-key/rotate", webhook.id);
+    let next_key = node.api("POST", &rotation, None).expect(200).json()["signing_key"].as_str().unwrap().to_owned();
+    node.patch(&webhook, json!({"secret": NEXT_SECRET, "secret_overlap_s": 3600}));
+    let credentials = credentials(&node, &receiver);
+    node.track("two");
+    receiver.wait_for("two");
+    assert!(!proxy.asked().is_empty());
     let people = people(&node);
     let rule = json!({"kind": "visitor", "pattern": "x"});
     let exclusion = node.api("POST", "/exclusions", Some(rule)).expect(201).json();
@@ -105,6 +153,9 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
     let mut secrets = vec![SECRET.to_owned(), NEXT_SECRET.to_owned(), signing_key];
     secrets.extend([text(&key["key"]), text(&rotated["track_secret"])]);
     secrets.extend([node.keys.integration_key.clone(), node.keys.track_secret.clone()]);
+    secrets.extend([next_key.strip_prefix("whsec_").unwrap().to_owned(), PROXY_PASSWORD.to_owned()]);
+    secrets.push(BASE64_STANDARD.encode(format!("ada:{PROXY_PASSWORD}")));
+    secrets.extend(credentials);
     secrets.extend(people.secrets);
     let ids = [
         ("webhooks", webhook.id.clone()),

@@ -5,6 +5,7 @@ pub mod http;
 pub mod node;
 pub mod program;
 pub mod provider;
+pub mod proxy;
 pub mod receiver;
 pub mod sign;
 pub mod smtp;

@@ -86,7 +86,8 @@ impl Node {
         Self::that(flags, &[])
     }
 
-    fn that(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// A node with these flags and no others.
+    pub fn that(flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let keys = init(&dir.path().join("data"), environment);

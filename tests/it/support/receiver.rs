@@ -3,7 +3,8 @@
 use super::http::{find_header, parse_head};
 use super::wait_until;
 use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -112,12 +113,31 @@ impl Receiver {
 
     /// Answers 200 over TLS, with a self-signed certificate for `name`.
     pub fn tls(name: &str) -> Self {
+        Self::tls_for(name, None)
+    }
+
+    /// The same, to clients that show this certificate (DER), or one that was signed with it, and to no others.
+    pub fn mutual(name: &str, client: &[u8]) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(client.to_vec().into()).unwrap();
+        Self::tls_for(name, Some(roots))
+    }
+
+    fn tls_for(name: &str, clients: Option<RootCertStore>) -> Self {
         let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
         let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = match clients {
+            None => WebPkiClientVerifier::no_client_auth(),
+            Some(roots) => {
+                let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+                builder.build().unwrap()
+            }
+        };
+        let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(vec![made.cert.der().clone()], key)
             .unwrap();
         Self::listen(|_, _| Reply::Status(200), Some(Arc::new(config)), Some(made.cert.pem()))
