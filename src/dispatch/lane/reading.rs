@@ -141,6 +141,8 @@ impl Lane {
         self.note_behind(self.queue.events.len() + self.joined.events.len(), self.queued_bytes());
         self.queue = Queue::default();
         self.joined = Queue::default();
+        // What was read ahead of the feeder is left again: it may be handed over after all.
+        self.handed_from = self.handed_from.min(first);
         self.reading = Some(Reading { next: first, until: None });
     }
 }
