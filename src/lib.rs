@@ -4,7 +4,7 @@
 //!
 //! 1. [`intake`] judges what comes in over HTTP and serialises each outgoing body once.
 //! 2. [`journal`] makes it durable, in order.
-//! 3. [`dispatch`] gives each webhook a lane and decides what is sent when.
+//! 3. [`dispatch`] gives each webhook a lane and decides what is sent when; [`filter`], which events a webhook is told of.
 //! 4. [`deliver`] makes one HTTP request and says what became of it.
 //! 5. [`record`] shows deliveries and attempts; [`store`] keeps what is configured and what is known.
 //!
@@ -23,6 +23,7 @@ pub mod model;
 
 pub mod deliver;
 pub mod dispatch;
+pub mod filter;
 pub mod forget;
 pub mod health;
 pub mod intake;

@@ -166,6 +166,19 @@ pub const WEBHOOK_HEADERS: usize = 50;
 /// Longest template of a webhook's format, in bytes.
 pub const TEMPLATE_BYTES: usize = 32 * 1024;
 
+/// Longest filter of a webhook, in bytes.
+pub const FILTER_BYTES: usize = 4096;
+
+/// How deep a filter's parts may be nested.
+pub const FILTER_DEPTH: usize = 32;
+
+/// What looking at one event may cost a filter, in steps: a part of it that is evaluated, an element of a list, some
+/// characters of a text. They take about a tenth of a millisecond; a usual filter takes ten of them.
+pub const FILTER_STEPS: u32 = 10_000;
+
+/// Events that a filter is tried against.
+pub const FILTER_TRY_EVENTS: usize = 100;
+
 /// Longest client certificate with what leads to its root, in bytes of PEM.
 pub const CERTIFICATE_BYTES: usize = 32 * 1024;
 

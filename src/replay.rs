@@ -5,9 +5,10 @@
 
 use crate::catalog::{Catalog, Snapshot};
 use crate::clock::Clock;
+use crate::filter::Interest;
 use crate::journal::{AppendError, Group, Journal};
 use crate::limits;
-use crate::model::{CategorySet, Entry, Position, ReplayEnd, ReplayEnded, Resend, WebhookId};
+use crate::model::{Entry, Position, ReplayEnd, ReplayEnded, Resend, WebhookId};
 use crate::observe::Metrics;
 use crate::record::{Chosen, RecordError, Records};
 use crate::store::projection::{self, Projection, ReplayRow};
@@ -107,8 +108,8 @@ impl Runner {
     }
 
     async fn advance(&mut self, row: &ReplayRow) -> Result<(), ReplayError> {
-        let categories = match wanted(&self.parts.catalog.current(), row) {
-            Ok(categories) => categories,
+        let interest = match wanted(&self.parts.catalog.current(), row) {
+            Ok(interest) => interest,
             Err(end) => return self.end(row, end).await,
         };
         let room = limits::REPLAY_WINDOW.saturating_sub(row.open as usize);
@@ -120,9 +121,9 @@ impl Runner {
             if from > row.asked.last || most == 0 {
                 break;
             }
-            let (parts, asked) = (Arc::clone(&self.parts), row.asked);
+            let (parts, asked, interest) = (Arc::clone(&self.parts), row.asked, interest.clone());
             let Chosen { events, next, .. } =
-                blocking(move || Ok(parts.records.choose(&asked, categories, from, most)?)).await?;
+                blocking(move || Ok(parts.records.choose(&asked, &interest, from, most)?)).await?;
             from = next;
             if !events.is_empty() {
                 self.send(row, &events).await?;
@@ -158,10 +159,10 @@ impl Runner {
 }
 
 /// What the webhook asks for, or why its replay is over.
-fn wanted(snapshot: &Snapshot, row: &ReplayRow) -> Result<CategorySet, ReplayEnd> {
+fn wanted(snapshot: &Snapshot, row: &ReplayRow) -> Result<Interest, ReplayEnd> {
     let webhook: WebhookId = row.asked.webhook;
     match snapshot.webhooks.get(&webhook) {
-        Some(webhook) if webhook.is_on() || row.asked.forced => Ok(webhook.values.categories),
+        Some(webhook) if webhook.is_on() || row.asked.forced => Ok(webhook.interest.clone()),
         _ => Err(ReplayEnd::WebhookOff),
     }
 }

@@ -26,7 +26,7 @@ pub struct EventListQuery {
     visitor: Option<String>,
     /// An account's id.
     account: Option<String>,
-    /// A webhook's id: only events that it asked for, accepted while it was on.
+    /// A webhook's id: only events that it asked for and that its filter let pass, accepted while it was on.
     webhook: Option<String>,
     /// no, excluded or agent_too_old: whether and why they were pushed to nobody.
     withheld: Option<String>,
@@ -118,13 +118,17 @@ pub struct ReasonJson {
     pub webhook_id: String,
     /// Its name.
     pub webhook_name: String,
-    /// excluded, agent_too_old, webhook_off, category_not_chosen, delivered, failed, retrying, turned_off_in_between,
-    /// expired, on_its_way or older_than_journal.
+    /// excluded, agent_too_old, webhook_off, category_not_chosen, filtered, filter_failed, delivered, failed, retrying,
+    /// turned_off_in_between, expired, on_its_way or older_than_journal.
     pub reason: &'static str,
     /// The same as a sentence.
     pub sentence: &'static str,
     /// The exclusion that matched.
     pub excluded_by: Option<String>,
+    /// The filter that did not let the event pass, as it was then.
+    pub filter: Option<String>,
+    /// Why the filter had no answer, such as a field that the event does not have.
+    pub filter_error: Option<String>,
     /// The delivery, once its first attempt has ended.
     pub delivery: Option<DeliveryJson>,
 }
@@ -161,6 +165,8 @@ pub async fn explain(
         reason: reason.why.code(),
         sentence: reason.why.sentence(),
         excluded_by: excluded_by.clone(),
+        filter: reason.filter.clone(),
+        filter_error: reason.failure.clone(),
         delivery: reason.delivery.as_deref().map(DeliveryJson::of),
     });
     Ok(Json(ExplanationJson { data: data.collect(), event, next }))

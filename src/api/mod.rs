@@ -32,6 +32,7 @@ mod session;
 mod signing_key;
 mod test;
 mod throttle;
+mod try_filter;
 mod users;
 mod visitors;
 mod webhook_answer;
@@ -45,15 +46,14 @@ use crate::catalog::{Catalog, Subscription};
 use crate::clock::Clock;
 use crate::config::{ApiSettings, SignInSettings};
 use crate::deliver::{Destination, Message, Outcome};
+use crate::filter::Interest;
 use crate::journal::Journal;
 use crate::limits;
-use crate::model::{
-    CategorySet, DeliveryId, EventId, EventKind, PersonKind, Replay, ReplayId, SubscriptionId, UniqueId, WebhookId,
-};
+use crate::model::{DeliveryId, EventId, EventKind, PersonKind, Replay, ReplayId, SubscriptionId, UniqueId, WebhookId};
 use crate::oidc::Provider;
 use crate::record::view::{
     DeliveryDetail, DeliveryQuery, DeliverySummary, ErrorEntry, ErrorQuery, EventDetail, EventQuery, EventSummary,
-    KnownGroup, Missed, Page, PersonDetail, RangeSummary, ReplayAsk, ReplayView, WebhookStats,
+    KnownGroup, Missed, Page, PersonDetail, RangeSummary, ReplayAsk, ReplayView, Tried, WebhookStats,
 };
 use crate::record::{Explained, RecordError, Records};
 use axum::Router;
@@ -123,7 +123,7 @@ pub trait RecordReader: Send + Sync + 'static {
     /// [`RecordError`].
     fn open_replays(&self, subscription: SubscriptionId) -> Result<usize, RecordError>;
 
-    /// What a webhook has missed since it went off last, of these categories.
+    /// What a webhook has missed since it went off last, of what `interest` asks for.
     ///
     /// # Errors
     /// [`RecordError`].
@@ -131,8 +131,19 @@ pub trait RecordReader: Send + Sync + 'static {
         &self,
         subscription: SubscriptionId,
         webhook: WebhookId,
-        categories: CategorySet,
+        interest: &Interest,
     ) -> Result<Missed, RecordError>;
+
+    /// The newest events of the categories that `interest` names, newest first, and what its filter says of each.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn try_filter(
+        &self,
+        subscription: SubscriptionId,
+        interest: &Interest,
+        most: usize,
+    ) -> Result<Vec<Tried>, RecordError>;
 
     /// A subscription's failed attempts, newest first.
     ///
@@ -236,9 +247,18 @@ impl RecordReader for Records {
         &self,
         subscription: SubscriptionId,
         webhook: WebhookId,
-        categories: CategorySet,
+        interest: &Interest,
     ) -> Result<Missed, RecordError> {
-        Self::missed(self, subscription, webhook, categories)
+        Self::missed(self, subscription, webhook, interest)
+    }
+
+    fn try_filter(
+        &self,
+        subscription: SubscriptionId,
+        interest: &Interest,
+        most: usize,
+    ) -> Result<Vec<Tried>, RecordError> {
+        Self::try_filter(self, subscription, interest, most)
     }
 
     fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorEntry>, RecordError> {
@@ -408,6 +428,7 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(signing_key::rotate))
         .routes(routes!(test::unsaved))
         .routes(routes!(test::stored))
+        .routes(routes!(try_filter::try_filter))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::log))

@@ -8,6 +8,8 @@ use http::request::Parts;
 pub const WEBHOOKS: &str = "/api/v1/webhooks";
 /// Test values that are not saved.
 pub const WEBHOOKS_TEST: &str = "/api/v1/webhooks/test";
+/// Try a filter that is not saved.
+pub const WEBHOOKS_TRY_FILTER: &str = "/api/v1/webhooks/try-filter";
 /// One webhook: read, edit, delete.
 pub const WEBHOOK: &str = "/api/v1/webhooks/{id}";
 /// Turn on what Fanfare has turned off.

@@ -282,8 +282,8 @@ async fn end(api: &Api, caller: &Caller, view: &ReplayView) -> Result<(), ApiErr
 )]
 pub async fn missed(caller: Caller, State(api): State<Arc<Api>>, Id(id): Id) -> Result<Json<MissedJson>, ApiError> {
     let webhook = webhooks::find(&api, &caller, &id)?;
-    let (subscription, id, categories) = (webhook.subscription, webhook.id, webhook.values.categories);
-    let missed = api.records(move |records| records.missed(subscription, id, categories)).await?;
+    let (subscription, id, interest) = (webhook.subscription, webhook.id, webhook.interest.clone());
+    let missed = api.records(move |records| records.missed(subscription, id, &interest)).await?;
     let since = missed.since.map(rfc3339);
     Ok(Json(MissedJson { events: missed.events, complete: missed.is_complete, since }))
 }

@@ -30,6 +30,9 @@ pub struct WebhookInput {
     /// "all" (the default), or a list of guides, polls, nps, track_events, visitors, accounts.
     #[schema(required = false, schema_with = categories_schema)]
     pub categories: Option<Value>,
+    /// Which of the events of its categories it is sent, in CEL; null: all of them.
+    #[schema(example = "properties.guideId in [\"a\", \"b\"]")]
+    pub filter: Option<String>,
     /// The toggle. A webhook is always created off, whatever this says.
     pub enabled: Option<bool>,
     /// 1 to 300.
@@ -190,7 +193,6 @@ fn patch(mut fields: Fields, kind: WebhookKind) -> Result<WebhookPatch, ApiError
 fn not_yet(fields: &mut Fields) -> Result<(), ApiError> {
     let off = [
         ("audit", json!(false)),
-        ("filter", Value::Null),
         ("format", Value::Null),
         ("headers", json!({})),
         ("ordered", json!(false)),
@@ -204,7 +206,11 @@ fn not_yet(fields: &mut Fields) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn categories(value: &Value) -> Result<CategorySet, ApiError> {
+/// Categories as a body names them.
+///
+/// # Errors
+/// They are neither "all" nor a list of known ones.
+pub fn categories(value: &Value) -> Result<CategorySet, ApiError> {
     let names = || Category::ALL.map(Category::name).join(", ");
     match value {
         Value::String(all) if all == "all" => Ok(CategorySet::All),

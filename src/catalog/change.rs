@@ -10,7 +10,7 @@ use crate::journal::{Group, Journal};
 use crate::limits;
 use crate::mail::{Letters, Queue};
 use crate::model::{
-    CategorySet, Entry, KeyId, Keys, Position, Secret, SigningKey, SubscriptionId, Switch, UnixMs, UserId, WebhookId,
+    Entry, KeyId, Keys, Position, Secret, Selection, SigningKey, SubscriptionId, Switch, UnixMs, UserId, WebhookId,
     WebhookState,
 };
 use crate::seal::{self, MasterKey, OperatorKey};
@@ -211,7 +211,7 @@ impl Catalog {
             })
             .collect();
         for (position, switch) in &behind {
-            self.switch_row(*position, *switch).await?;
+            self.switch_row(*position, switch.clone()).await?;
             self.switch_snapshot(*position, switch);
         }
         Ok(behind.len())
@@ -332,10 +332,11 @@ impl Catalog {
 
         let now = self.clock.now();
         let mut since = current.since;
-        let switch = (state == WebhookState::On, values.categories) != (current.is_on(), current.values.categories);
-        let switch = switch.then(|| switch_to(current, state, values.categories, now));
-        if let Some(switch) = switch {
-            since = journal.append(Group::of(&Entry::Switch(switch))).await?;
+        let selection = values.selection();
+        let switch = (state == WebhookState::On, &selection) != (current.is_on(), &current.values.selection());
+        let switch = switch.then(|| switch_to(current, state, selection, now));
+        if let Some(switch) = &switch {
+            since = journal.append(Group::of(&Entry::Switch(switch.clone()))).await?;
         }
         let created_at = current.created_at;
         let identity = Identity { id, subscription, state, since, created_at, updated_at: now };
@@ -366,8 +367,8 @@ impl Catalog {
         let snapshot = self.current();
         let current = snapshot.webhook(subscription, id).ok_or(ChangeError::NotFound)?;
         let now = self.clock.now();
-        let switch = switch_to(current, WebhookState::Off, current.values.categories, now);
-        let position = journal.append(Group::of(&Entry::Switch(switch))).await?;
+        let switch = switch_to(current, WebhookState::Off, current.values.selection(), now);
+        let position = journal.append(Group::of(&Entry::Switch(switch.clone()))).await?;
         let deed = Deed { subscription, at: now, action: "webhook.deleted", target: &id.to_string() };
         let entry = deed.by(by, audit::webhook(current), Map::new());
         if let Err(error) = self.write(Some(entry), move |connection| WebhookRow::delete(connection, id)).await {
@@ -384,16 +385,19 @@ impl Catalog {
     async fn switch_row(&self, since: Position, switch: Switch) -> Result<(), StoreError> {
         let current = self.current();
         let Some(webhook) = current.webhooks.get(&switch.webhook) else { return Ok(()) };
-        let (id, matching) = (switch.webhook, (state_after(webhook.state, switch.on), switch.categories));
+        let (id, state) = (switch.webhook, state_after(webhook.state, switch.on));
         let mut changed = Webhook::clone(webhook);
-        changed.state = matching.0;
-        Arc::make_mut(&mut changed.values).categories = matching.1;
+        changed.state = state;
+        changed.select(&switch.selection);
         // Who asked for it was lost with the crash.
         let (subscription, at, target) = (webhook.subscription, switch.at, id.to_string());
         let deed = Deed { subscription, at, action: "webhook.changed", target: &target };
         let change = audit::webhook_change(webhook, &changed);
         let entry = change.map(|(before, after)| deed.by(&Actor::system(), before, after));
-        self.write(entry, move |connection| WebhookRow::switch(connection, id, matching, (since, switch.at))).await
+        self.write(entry, move |connection| {
+            WebhookRow::switch(connection, id, (state, &switch.selection), (since, switch.at))
+        })
+        .await
     }
 
     pub(super) fn switch_snapshot(&self, since: Position, switch: &Switch) {
@@ -402,7 +406,7 @@ impl Catalog {
                 let webhook = Arc::make_mut(webhook);
                 webhook.state = state_after(webhook.state, switch.on);
                 (webhook.since, webhook.updated_at) = (since, switch.at);
-                Arc::make_mut(&mut webhook.values).categories = switch.categories;
+                webhook.select(&switch.selection);
             }
         });
     }
@@ -423,8 +427,8 @@ pub(super) async fn to_its_end<T: Send + 'static>(
     tokio::spawn(change).await.unwrap_or(Err(ChangeError::Store(StoreError::Interrupted)))
 }
 
-pub(super) fn switch_to(webhook: &Webhook, state: WebhookState, categories: CategorySet, at: UnixMs) -> Switch {
-    Switch { webhook: webhook.id, subscription: webhook.subscription, on: state == WebhookState::On, categories, at }
+pub(super) fn switch_to(webhook: &Webhook, state: WebhookState, selection: Selection, at: UnixMs) -> Switch {
+    Switch { webhook: webhook.id, subscription: webhook.subscription, on: state == WebhookState::On, selection, at }
 }
 
 /// A switch knows only on and off: a webhook that Fanfare has turned off stays turned off by an "off".

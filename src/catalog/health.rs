@@ -111,8 +111,8 @@ impl Catalog {
         if webhook.is_on() {
             let begun = incident.position.to_string();
             self.store.call(move |connection| configured::set_meta(connection, TURNING_OFF, &begun)).await?;
-            let switch = switch_to(webhook, WebhookState::TurnedOff, webhook.values.categories, now);
-            since = journal.append(Group::of(&Entry::Switch(switch))).await?;
+            let switch = switch_to(webhook, WebhookState::TurnedOff, webhook.values.selection(), now);
+            since = journal.append(Group::of(&Entry::Switch(switch.clone()))).await?;
             // Dispatch follows the journal from here on, whatever becomes of the rest.
             self.switch_snapshot(since, &switch);
         }
@@ -150,13 +150,11 @@ impl Catalog {
         incident: Incident,
         off: Option<(&Webhook, Position, UnixMs)>,
     ) -> Result<(), ChangeError> {
-        let row = off.map(|(webhook, since, now)| {
-            (webhook.id, (WebhookState::TurnedOff, webhook.values.categories), (since, now))
-        });
+        let row = off.map(|(webhook, since, now)| (webhook.id, webhook.values.selection(), (since, now)));
         let is_mailed = mail.is_some();
         let change = move |connection: &Connection| -> Result<(), StoreError> {
-            if let Some((id, matching, when)) = row {
-                WebhookRow::switch(connection, id, matching, when)?;
+            if let Some((id, selection, when)) = row {
+                WebhookRow::switch(connection, id, (WebhookState::TurnedOff, &selection), when)?;
             }
             if let Some(mail) = &mail {
                 Queue::put(connection, mail)?;

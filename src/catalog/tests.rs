@@ -3,7 +3,7 @@ use crate::clock::{ManualClock, SystemRandom};
 use crate::config::Settings;
 use crate::journal::{AppendError, Chunk, Group, Journal, ReadError};
 use crate::mail::Letters;
-use crate::model::{Category, CategorySet, Entry, Position, Secret, Switch, WebhookKind, WebhookState};
+use crate::model::{Category, CategorySet, Entry, Position, Secret, Selection, Switch, WebhookKind, WebhookState};
 use crate::seal::MasterKeyError;
 use crate::store::projection::{Incident, IncidentKind};
 use crate::store::sqlite::{self, Sync};
@@ -311,7 +311,7 @@ async fn after_a_crash_between_journal_and_store_the_journal_wins() {
         webhook,
         subscription: bench.subscription,
         on,
-        categories: CategorySet::of([Category::Nps]),
+        selection: Selection { filter: Some(String::from("true")), ..CategorySet::of([Category::Nps]).into() },
         at: UnixMs(7),
     };
     let catalog = reopen(bench.dir.path()).unwrap();

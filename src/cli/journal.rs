@@ -3,7 +3,7 @@
 use super::{settings_arguments, settings_of};
 use crate::journal::ReadError;
 use crate::journal::file::{OpenError, SystemDisk, VerifyReport, Visit, verify, walk};
-use crate::model::{Entry, EventId, Position, ReplayId, UnixMs};
+use crate::model::{Entry, EventId, Position, ReplayId, Selection, Switch, UnixMs};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -179,8 +179,8 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
             "event": EventId(o.event).to_string(), "attempt": o.attempt, "status": o.status, "reason": o.reason.code(),
             "verdict": format!("{:?}", o.verdict), "detail": o.detail, "bytes": o.response_body.len(),
             "body": bodies.then(|| String::from_utf8_lossy(o.response_body))}),
-        Entry::Switch(s) => json!({"entry": "switch", "webhook": s.webhook.to_string(), "on": s.on,
-            "categories": format!("{:?}", s.categories)}),
+        Entry::CategorySwitch(s) => describe_switch(&Switch::from(*s)),
+        Entry::Switch(s) => describe_switch(s),
         Entry::Checkpoint(c) => json!({"entry": "checkpoint", "head": c.head.0, "lanes": c.lanes.len()}),
         Entry::Held(h) => json!({"entry": "held", "subscription": h.subscription.0, "due": h.due.0,
             "bytes": h.draft.len(), "body": bodies.then(|| String::from_utf8_lossy(h.draft))}),
@@ -205,6 +205,12 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
     fields["position"] = json!(position.0);
     fields["written_at"] = json!(written_at.0);
     fields
+}
+
+fn describe_switch(switch: &Switch) -> Value {
+    let Selection { categories, audit, filter } = &switch.selection;
+    json!({"entry": "switch", "webhook": switch.webhook.to_string(), "on": switch.on,
+        "categories": format!("{categories:?}"), "audit": audit, "filter": filter})
 }
 
 #[cfg(test)]

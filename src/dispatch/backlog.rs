@@ -4,6 +4,7 @@ use super::cell::LaneCell;
 use super::job::Event;
 use super::lane::ReadPlan;
 use super::scheduler::Scheduler;
+use crate::filter::Judgement;
 use crate::journal::{Journal, ReadError};
 use crate::limits;
 use crate::model::{Entry, Position};
@@ -22,6 +23,7 @@ pub fn spawn_read(scheduler: Arc<Scheduler>, cell: Arc<LaneCell>, plan: ReadPlan
         let mut state = cell.state.lock();
         match read {
             Ok(read) => {
+                scheduler.parts.metrics.dispatch.filter_failures.inc_by(read.failures);
                 let refused = read.events.into_iter().find_map(|event| {
                     let position = event.position;
                     (!state.lane.take_read(Arc::new(event), now)).then_some(position)
@@ -48,21 +50,26 @@ pub fn spawn_read(scheduler: Arc<Scheduler>, cell: Arc<LaneCell>, plan: ReadPlan
 struct Read {
     events: Vec<Event>,
     next: Position,
+    /// Filters that had no answer.
+    failures: u64,
 }
 
 /// Reads until the plan's room is filled or one read's worth was looked at.
 fn read(journal: &dyn Journal, plan: &ReadPlan) -> Result<Read, ReadError> {
     let chunk = journal.read(plan.from, limits::JOURNAL_READ_BYTES)?;
-    let mut events = Vec::new();
+    let (mut events, mut failures) = (Vec::new(), 0);
     for entry in chunk.entries_but_outcomes() {
         let (position, entry) = entry?;
         let Entry::Event(entry) = entry else { continue };
-        if entry.withheld.is_none() && plan.wants(position, entry.subscription, entry.kind) {
-            if events.len() == plan.room {
-                return Ok(Read { events, next: position });
-            }
-            events.push(Event::from_entry(position, &entry));
+        if entry.withheld.is_some() {
+            continue;
+        }
+        match plan.judge(position, &entry) {
+            Judgement::Wanted if events.len() == plan.room => return Ok(Read { events, next: position, failures }),
+            Judgement::Wanted => events.push(Event::from_entry(position, &entry)),
+            Judgement::Failed(failure) => failures += u64::from(!failure.is_missing()),
+            Judgement::OtherCategory | Judgement::Filtered => {}
         }
     }
-    Ok(Read { events, next: chunk.next() })
+    Ok(Read { events, next: chunk.next(), failures })
 }

@@ -4,14 +4,15 @@ use super::cell::LaneCell;
 use super::figures::Load;
 use super::job::{Event, Waiting};
 use super::lane::{Eras, Lane, Undone};
-use super::matching::Index;
+use super::matching::{Index, Wants};
 use super::restart::{Refeed, Restart, lanes_at_checkpoint};
 use super::scheduler::{Parts, Scheduler};
+use crate::filter::{Facts, Interest};
 use crate::journal::{Chunk, Group, ReadError};
 use crate::limits;
 use crate::model::{
-    Backlog, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, LaneMark, Position, Redelivery,
-    ReplayEnded, Resend, SubscriptionId, Switch, WebhookId,
+    Backlog, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, LaneMark, Position, Redelivery, ReplayEnded,
+    Resend, SubscriptionId, Switch, WebhookId,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -120,9 +121,9 @@ impl Feeder {
         let mut index = Index::default();
         let journal = scheduler.parts.journal.as_ref();
         for lane in lanes_at_checkpoint(restart, &mut refeed, (scheduler.lane_limits(), now), journal) {
-            let categories = lane.categories();
+            let interest = lane.interest();
             let cell = LaneCell::new(lane);
-            index.set(&cell, categories);
+            index.set(&cell, &interest);
             scheduler.add(&cell);
         }
         let applied = watch::Sender::new(restart.head);
@@ -212,6 +213,7 @@ impl Feeder {
         match entry {
             Entry::Event(event) if event.withheld.is_none() => self.hand_out(position, event),
             Entry::Switch(switch) => self.switch(position, switch),
+            Entry::CategorySwitch(switch) => self.switch(position, &Switch::from(*switch)),
             Entry::Redelivery(Redelivery { webhook, event, at }) => {
                 let delivery = DeliveryId { webhook: *webhook, origin: position };
                 let (due, event, replay) = (*at, *event, None);
@@ -232,20 +234,33 @@ impl Feeder {
         if lanes.is_empty() {
             return;
         }
-        let event = Arc::new(Event::from_entry(position, entry));
-        for cell in lanes {
+        let facts = Facts::of(entry);
+        let mut event = None;
+        for wants in lanes.iter().filter(|wants| self.passes(wants, &facts)) {
+            let event = event.get_or_insert_with(|| Arc::new(Event::from_entry(position, entry)));
+            let cell = &wants.cell;
             let mut state = cell.state.lock();
-            state.lane.hand(&event, self.scheduler.memory_left());
+            state.lane.hand(event, self.scheduler.memory_left());
             self.scheduler.top_up(cell, &mut state);
             self.scheduler.wrap_up(cell, state);
         }
     }
 
+    /// Whether the filter lets the event pass; a webhook without one pays for nothing here.
+    fn passes(&self, wants: &Wants, facts: &Facts<'_>) -> bool {
+        let Some(filter) = &wants.filter else { return true };
+        filter.passes(facts).unwrap_or_else(|failure| {
+            self.scheduler.parts.metrics.dispatch.filter_failures.inc_by(u64::from(!failure.is_missing()));
+            false
+        })
+    }
+
     fn switch(&mut self, position: Position, switch: &Switch) {
         match (switch.on, self.scheduler.lane(switch.webhook)) {
             (true, Some(cell)) => {
-                cell.state.lock().lane.change(position, switch.categories);
-                self.index.set(&cell, switch.categories);
+                let interest = Interest::of(&switch.selection);
+                self.index.set(&cell, &interest);
+                cell.state.lock().lane.change(position, interest);
             }
             (true, None) => self.open(position, switch),
             (false, _) => self.close(position, switch.webhook, switch.subscription),
@@ -253,7 +268,8 @@ impl Feeder {
     }
 
     fn open(&mut self, position: Position, switch: &Switch) {
-        let eras = Eras::from([(position, switch.categories)]);
+        let interest = Interest::of(&switch.selection);
+        let eras = Eras::from([(position, interest.clone())]);
         let mut lane = Lane::new(switch.webhook, switch.subscription, eras, self.scheduler.lane_limits());
         if let Some(refeed) = &mut self.refeed {
             let (webhook, behind) = (switch.webhook, Backlog::default());
@@ -262,7 +278,7 @@ impl Feeder {
             lane.resume(&mark, refeed.take_settled(webhook), now, &|_| now);
         }
         let cell = LaneCell::new(lane);
-        self.index.set(&cell, switch.categories);
+        self.index.set(&cell, &interest);
         self.scheduler.add(&cell);
     }
 
@@ -310,7 +326,7 @@ impl Feeder {
     /// is switched on, it becomes a lane like any other.
     fn open_for_replays(&self, webhook: WebhookId) -> Option<Arc<LaneCell>> {
         let subscription = self.scheduler.webhook(webhook)?.subscription;
-        let eras = Eras::from([(self.fed, CategorySet::Some(0))]);
+        let eras = Eras::from([(self.fed, Interest::nothing())]);
         let cell = LaneCell::new(Lane::new(webhook, subscription, eras, self.scheduler.lane_limits()));
         self.scheduler.add(&cell);
         Some(cell)

@@ -27,7 +27,8 @@ use self::queue::Queue;
 use self::receiver::Receiver;
 use self::replayed::Replayed;
 use super::job::{Event, Job, Waiting};
-use crate::model::{Backlog, CategorySet, DeliveryId, LaneMark, Position, SubscriptionId, UnixMs, Verdict, WebhookId};
+use crate::filter::Interest;
+use crate::model::{Backlog, DeliveryId, LaneMark, Position, SubscriptionId, UnixMs, Verdict, WebhookId};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
@@ -91,7 +92,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// A lane at the head. `eras`: from the position after which on which categories are wanted, oldest first.
+    /// A lane at the head. `eras`: from the position after which on which events are wanted, oldest first.
     pub fn new(webhook: WebhookId, subscription: SubscriptionId, eras: Eras, limits: LaneLimits) -> Self {
         Self {
             webhook,
@@ -125,8 +126,8 @@ impl Lane {
     }
 
     /// What is wanted now.
-    pub fn categories(&self) -> CategorySet {
-        self.eras.back().map_or(CategorySet::All, |(_, categories)| *categories)
+    pub fn interest(&self) -> Interest {
+        self.eras.back().map_or_else(Interest::nothing, |(_, interest)| interest.clone())
     }
 
     /// Whether the webhook is still on.
@@ -134,14 +135,14 @@ impl Lane {
         self.on
     }
 
-    /// From the position after `since` on, other categories are wanted. A lane at the head has no more use for what
-    /// held before.
-    pub fn change(&mut self, since: Position, categories: CategorySet) {
-        self.eras.push_back((since, categories));
+    /// From the position after `since` on, other events are wanted. A lane at the head has no more use for what held
+    /// before.
+    pub fn change(&mut self, since: Position, interest: Interest) {
+        self.eras.push_back((since, interest));
         self.forget_eras_before(self.next().unwrap_or(since.next()));
     }
 
-    /// Categories that held only before `resume` decide nothing any more.
+    /// What held only before `resume` decides nothing any more.
     fn forget_eras_before(&mut self, resume: Position) {
         while self.eras.len() > 1 && self.eras[1].0 < resume {
             self.eras.pop_front();

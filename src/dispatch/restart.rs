@@ -7,6 +7,7 @@
 use super::job::Waiting;
 use super::lane::{Eras, Lane, LaneLimits};
 use super::worker;
+use crate::filter::Interest;
 use crate::journal::{Journal, ReadError};
 use crate::limits;
 use crate::model::{Entry, LaneMark, Position, SubscriptionId, Switch, UnixMs, WebhookId};
@@ -123,7 +124,7 @@ fn eras_at(switches: &[(Position, Switch)], head: Position) -> OnAt {
     for (position, switch) in switches.iter().filter(|(position, _)| *position <= head) {
         if switch.on {
             let lane = on.entry(switch.webhook).or_insert_with(|| (switch.subscription, Eras::new()));
-            lane.1.push_back((*position, switch.categories));
+            lane.1.push_back((*position, Interest::of(&switch.selection)));
         } else {
             on.remove(&switch.webhook);
         }

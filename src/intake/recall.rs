@@ -66,6 +66,7 @@ impl Recall {
                 self.held.insert(position, RestoredHeld { position, due: held.due, draft });
             }
             Entry::Outcome(_)
+            | Entry::CategorySwitch(_)
             | Entry::Switch(_)
             | Entry::Checkpoint(_)
             | Entry::Replay(_)

@@ -2,8 +2,8 @@
 //! add at the end of [`Entry`] only, and never change a struct that a release has written (write a new variant).
 
 use super::{
-    AppId, CategorySet, DeliveryId, EventKind, PersonKind, Position, Reason, SubscriptionId, Timings, UniqueId, UnixMs,
-    Verdict, WebhookId, Withheld,
+    AppId, CategorySet, DeliveryId, EventKind, PersonKind, Position, Reason, Selection, SubscriptionId, Timings,
+    UniqueId, UnixMs, Verdict, WebhookId, Withheld,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +16,8 @@ pub enum Entry<'a> {
     /// One attempt's end.
     #[serde(borrow)]
     Outcome(OutcomeEntry<'a>),
-    /// A webhook's matching changed: from this entry's position on, these rules decide.
-    Switch(Switch),
+    /// A [`Entry::Switch`] as it was before webhooks had filters. It is read, and no longer written.
+    CategorySwitch(CategorySwitch),
     /// How far lanes have come.
     Checkpoint(Checkpoint),
     /// An NPS rating that waits for its reason.
@@ -43,12 +43,23 @@ pub enum Entry<'a> {
     Resend(Resend),
     /// A replay is over.
     ReplayEnded(ReplayEnded),
+    /// What a webhook is told of changed: from this entry's position on, this decides.
+    Switch(Switch),
 }
 
 impl Entry<'_> {
     /// An erased entry begins with this byte, and what follows it means nothing: so it can take the place of an entry
     /// of any length.
     pub const ERASED_BYTE: u8 = 10;
+
+    /// What a webhook is told of from here on, where the entry says so, in whichever form.
+    pub fn switch(&self) -> Option<Switch> {
+        match self {
+            Self::Switch(switch) => Some(switch.clone()),
+            Self::CategorySwitch(switch) => Some(Switch::from(*switch)),
+            _ => None,
+        }
+    }
 
     /// Whether these encoded bytes are an outcome: postcard writes the variant's number first.
     pub fn is_outcome(encoded: &[u8]) -> bool {
@@ -119,8 +130,23 @@ pub struct OutcomeEntry<'a> {
 }
 
 /// What a webhook is sent from a position on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Switch {
+    /// Which webhook.
+    pub webhook: WebhookId,
+    /// Whose events.
+    pub subscription: SubscriptionId,
+    /// Whether it is sent events at all. Off also cancels what waits.
+    pub on: bool,
+    /// Which events.
+    pub selection: Selection,
+    /// When.
+    pub at: UnixMs,
+}
+
+/// A [`Switch`] that knows of categories only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CategorySwitch {
     /// Which webhook.
     pub webhook: WebhookId,
     /// Whose events.
@@ -131,6 +157,12 @@ pub struct Switch {
     pub categories: CategorySet,
     /// When.
     pub at: UnixMs,
+}
+
+impl From<CategorySwitch> for Switch {
+    fn from(CategorySwitch { webhook, subscription, on, categories, at }: CategorySwitch) -> Self {
+        Self { webhook, subscription, on, selection: categories.into(), at }
+    }
 }
 
 /// How far the lanes have come, so that a restart resumes there. Lanes that have not changed since the checkpoint
@@ -406,6 +438,24 @@ mod tests {
         );
         assert_eq!(postcard::from_bytes::<Entry<'_>>(&bytes).unwrap(), entry);
         assert!(!Entry::is_outcome(&bytes));
+    }
+
+    #[test]
+    fn both_forms_of_a_switch_are_read() {
+        let (webhook, subscription, at) = (WebhookId(300), SubscriptionId(1000), UnixMs(5));
+        let old = CategorySwitch { webhook, subscription, on: true, categories: CategorySet::Some(5), at };
+        let bytes = postcard::to_stdvec(&Entry::CategorySwitch(old)).unwrap();
+        assert_eq!(hex::encode(&bytes), "02ac02e8070101050a", "what release 0.1 wrote");
+        let entry: Entry<'_> = postcard::from_bytes(&bytes).unwrap();
+        let selection = Selection { categories: CategorySet::Some(5), audit: false, filter: None };
+        assert_eq!(entry.switch(), Some(Switch { webhook, subscription, on: true, selection, at }));
+
+        let filter = Some(String::from("true"));
+        let selection = Selection { categories: CategorySet::All, audit: true, filter };
+        let new = Entry::Switch(Switch { webhook, subscription, on: false, selection, at });
+        let bytes = postcard::to_stdvec(&new).unwrap();
+        assert_eq!(hex::encode(&bytes), "0eac02e8070000010104747275650a");
+        assert_eq!(postcard::from_bytes::<Entry<'_>>(&bytes).unwrap(), new);
     }
 
     #[test]

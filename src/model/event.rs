@@ -139,6 +139,24 @@ impl CategorySet {
     }
 }
 
+/// Which events a webhook is told of, as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Which categories.
+    pub categories: CategorySet,
+    /// Whether administrative changes too.
+    pub audit: bool,
+    /// Which of these, in CEL (docs/filters.md); all of them without one.
+    pub filter: Option<String>,
+}
+
+impl From<CategorySet> for Selection {
+    /// All events of these categories.
+    fn from(categories: CategorySet) -> Self {
+        Self { categories, audit: false, filter: None }
+    }
+}
+
 /// Why an accepted event is kept and shown but pushed to nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Withheld {

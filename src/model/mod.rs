@@ -17,10 +17,10 @@ mod webhook;
 pub use causes::with_causes;
 pub use delivery::{AttemptClass, DeliveryState, Phase, Reason, Timings, Verdict};
 pub use entry::{
-    Backlog, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark, MetadataEntry, OutcomeEntry,
-    Redelivery, Replay, ReplayChoice, ReplayEnd, ReplayEnded, Resend, Switch, VisitEntry,
+    Backlog, CategorySwitch, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark,
+    MetadataEntry, OutcomeEntry, Redelivery, Replay, ReplayChoice, ReplayEnd, ReplayEnded, Resend, Switch, VisitEntry,
 };
-pub use event::{Category, CategorySet, EventKind, Withheld};
+pub use event::{Category, CategorySet, EventKind, Selection, Withheld};
 pub use exclusion::ExclusionKind;
 pub use guide::{Choice, GuideProperties, GuideState, GuideStep, Poll, PollType, UserRef};
 pub use ids::{

@@ -324,6 +324,8 @@ pub struct DispatchMetrics {
     pub expired: Counter,
     /// Events and retries cancelled because their webhook was turned off or deleted.
     pub cancelled: Counter,
+    /// Looks of a filter at an event that ended without an answer; a field that an event lacks does not count.
+    pub filter_failures: Counter,
 }
 
 impl DispatchMetrics {
@@ -346,6 +348,8 @@ impl DispatchMetrics {
         registry.register("retries", "Retries scheduled", metrics.retries.clone());
         registry.register("expired", "Events that fell out of a backlog", metrics.expired.clone());
         registry.register("cancelled", "Events and retries cancelled by turning off", metrics.cancelled.clone());
+        let failures = metrics.filter_failures.clone();
+        registry.register("filter_failures", "Events that a webhook's filter has no answer for", failures);
         metrics
     }
 }

@@ -2,8 +2,9 @@
 
 use super::explain::History;
 use super::lookup::{LookUp, event_detail, event_summary};
-use super::view::{EventDetail, EventQuery, EventSummary, Page, WithheldAs};
+use super::view::{EventDetail, EventQuery, EventSummary, Page, Tried, WithheldAs};
 use super::{RecordError, Records, cursor, place};
+use crate::filter::{Facts, Interest};
 use crate::journal::ReadError;
 use crate::limits::JOURNAL_READ_BYTES;
 use crate::model::{Entry, EventEntry, EventId, PersonKind, Position, SubscriptionId};
@@ -23,6 +24,9 @@ const SEEK_ENTRIES: u64 = 200_000;
 
 /// Look-ups in the index of stretches that one page makes in vain, at most.
 const LOOKS: u64 = 8;
+
+/// Pages that are looked through for events to try a filter against.
+const TRY_PAGES: usize = 10;
 
 impl Records {
     /// A page of a subscription's events, newest first.
@@ -75,6 +79,39 @@ impl Records {
     pub fn event(&self, subscription: SubscriptionId, id: EventId) -> Result<Option<EventDetail>, RecordError> {
         let show = |event: &EventEntry<'_>| (event.subscription == subscription).then(|| event_detail(id.0, event));
         Ok(LookUp::new(&*self.journal).event(id.0, show)?.flatten())
+    }
+
+    /// The newest events that `interest` has chosen the category of and that were pushed, newest first, `most` at most, and
+    /// what its filter says of each. Looks back a bounded stretch.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn try_filter(
+        &self,
+        subscription: SubscriptionId,
+        interest: &Interest,
+        most: usize,
+    ) -> Result<Vec<Tried>, RecordError> {
+        let mut query = EventQuery::all_pushed(subscription, most);
+        let mut tried = Vec::new();
+        for _ in 0..TRY_PAGES {
+            let page = self.events(&query)?;
+            for event in page.data.into_iter().filter(|event| interest.asks_for(event.kind.category())) {
+                if tried.len() == most {
+                    return Ok(tried);
+                }
+                // What was erased meanwhile is not shown.
+                let judge = |entry: &EventEntry<'_>| interest.judge(&Facts::of(entry));
+                if let Some(judgement) = LookUp::new(&*self.journal).event(event.id.0, judge)? {
+                    tried.push(Tried { event, judgement });
+                }
+            }
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        Ok(tried)
     }
 
     /// Where to look for events below `end`. What is not projected yet is in no stretch.
@@ -158,9 +195,6 @@ impl<'a> Seek<'a> {
             && query.account.as_ref().is_none_or(|id| id == event.account_id)
             && query.withheld.is_none_or(|withheld| withheld == WithheldAs::of(event.withheld.as_ref()))
             && event.accepted_at.is_within(query.from, query.to)
-            && self
-                .history
-                .as_ref()
-                .is_none_or(|history| event.withheld.is_none() && history.wants(position, event.kind))
+            && self.history.as_ref().is_none_or(|history| event.withheld.is_none() && history.wants(position, event))
     }
 }

@@ -3,11 +3,12 @@
 use super::explain::History;
 use super::view::{Missed, Page, ReplayAsk, ReplayView};
 use super::{RecordError, Records, cursor, place};
+use crate::filter::{Facts, Interest};
 use crate::journal::ReadError;
 use crate::limits;
 use crate::model::{
-    CategorySet, DeliveryId, DeliveryState, Entry, EventEntry, Position, Replay, ReplayChoice, ReplayId,
-    SubscriptionId, UnixMs, WebhookId,
+    DeliveryId, DeliveryState, Entry, EventEntry, Position, Replay, ReplayChoice, ReplayId, SubscriptionId, UnixMs,
+    WebhookId,
 };
 use crate::store::projection::{Before, ReplayRow};
 
@@ -47,7 +48,7 @@ impl Records {
     pub fn choose(
         &self,
         asked: &Replay,
-        categories: CategorySet,
+        interest: &Interest,
         from: Position,
         most: usize,
     ) -> Result<Chosen, RecordError> {
@@ -64,7 +65,7 @@ impl Records {
             if position > asked.last {
                 break;
             }
-            if is_in_range(asked, categories, &event) && became.is_chosen(self, asked, position)? {
+            if is_in_range(asked, interest, &event) && became.is_chosen(self, asked, position)? {
                 if chosen.events.len() == most {
                     chosen.next = position;
                     break;
@@ -84,7 +85,7 @@ impl Records {
         &self,
         subscription: SubscriptionId,
         webhook: WebhookId,
-        categories: CategorySet,
+        interest: &Interest,
     ) -> Result<Missed, RecordError> {
         let choice = ReplayChoice::Missed;
         let ask = ReplayAsk { webhook, subscription, choice, kind: None, from: None, to: None, forced: false };
@@ -96,7 +97,7 @@ impl Records {
                 missed.is_complete = false;
                 break;
             }
-            let chosen = self.choose(&asked, categories, from, usize::MAX)?;
+            let chosen = self.choose(&asked, interest, from, usize::MAX)?;
             missed.events += chosen.events.len() as u64;
             missed.since = missed.since.or(chosen.since);
             from = chosen.next;
@@ -151,12 +152,12 @@ impl Records {
 }
 
 /// Whether the webhook asks for the event, and it is of the kind and time asked for.
-fn is_in_range(asked: &Replay, categories: CategorySet, event: &EventEntry<'_>) -> bool {
+fn is_in_range(asked: &Replay, interest: &Interest, event: &EventEntry<'_>) -> bool {
     event.subscription == asked.subscription
         && event.withheld.is_none()
-        && categories.contains(event.kind.category())
         && asked.kind.is_none_or(|kind| kind == event.kind)
         && event.accepted_at.is_within(asked.from, asked.to)
+        && interest.wants(&Facts::of(event))
 }
 
 /// What became of a stretch of events, as far as the choice asks.

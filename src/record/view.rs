@@ -1,6 +1,7 @@
 //! What can be asked of the records and what they answer: plain data, times in Unix milliseconds. The API turns the
 //! answers into its own JSON.
 
+use crate::filter::Judgement;
 use crate::model::{
     AppId, DeliveryId, DeliveryState, EventId, EventKind, Reason, Replay, ReplayChoice, ReplayEnd, ReplayId,
     SubscriptionId, Timings, UniqueId, UnixMs, WebhookId, Withheld,
@@ -39,7 +40,8 @@ pub struct EventQuery {
     pub visitor: Option<String>,
     /// Only this account's.
     pub account: Option<String>,
-    /// Only those that this webhook asked for and may be told of: accepted while it was on, and of a category that it had chosen.
+    /// Only those that this webhook asked for and may be told of: accepted while it was on, of a category that it had chosen, and let
+    /// pass by its filter.
     pub webhook: Option<WebhookId>,
     /// Only those that were kept back so, or not at all.
     pub withheld: Option<WithheldAs>,
@@ -51,6 +53,24 @@ pub struct EventQuery {
     pub cursor: Option<String>,
     /// Rows at most, 1 to [`crate::limits::PAGE_MAX`].
     pub limit: usize,
+}
+
+impl EventQuery {
+    /// The newest events that were pushed to whoever asked for them.
+    pub fn all_pushed(subscription: SubscriptionId, limit: usize) -> Self {
+        Self {
+            subscription,
+            event: None,
+            visitor: None,
+            account: None,
+            webhook: None,
+            withheld: Some(WithheldAs::Not),
+            from: None,
+            to: None,
+            cursor: None,
+            limit,
+        }
+    }
 }
 
 /// A part of a list.
@@ -295,8 +315,21 @@ pub struct Explanation {
     pub webhook: WebhookId,
     /// Why it was told of the event, or was not.
     pub why: Why,
+    /// The filter that did not let it pass.
+    pub filter: Option<String>,
+    /// Why the filter has no answer.
+    pub failure: Option<String>,
     /// The delivery, once its first attempt has ended.
     pub delivery: Option<Box<DeliverySummary>>,
+}
+
+/// An event that a filter was tried against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// The event.
+    pub event: EventSummary,
+    /// What the filter says.
+    pub judgement: Judgement,
 }
 
 /// Why a webhook was told of an event, or was not.
@@ -310,6 +343,10 @@ pub enum Why {
     Off,
     /// The webhook had not chosen the event's category.
     CategoryNotChosen,
+    /// The webhook's filter does not let it pass.
+    Filtered,
+    /// The webhook's filter has no answer, so it does not pass.
+    FilterFailed,
     /// It was delivered.
     Delivered,
     /// It failed for good.
@@ -334,6 +371,8 @@ impl Why {
             Self::AgentTooOld => "agent_too_old",
             Self::Off => "webhook_off",
             Self::CategoryNotChosen => "category_not_chosen",
+            Self::Filtered => "filtered",
+            Self::FilterFailed => "filter_failed",
             Self::Delivered => "delivered",
             Self::Failed => "failed",
             Self::Retrying => "retrying",
@@ -353,6 +392,13 @@ impl Why {
             }
             Self::Off => "The webhook was off, or not there yet, when the event was accepted.",
             Self::CategoryNotChosen => "The webhook had not chosen the event's category when the event was accepted.",
+            Self::Filtered => {
+                "The webhook's filter, as it was when the event was accepted, does not let the event pass."
+            }
+            Self::FilterFailed => {
+                "The webhook's filter, as it was when the event was accepted, has no answer for the event, so the event \
+                 does not pass."
+            }
             Self::Delivered => "The receiver accepted the event.",
             Self::Failed => "The delivery failed for good. Its attempts say why.",
             Self::Retrying => "The last attempt failed, and the next one is waiting for its time.",

@@ -16,6 +16,7 @@ mod engine;
 mod exclusions;
 mod explain;
 mod fairness;
+mod filter;
 mod guides;
 mod health;
 mod identity;

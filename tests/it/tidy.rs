@@ -15,6 +15,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("journal", &["model", "clock", "limits", "config"]),
     ("limits", &[]),
     ("clock", &["model"]),
+    ("filter", &["model", "limits"]),
     ("http", &["observe"]),
     ("observe", &["model", "config", "journal"]),
     ("seal", &["model", "clock", "limits"]),

@@ -3,6 +3,7 @@
 pub mod backlog;
 pub mod exclusions;
 pub mod fairness;
+pub mod filter;
 pub mod idle;
 pub mod latency;
 pub mod raw;
@@ -29,7 +30,8 @@ pub fn all(options: &Options, report: &mut Report) -> Result<()> {
     fairness::run(options, report)?;
     backlog::run(options, report)?;
     idle::run(options, report)?;
-    exclusions::run(options, report)
+    exclusions::run(options, report)?;
+    filter::run(options, report)
 }
 
 /// A receiver on any port.

@@ -6,9 +6,10 @@ use crate::catalog::tests::{MemoryJournal, initialise, parts};
 use crate::clock::{Clock, ManualClock};
 use crate::config::{ApiSettings, Settings};
 use crate::deliver::{Destination, Message, Outcome};
+use crate::filter::{Facts, Interest};
 use crate::model::{
-    AppId, CategorySet, DeliveryId, DeliveryState, EventId, EventKind, PersonKind, Position, Reason, Replay,
-    ReplayChoice, ReplayId, SubscriptionId, Timings, UniqueId, UnixMs, WebhookId,
+    AppId, DeliveryId, DeliveryState, EventId, EventKind, PersonKind, Position, Reason, Replay, ReplayChoice, ReplayId,
+    SubscriptionId, Timings, UniqueId, UnixMs, WebhookId,
 };
 use crate::record::view::*;
 use crate::record::{Explained, RecordError};
@@ -310,7 +311,18 @@ impl RecordReader for FakeRecords {
         Ok(all.iter().filter(|view| view.asked.subscription == of && view.ended.is_none()).count())
     }
 
-    fn missed(&self, _: SubscriptionId, _: WebhookId, _: CategorySet) -> Result<Missed, RecordError> {
+    fn try_filter(&self, of: SubscriptionId, interest: &Interest, most: usize) -> Result<Vec<Tried>, RecordError> {
+        self.check(None)?;
+        let all = self.events.lock().unwrap();
+        let mine = all.iter().filter(|(subscription, _)| *subscription == of).map(|(_, detail)| detail);
+        let tried = mine.map(|detail| {
+            let judgement = interest.judge(&Facts::new(detail.summary.kind, &detail.body));
+            Tried { event: detail.summary.clone(), judgement }
+        });
+        Ok(tried.take(most).collect())
+    }
+
+    fn missed(&self, _: SubscriptionId, _: WebhookId, _: &Interest) -> Result<Missed, RecordError> {
         self.check(None)?;
         Ok(Missed { since: None, events: 0, is_complete: true })
     }
@@ -341,7 +353,13 @@ impl RecordReader for FakeRecords {
         webhooks: &[WebhookId],
     ) -> Result<Option<Explained>, RecordError> {
         let event = self.event(subscription, id)?.map(|event| event.summary);
-        let reason = |webhook: &WebhookId| Explanation { webhook: *webhook, why: Why::OnItsWay, delivery: None };
+        let reason = |webhook: &WebhookId| Explanation {
+            webhook: *webhook,
+            why: Why::OnItsWay,
+            filter: None,
+            failure: None,
+            delivery: None,
+        };
         Ok(event.map(|event| Explained { event: Some(event), reasons: webhooks.iter().map(reason).collect() }))
     }
 

@@ -15,7 +15,10 @@ pub(super) use values::toggled;
 use super::{CatalogError, InvalidValue};
 use crate::clock::Random;
 use crate::deliver::Destination;
-use crate::model::{Keys, Old, Position, Secret, SigningKey, SubscriptionId, UnixMs, UserId, WebhookId, WebhookState};
+use crate::filter::Interest;
+use crate::model::{
+    Keys, Old, Position, Secret, Selection, SigningKey, SubscriptionId, UnixMs, UserId, WebhookId, WebhookState,
+};
 use crate::seal::{self, MasterKey};
 use crate::store::configured::WebhookRow;
 use std::sync::Arc;
@@ -37,6 +40,8 @@ pub struct Webhook {
     pub keys: Keys,
     /// What its requests need, secrets opened.
     pub destination: Arc<Destination>,
+    /// Which events it is told of, its filter made ready.
+    pub interest: Interest,
     /// Created when.
     pub created_at: UnixMs,
     /// Changed when.
@@ -59,7 +64,17 @@ impl Webhook {
     pub(super) fn new(identity: &Identity, values: WebhookValues, keys: Keys) -> Result<Self, InvalidValue> {
         let destination = Arc::new(values.destination(&keys)?);
         let Identity { id, subscription, state, since, created_at, updated_at } = *identity;
-        Ok(Self { id, subscription, state, since, values: Arc::new(values), keys, destination, created_at, updated_at })
+        let interest = Interest::of(&values.selection());
+        let values = Arc::new(values);
+        Ok(Self { id, subscription, state, since, values, keys, destination, interest, created_at, updated_at })
+    }
+
+    /// From now on it is told of these events.
+    pub(super) fn select(&mut self, selection: &Selection) {
+        let Selection { categories, audit, filter } = selection.clone();
+        let values = Arc::make_mut(&mut self.values);
+        (values.categories, values.audit, values.filter) = (categories, audit, filter);
+        self.interest = Interest::of(selection);
     }
 
     /// Whether events accepted from now on are sent.

@@ -5,9 +5,11 @@ use super::receiver::{self, ReceiverPatch};
 use crate::catalog::name::check_name;
 use crate::catalog::{ChangeError, InvalidValue};
 use crate::deliver::{Authorization, Destination};
+use crate::filter::Filter;
 use crate::limits::{WEBHOOK_CONCURRENCY, WEBHOOK_RATE_PER_S, WEBHOOK_SECRET_BYTES, WEBHOOK_TIMEOUT_S};
 use crate::model::{
-    Auth, CategorySet, ClientCertificate, Endpoint, Format, Header, Keys, Secret, UnixMs, WebhookKind, WebhookState,
+    Auth, CategorySet, ClientCertificate, Endpoint, Format, Header, Keys, Secret, Selection, UnixMs, WebhookKind,
+    WebhookState,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +126,9 @@ impl WebhookValues {
             let problem = "must be \"all\" or a list of at least one category; to send nothing, set enabled to false";
             return Err(InvalidValue::new("categories", problem));
         }
+        if let Some(filter) = &self.filter {
+            Filter::parse(filter).map_err(|mistake| InvalidValue::new("filter", mistake.to_string()))?;
+        }
         check_range("timeout_s", self.timeout_s, WEBHOOK_TIMEOUT_S)?;
         check_range("concurrency", self.concurrency, WEBHOOK_CONCURRENCY)?;
         if let Some(rate) = self.rate_limit_per_s {
@@ -146,6 +151,11 @@ impl WebhookValues {
             true => Err(InvalidValue::new("client_certificate.certificate", "has expired")),
             false => Ok(()),
         }
+    }
+
+    /// Which events it is told of.
+    pub fn selection(&self) -> Selection {
+        Selection { categories: self.categories, audit: self.audit, filter: self.filter.clone() }
     }
 
     /// What a request needs of them.

@@ -1,11 +1,12 @@
 //! What a lane that has fallen behind reads of the journal.
 
-use crate::model::{CategorySet, EventKind, Position, SubscriptionId};
+use crate::filter::{Facts, Interest, Judgement};
+use crate::model::{EventEntry, Position, SubscriptionId};
 use std::collections::VecDeque;
 
-/// Which categories are wanted after which position, oldest first. The first era also holds for everything before it: a
+/// Which events are wanted after which position, oldest first. The first era also holds for everything before it: a
 /// lane never looks at what lies before its webhook was switched on.
-pub type Eras = VecDeque<(Position, CategorySet)>;
+pub type Eras = VecDeque<(Position, Interest)>;
 
 /// What a lane that is behind wants to read.
 #[derive(Debug, Clone)]
@@ -19,9 +20,13 @@ pub struct ReadPlan {
 }
 
 impl ReadPlan {
-    /// Whether the lane wants the event at `position`, by the categories in force there.
-    pub fn wants(&self, position: Position, subscription: SubscriptionId, kind: EventKind) -> bool {
+    /// What the lane says to the event at `position`, by what was in force there. Nobody's lane asks for another
+    /// subscription's events.
+    pub fn judge(&self, position: Position, entry: &EventEntry<'_>) -> Judgement {
         let era = self.eras.iter().rev().find(|(since, _)| *since < position).or(self.eras.front());
-        self.subscription == subscription && era.is_some_and(|(_, categories)| categories.contains(kind.category()))
+        match era {
+            Some((_, interest)) if entry.subscription == self.subscription => interest.judge(&Facts::of(entry)),
+            _ => Judgement::OtherCategory,
+        }
     }
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::deliver::Message;
+use crate::filter::Judgement;
 use crate::limits;
-use crate::model::EventKind;
+use crate::model::{AppId, Category, CategorySet, EventEntry, EventKind, Selection, UniqueId};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -17,7 +18,7 @@ const LIMITS: LaneLimits = LaneLimits {
 };
 
 fn lane_with(limits: LaneLimits) -> Lane {
-    Lane::new(WEBHOOK, SUBSCRIPTION, Eras::from([(Position::ZERO, CategorySet::All)]), limits)
+    Lane::new(WEBHOOK, SUBSCRIPTION, Eras::from([(Position::ZERO, Interest::of(&CategorySet::All.into()))]), limits)
 }
 
 fn event(position: u64) -> Arc<Event> {
@@ -249,16 +250,40 @@ fn what_the_journal_no_longer_has_expires_uncounted() {
 }
 
 #[test]
-fn categories_hold_from_their_position_on_for_a_lane_that_reads_later() {
-    let eras = Eras::from([(Position::ZERO, CategorySet::of([crate::model::Category::TrackEvents]))]);
+fn what_is_selected_holds_from_their_position_on_for_a_lane_that_reads_later() {
+    let only = |category, filter: Option<&str>| {
+        let filter = filter.map(str::to_owned);
+        Interest::of(&Selection { filter, ..CategorySet::of([category]).into() })
+    };
+    let eras = Eras::from([(Position::ZERO, only(Category::TrackEvents, None))]);
     let mut lane = Lane::new(WEBHOOK, SUBSCRIPTION, eras, LIMITS);
     lane.resume(&mark_at(1), BTreeSet::new(), UnixMs(0), &accepted_at);
-    lane.change(Position(5), CategorySet::of([crate::model::Category::Guides]));
+    lane.change(Position(5), only(Category::Guides, None));
+    lane.change(Position(9), only(Category::Guides, Some("visitorId == 'v'")));
     let plan = lane.start_read(UnixMs(0)).unwrap();
-    let wants = |position, kind| plan.wants(Position(position), SUBSCRIPTION, kind);
+    let judge = |position, subscription, kind| plan.judge(Position(position), &entry(subscription, kind));
+    let wants = |position, kind| judge(position, SUBSCRIPTION, kind) == Judgement::Wanted;
     assert!(wants(4, EventKind::TrackEventReceived) && !wants(4, EventKind::GuideDisplayed));
     assert!(!wants(6, EventKind::TrackEventReceived) && wants(6, EventKind::GuideDisplayed));
-    assert!(!plan.wants(Position(6), SubscriptionId(2), EventKind::GuideDisplayed));
+    assert_eq!(judge(6, SubscriptionId(2), EventKind::GuideDisplayed), Judgement::OtherCategory);
+    assert_eq!(judge(10, SUBSCRIPTION, EventKind::GuideDisplayed), Judgement::Filtered);
+}
+
+fn entry(subscription: SubscriptionId, kind: EventKind) -> EventEntry<'static> {
+    EventEntry {
+        subscription,
+        app: AppId::FIRST,
+        kind,
+        unique_id: UniqueId([0; 20]),
+        visitor_id: "w",
+        account_id: "",
+        occurred_at: UnixMs(0),
+        accepted_at: UnixMs(0),
+        withheld: None,
+        item: None,
+        closes: None,
+        body: br#"{"visitorId":"w"}"#,
+    }
 }
 
 #[test]

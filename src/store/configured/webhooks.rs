@@ -2,7 +2,7 @@
 
 use super::rows::{number, optional_number, read};
 use crate::model::{
-    Category, CategorySet, Position, SubscriptionId, UnixMs, UserId, WebhookId, WebhookKind, WebhookState,
+    Category, CategorySet, Position, Selection, SubscriptionId, UnixMs, UserId, WebhookId, WebhookKind, WebhookState,
 };
 use crate::store::sqlite::StoreError;
 use rusqlite::{Connection, Row, params};
@@ -141,12 +141,15 @@ impl WebhookRow {
     pub fn switch(
         connection: &Connection,
         id: WebhookId,
-        (state, categories): (WebhookState, CategorySet),
+        (state, selection): (WebhookState, &Selection),
         (since, at): (Position, UnixMs),
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE webhooks SET state = $1, categories = $2, since = $3, updated_at = $4 WHERE id = $5";
-        let (state, categories) = (state.name(), category_names(categories));
-        connection.prepare_cached(sql)?.execute(params![state, categories, since.0 as i64, at.0, id.0 as i64])?;
+        let sql = "UPDATE webhooks SET state = $1, categories = $2, audit = $3, filter = $4, since = $5, \
+                   updated_at = $6 WHERE id = $7";
+        let Selection { categories, audit, filter } = selection;
+        let (state, categories, audit) = (state.name(), category_names(*categories), i64::from(*audit));
+        let values = params![state, categories, audit, filter, since.0 as i64, at.0, id.0 as i64];
+        connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
 

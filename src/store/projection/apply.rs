@@ -14,7 +14,7 @@ use crate::config::HealthSettings;
 use crate::journal::Journal;
 use crate::model::{
     CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryState, Entry, EventEntry, EventKind, HeldEntry, OutcomeEntry,
-    Position, Redelivery, Resend, SubscriptionId, Switch, UniqueId, UnixMs, Verdict, WebhookId,
+    Position, Redelivery, Resend, Selection, SubscriptionId, Switch, UniqueId, UnixMs, Verdict, WebhookId,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -115,10 +115,8 @@ impl Applier {
         match entry {
             Entry::Event(event) => self.event(db, position, event),
             Entry::Outcome(outcome) => self.outcome(db, journal, position, outcome),
-            Entry::Switch(switch) => {
-                self.healths.switch(db, position, switch)?;
-                insert_switch(db, position, switch)
-            }
+            Entry::Switch(switch) => self.switch(db, position, switch),
+            Entry::CategorySwitch(switch) => self.switch(db, position, &Switch::from(*switch)),
             Entry::Checkpoint(checkpoint) => write_checkpoint(db, position, checkpoint),
             Entry::Held(held) => self.held(db, position, held),
             Entry::Closed(closed) => close(db, position, closed),
@@ -188,6 +186,11 @@ impl Applier {
         }
         self.stretches.event(position, event);
         self.people.event(db, position, event)
+    }
+
+    fn switch(&mut self, db: &Connection, position: Position, switch: &Switch) -> rusqlite::Result<()> {
+        self.healths.switch(db, position, switch)?;
+        insert_switch(db, position, switch)
     }
 
     fn held(&mut self, db: &Connection, position: Position, held: &HeldEntry<'_>) -> rusqlite::Result<()> {
@@ -472,13 +475,14 @@ fn facts_of(journal: &dyn Journal, at: Position) -> Option<Facts> {
 }
 
 fn insert_switch(db: &Connection, position: Position, switch: &Switch) -> rusqlite::Result<()> {
-    let categories = match switch.categories {
+    let Selection { categories, audit, filter } = &switch.selection;
+    let categories = match *categories {
         CategorySet::All => None,
         CategorySet::Some(bits) => Some(bits),
     };
     db.prepare_cached(
-        "INSERT INTO switches (position, webhook, subscription, is_on, categories, at)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (position) DO NOTHING",
+        "INSERT INTO switches (position, webhook, subscription, is_on, categories, at, audit, filter)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (position) DO NOTHING",
     )?
     .execute(params![
         int(position.0),
@@ -487,6 +491,8 @@ fn insert_switch(db: &Connection, position: Position, switch: &Switch) -> rusqli
         switch.on,
         categories,
         switch.at.0,
+        audit,
+        filter,
     ])?;
     Ok(())
 }

@@ -4,15 +4,18 @@ use super::memory::MemoryJournal;
 use crate::config::{HealthSettings, IntakeSettings, RecordSettings};
 use crate::journal::Journal;
 use crate::model::{
-    AppId, Backlog, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry, EventKind, HeldEntry,
-    LaneMark, MetadataEntry, OutcomeEntry, PersonKind, Position, Reason, Redelivery, Replay, ReplayChoice, ReplayEnd,
-    ReplayEnded, Resend, SubscriptionId, Switch, Timings, UniqueId, UnixMs, Verdict, VisitEntry, WebhookId, Withheld,
+    AppId, Backlog, CategorySet, CategorySwitch, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry,
+    EventKind, HeldEntry, LaneMark, MetadataEntry, OutcomeEntry, PersonKind, Position, Reason, Redelivery, Replay,
+    ReplayChoice, ReplayEnd, ReplayEnded, Resend, Selection, SubscriptionId, Switch, Timings, UniqueId, UnixMs,
+    Verdict, VisitEntry, WebhookId, Withheld,
 };
 use proptest::prelude::*;
 use std::time::Duration;
 
 pub(crate) const SUBSCRIPTION: SubscriptionId = SubscriptionId(1000);
 pub(crate) const OTHER: SubscriptionId = SubscriptionId(2000);
+/// What a webhook's filter is, when it has one.
+pub(crate) const FILTER: &str = "event in ['guideDisplayed', 'trackEventReceived']";
 /// 2026-01-01.
 pub(crate) const START: UnixMs = UnixMs(1_767_225_600_000);
 
@@ -24,7 +27,8 @@ pub(crate) enum Step {
     Retry { pick: usize, verdict: u8 },
     Close { webhook: u8, retries: bool },
     Checkpoint { webhook: u8, open: Vec<u64> },
-    Switch { webhook: u8, on: bool },
+    Switch { webhook: u8, on: bool, filtered: bool },
+    CategorySwitch { webhook: u8, on: bool },
     Hold,
     Release,
     Redeliver { webhook: u8, pick: usize },
@@ -49,7 +53,10 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => (0_u8..3, prop::collection::vec(1_u64..500, 0..4)).prop_map(|(webhook, open)| {
             Step::Checkpoint { webhook, open }
         }),
-        1 => (0_u8..3, any::<bool>()).prop_map(|(webhook, on)| Step::Switch { webhook, on }),
+        1 => (0_u8..3, any::<bool>(), any::<bool>()).prop_map(|(webhook, on, filtered)| {
+            Step::Switch { webhook, on, filtered }
+        }),
+        1 => (0_u8..3, any::<bool>()).prop_map(|(webhook, on)| Step::CategorySwitch { webhook, on }),
         1 => Just(Step::Hold),
         1 => Just(Step::Release),
         1 => (0_u8..3, any::<usize>()).prop_map(|(webhook, pick)| Step::Redeliver { webhook, pick }),
@@ -86,6 +93,16 @@ impl World {
         }
     }
 
+    fn switch(&self, webhook: u8, on: bool, filtered: bool) -> Switch {
+        let selection = Selection {
+            categories: if on { CategorySet::All } else { CategorySet::Some(3) },
+            audit: !filtered,
+            filter: filtered.then(|| String::from(FILTER)),
+        };
+        let webhook = WebhookId(u64::from(webhook) + 1);
+        Switch { webhook, subscription: SUBSCRIPTION, on, selection, at: self.now }
+    }
+
     pub(crate) fn play(&mut self, journal: &MemoryJournal, step: &Step) {
         self.now.0 += 7;
         match step {
@@ -107,14 +124,13 @@ impl World {
                 let head = self.events.last().map_or(Position::ZERO, |event| event.0);
                 journal.add(&Entry::Checkpoint(Checkpoint { head, lanes: vec![lane] }));
             }
-            Step::Switch { webhook, on } => {
-                journal.add(&Entry::Switch(Switch {
-                    webhook: WebhookId(u64::from(*webhook) + 1),
-                    subscription: SUBSCRIPTION,
-                    on: *on,
-                    categories: if *on { CategorySet::All } else { CategorySet::Some(3) },
-                    at: self.now,
-                }));
+            Step::Switch { webhook, on, filtered } => {
+                journal.add(&Entry::Switch(self.switch(*webhook, *on, *filtered)));
+            }
+            Step::CategorySwitch { webhook, on } => {
+                let Switch { webhook, subscription, on, selection, at } = self.switch(*webhook, *on, false);
+                let categories = selection.categories;
+                journal.add(&Entry::CategorySwitch(CategorySwitch { webhook, subscription, on, categories, at }));
             }
             Step::Hold => {
                 let held = HeldEntry {

@@ -3,8 +3,8 @@
 use super::codec::{self, Success};
 use super::{Error, Meta, Projection, get_meta, int, position};
 use crate::model::{
-    Backlog, CategorySet, ClosedWhy, DeliveryId, DeliveryState, EventKind, LaneMark, Position, Reason, SubscriptionId,
-    Switch, UniqueId, UnixMs, WebhookId,
+    Backlog, CategorySet, ClosedWhy, DeliveryId, DeliveryState, EventKind, LaneMark, Position, Reason, Selection,
+    SubscriptionId, Switch, UniqueId, UnixMs, WebhookId,
 };
 use crate::store::sqlite;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -297,7 +297,7 @@ impl Projection {
     /// # Errors
     /// [`Error`].
     pub fn latest_switches(&self) -> Result<Vec<(Position, Switch)>, Error> {
-        let sql = "SELECT position, webhook, subscription, is_on, categories, at FROM switches
+        let sql = "SELECT position, webhook, subscription, is_on, categories, at, audit, filter FROM switches
                    WHERE position IN (SELECT MAX(position) FROM switches GROUP BY webhook) ORDER BY webhook";
         self.all(sql, &[], switch)
     }
@@ -307,7 +307,7 @@ impl Projection {
     /// # Errors
     /// [`Error`].
     pub fn all_switches(&self) -> Result<Vec<(Position, Switch)>, Error> {
-        let sql = "SELECT position, webhook, subscription, is_on, categories, at FROM switches ORDER BY position";
+        let sql = "SELECT position, webhook, subscription, is_on, categories, at, audit, filter FROM switches ORDER BY position";
         self.all(sql, &[], switch)
     }
 
@@ -316,7 +316,7 @@ impl Projection {
     /// # Errors
     /// [`Error`].
     pub fn switches(&self, webhook: WebhookId) -> Result<Vec<(Position, Switch)>, Error> {
-        let sql = "SELECT position, webhook, subscription, is_on, categories, at FROM switches
+        let sql = "SELECT position, webhook, subscription, is_on, categories, at, audit, filter FROM switches
                    WHERE webhook = $1 ORDER BY position";
         self.all(sql, &[int(webhook.0)], switch)
     }
@@ -431,7 +431,11 @@ fn switch(row: &Row<'_>) -> rusqlite::Result<(Position, Switch)> {
         webhook: WebhookId(row.get::<_, i64>(1)? as u64),
         subscription: SubscriptionId(row.get::<_, i64>(2)? as u64),
         on: row.get(3)?,
-        categories: row.get::<_, Option<u32>>(4)?.map_or(CategorySet::All, CategorySet::Some),
+        selection: Selection {
+            categories: row.get::<_, Option<u32>>(4)?.map_or(CategorySet::All, CategorySet::Some),
+            audit: row.get(6)?,
+            filter: row.get(7)?,
+        },
         at: UnixMs(row.get(5)?),
     };
     Ok((position(row.get(0)?), switch))

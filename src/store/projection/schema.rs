@@ -11,7 +11,14 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "records 2: people", sql: PEOPLE },
     Migration { name: "records 3: health", sql: HEALTH },
     Migration { name: "records 4: replays", sql: REPLAYS },
+    Migration { name: "records 5: filters", sql: FILTERS },
 ];
+
+/// What a webhook is told of is more than its categories.
+const FILTERS: &str = "
+    ALTER TABLE switches ADD COLUMN audit BOOLEAN NOT NULL DEFAULT FALSE;
+    ALTER TABLE switches ADD COLUMN filter TEXT;
+";
 
 /// People as more than "seen", and where in the journal they are.
 const PEOPLE: &str = "

@@ -395,13 +395,13 @@ fn a_success_is_found_by_its_event_however_late_it_came() {
 
 #[test]
 fn a_restart_finds_lanes_switches_and_held_ratings() {
-    use crate::model::{CategorySet, Checkpoint, HeldEntry, LaneMark, Switch};
+    use crate::model::{CategorySet, Checkpoint, HeldEntry, LaneMark, Selection, Switch};
     let journal = Arc::new(MemoryJournal::new());
     let switch = |on| Switch {
         webhook: WebhookId(7),
         subscription: SUBSCRIPTION,
         on,
-        categories: CategorySet::Some(5),
+        selection: Selection { filter: Some(String::from("true")), ..CategorySet::Some(5).into() },
         at: START,
     };
     journal.add(&Entry::Switch(switch(true)));
