@@ -1,6 +1,6 @@
 //! What `fanfare listen` prints.
 
-use super::verify::Check;
+use super::verify::{Check, Fault};
 use crate::model::UnixMs;
 use serde_json::Value;
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ const RED: &str = "31";
 const YELLOW: &str = "33";
 const DIM: &str = "2";
 
-/// One line, and the body beneath it when asked for.
+/// One line; beneath it what is wrong with the signatures, and the body when asked for.
 pub(super) fn event(received: &Received<'_>, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let body: Value = serde_json::from_slice(received.body).unwrap_or_default();
     let field = |name: &str| printable(body[name].as_str().unwrap_or("-"));
@@ -46,27 +46,29 @@ pub(super) fn event(received: &Received<'_>, style: Style, out: &mut dyn Write) 
         write!(out, " {}", style.paint(YELLOW, &format!("answered {}", received.status)))?;
     }
     writeln!(out)?;
+    for fault in faults(received) {
+        writeln!(out, "    {}", style.paint(RED, &format!("✗ {fault}")))?;
+    }
     if style.bodies {
         write_body(received.body, &body, out)?;
     }
     out.flush()
 }
 
-/// One word where nothing fails, else every reason.
 fn verdict(received: &Received<'_>, style: Style) -> String {
-    let checks = [received.pendo, received.standard];
-    let faults = checks.iter().filter_map(|check| match check {
-        Check::Invalid(fault) => Some(format!("✗ {fault}")),
-        Check::Valid | Check::NotChecked => None,
-    });
-    let faults: Vec<String> = faults.collect();
-    match (faults.is_empty(), checks) {
-        (false, _) => style.paint(RED, &faults.join(" ")),
-        (true, [Check::NotChecked, Check::NotChecked]) => {
-            style.paint(DIM, "not checked: give --secret or --signing-key")
-        }
-        (true, _) => style.paint(GREEN, "verified ✓"),
+    match (received.pendo, received.standard) {
+        (Check::Invalid(_), _) | (_, Check::Invalid(_)) => style.paint(RED, "not genuine"),
+        (Check::NotChecked, Check::NotChecked) => style.paint(DIM, "not checked: give --secret or --signing-key"),
+        _ => style.paint(GREEN, "verified ✓"),
     }
+}
+
+/// Why it is not genuine: one reason for each signature that fails.
+fn faults<'a>(received: &Received<'a>) -> impl Iterator<Item = &'a Fault> {
+    [received.pendo, received.standard].into_iter().filter_map(|check| match check {
+        Check::Invalid(fault) => Some(fault),
+        Check::Valid | Check::NotChecked => None,
+    })
 }
 
 fn write_body(raw: &[u8], parsed: &Value, out: &mut dyn Write) -> io::Result<()> {
@@ -96,7 +98,6 @@ impl Style {
 
 #[cfg(test)]
 mod tests {
-    use super::super::verify::Fault;
     use super::*;
 
     const BODY: &[u8] = br#"{"accountId":"a","event":"guideDisplayed","visitorId":"v\u001b[2J","uniqueId":"f9610795860d89fe29491846fe297bcc922e460b"}"#;
@@ -117,7 +118,7 @@ mod tests {
             "01:02:03.004Z guideDisplayed      visitor=v\u{fffd}[2J account=a f9610795860d verified ✓\n"
         );
         let failed = shown(&Check::Invalid(Fault::NotHex), 2, 500, plain);
-        let end = "✗ X-Pendo-Signature is not 64 hex digits repeat, seen 2 times answered 500\n";
+        let end = "not genuine repeat, seen 2 times answered 500\n    ✗ X-Pendo-Signature is not 64 hex digits\n";
         assert!(failed.ends_with(end), "{failed}");
         assert!(shown(&Check::NotChecked, 1, 200, plain).contains("not checked"));
     }

@@ -57,6 +57,9 @@ pub(super) enum Suspect {
     /// It would match without the white space around the key.
     #[error("it does without the white space around the secret that was given here")]
     WhiteSpace,
+    /// The secret signs an entry of `webhook-signature`: what it does while another takes its place.
+    #[error("the secret is being replaced, and the one given here is the old one: webhook-signature still has it")]
+    Replaced,
 }
 
 const PENDO: &str = "X-Pendo-Signature";
@@ -81,16 +84,24 @@ pub(super) fn both(
 ) -> (Check, Check) {
     let found = (pendo(secret, headers.pendo, body), standard(key, headers, body, now));
     let differs = |check: &Check| matches!(check, Check::Invalid(Fault::Mismatch(_, Suspect::KeyOrBody)));
-    let suspect = match &found {
-        (Check::Valid, other) | (other, Check::Valid) if differs(other) => Suspect::Key,
-        (one, other) if differs(one) && differs(other) => Suspect::Body,
+    let suspects = match &found {
+        (one, _) if differs(one) && secret_signs_beside(secret, headers, body, now) => {
+            (Suspect::Replaced, Suspect::Key)
+        }
+        (Check::Valid, other) | (other, Check::Valid) if differs(other) => (Suspect::Key, Suspect::Key),
+        (one, other) if differs(one) && differs(other) => (Suspect::Body, Suspect::Body),
         _ => return found,
     };
-    let closer = |check: Check| match check {
+    let closer = |check: Check, suspect| match check {
         Check::Invalid(Fault::Mismatch(name, Suspect::KeyOrBody)) => Check::Invalid(Fault::Mismatch(name, suspect)),
         other => other,
     };
-    (closer(found.0), closer(found.1))
+    (closer(found.0, suspects.0), closer(found.1, suspects.1))
+}
+
+/// While a secret is being replaced, `webhook-signature` has an entry by the old and one by the new.
+fn secret_signs_beside(secret: Option<&str>, headers: Headers<'_>, body: &[u8], now: UnixMs) -> bool {
+    secret.is_some_and(|secret| standard_fault(secret.as_bytes(), headers, body, now).is_ok())
 }
 
 /// `X-Pendo-Signature`: HMAC-SHA256 of the body in lower-case hex.
@@ -182,6 +193,12 @@ mod tests {
         standard(Some(&signing_key(KEY).unwrap()), headers, BODY, UnixMs(at * 1000))
     }
 
+    fn standard_signature(key: &[u8], body: &[u8]) -> String {
+        let signed = [SIGNED.id.unwrap().as_bytes(), b".1614265330.", body].concat();
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &signed);
+        format!("v1,{} v1,{}", STANDARD.encode([0; 32]), STANDARD.encode(tag))
+    }
+
     #[test]
     fn the_published_vector_of_the_body_signature_is_valid() {
         let body = b"Hello, World!";
@@ -240,6 +257,10 @@ mod tests {
         assert_eq!(judged(SECRET, &key, b"{}"), (invalid(PENDO, Suspect::Body), signing(Suspect::Body)));
         let padded = format!(" {SECRET}");
         assert_eq!(judged(&padded, &key, BODY), (invalid(PENDO, Suspect::WhiteSpace), Check::Valid));
+        let old = standard_signature(b"old", BODY);
+        let during = Headers { signature: Some(&old), ..headers };
+        let (of_secret, _) = both((Some("old"), None), during, BODY, UnixMs(SENT_AT * 1000));
+        assert_eq!(of_secret, invalid(PENDO, Suspect::Replaced));
         let alone = both((Some("other"), None), headers, BODY, UnixMs(0));
         assert_eq!(alone, (invalid(PENDO, Suspect::KeyOrBody), Check::NotChecked));
     }
