@@ -32,6 +32,7 @@ pub mod record;
 pub mod replay;
 
 pub mod api;
+pub mod audit;
 pub mod catalog;
 pub mod mail;
 pub mod oidc;

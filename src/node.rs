@@ -5,6 +5,7 @@ mod seams;
 
 use self::seams::{OneRequest, SeenInStore};
 use crate::api::{self, ApiParts, Sampler, WebhookDefaults};
+use crate::audit;
 use crate::catalog::{self, Catalog, CatalogParts, InitOptions, Snapshot};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::config::Settings;
@@ -70,6 +71,7 @@ pub async fn serve(
     let health = tokio::spawn(health::run(node.health(), stop.clone()));
     let forgetting = tokio::spawn(forget::run(node.forgetting(&system), stop.clone()));
     let replaying = tokio::spawn(replay::run(node.replaying(&settings, &system), stop.clone()));
+    let auditing = tokio::spawn(audit::run(node.auditing(&system), stop.clone()));
     let mut limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
     // The call answers 408 by itself at that time; the connection's own bound comes a moment later.
     limits.slow_bodies = Some((api::METADATA_PREFIX, settings.api.metadata_timeout + Duration::from_secs(1)));
@@ -82,6 +84,8 @@ pub async fn serve(
     let _ = tokio::time::timeout(STOP_RESERVE, health).await;
     // It is in the middle of a step at most, and goes on after the next start.
     let _ = tokio::time::timeout(STOP_RESERVE, replaying).await;
+    // What it did not come to is told after the next start.
+    let _ = tokio::time::timeout(STOP_RESERVE, auditing).await;
     // A job that is under way goes on after the next start.
     let _ = tokio::time::timeout(STOP_RESERVE, forgetting).await;
     node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
@@ -231,6 +235,17 @@ impl Node {
             catalog: Arc::clone(&self.catalog),
             journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
             projection: Arc::clone(&self.projection),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    /// What telling of the audit log works with.
+    fn auditing(&self, system: &System) -> audit::Parts {
+        audit::Parts {
+            catalog: Arc::clone(&self.catalog),
+            journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
+            projection: Arc::clone(&self.projection),
+            clock: Arc::clone(&system.clock),
             metrics: Arc::clone(&self.metrics),
         }
     }

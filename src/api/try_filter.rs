@@ -28,6 +28,8 @@ pub struct TryFilterInput {
     /// Of which categories events are looked at: "all" (the default), or a list of some.
     #[schema(required = false, schema_with = categories_schema)]
     pub categories: Option<Value>,
+    /// Whether events of the audit log are looked at too; false by default.
+    pub audit: Option<bool>,
 }
 
 /// What a filter says of the newest events.
@@ -73,9 +75,10 @@ pub async fn try_filter(
 ) -> Result<Json<TriedJson>, ApiError> {
     let filter: String = fields.require("filter", "a string")?;
     let chosen = fields.take_any("categories").map(|value| categories(&value)).transpose()?;
+    let audit = fields.take("audit", "true or false")?.unwrap_or(false);
     fields.finish()?;
     Filter::parse(&filter).map_err(|mistake| ApiError::field("filter", mistake.to_string()))?;
-    let selection = Selection { filter: Some(filter), ..chosen.unwrap_or(CategorySet::All).into() };
+    let selection = Selection { audit, filter: Some(filter), ..chosen.unwrap_or(CategorySet::All).into() };
     let (interest, subscription) = (Interest::of(&selection), caller.subscription.id);
     let most = limits::FILTER_TRY_EVENTS;
     let tried = api.records(move |records| records.try_filter(subscription, &interest, most)).await?;

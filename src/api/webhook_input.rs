@@ -27,10 +27,13 @@ pub struct WebhookInput {
     /// How long `webhook-signature` can be checked with the secret before this one too: 0 to 2592000 (30 days), 0 by
     /// default. Without a new secret, until the overlap under way ends. Not when creating.
     pub secret_overlap_s: Option<u64>,
-    /// "all" (the default), or a list of guides, polls, nps, track_events, visitors, accounts.
+    /// "all" (the default), or a list of guides, polls, nps, track_events, visitors, accounts. It may be empty when `audit`
+    /// is true.
     #[schema(required = false, schema_with = categories_schema)]
     pub categories: Option<Value>,
-    /// Which of the events of its categories it is sent, in CEL; null: all of them.
+    /// Whether it is sent every entry of the audit log too, as auditRecorded; false by default.
+    pub audit: Option<bool>,
+    /// Which of these events it is sent, in CEL; null: all of them.
     #[schema(example = "properties.guideId in [\"a\", \"b\"]")]
     pub filter: Option<String>,
     /// The toggle. A webhook is always created off, whatever this says.
@@ -58,7 +61,7 @@ pub struct WebhookInput {
 pub fn categories_schema() -> Schema {
     let all = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["all"]));
     let one = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Category::ALL.map(Category::name)));
-    let some = ArrayBuilder::new().items(one.build()).min_items(Some(1));
+    let some = ArrayBuilder::new().items(one.build());
     let example = json!(["nps", "visitors"]);
     OneOfBuilder::new().item(all.build()).item(some.build()).examples([example]).build().into()
 }
@@ -191,13 +194,8 @@ fn patch(mut fields: Fields, kind: WebhookKind) -> Result<WebhookPatch, ApiError
 
 /// Fields that are there to be read, but can have one value only in this release.
 fn not_yet(fields: &mut Fields) -> Result<(), ApiError> {
-    let off = [
-        ("audit", json!(false)),
-        ("format", Value::Null),
-        ("headers", json!({})),
-        ("ordered", json!(false)),
-        ("rate_limit_per_s", Value::Null),
-    ];
+    let off =
+        [("format", Value::Null), ("headers", json!({})), ("ordered", json!(false)), ("rate_limit_per_s", Value::Null)];
     for (field, only) in off {
         if fields.take_any(field).is_some_and(|value| value != only) {
             return Err(ApiError::field(field, format!("can only be {only} in this release; leave it out")));

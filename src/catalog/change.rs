@@ -26,6 +26,9 @@ use tokio::sync::{Mutex, Notify, watch};
 /// Bytes of a generated signing key: what Standard Webhooks recommends at least 24 of.
 const SIGNING_KEY_BYTES: usize = 32;
 
+/// Up to which entry webhooks were told of the audit log.
+const AUDIT_TOLD: &str = "audit_told";
+
 /// Everything configured, and the only way to change it.
 #[derive(Debug)]
 pub struct Catalog {
@@ -41,6 +44,8 @@ pub struct Catalog {
     pub(super) changes: Mutex<()>,
     /// When each key was last used.
     pub(super) key_uses: parking_lot::Mutex<HashMap<KeyId, UnixMs>>,
+    /// Told when the audit log has grown.
+    pub(super) audit_grown: Notify,
     /// Told when somebody is to be forgotten.
     pub(super) forget_asked: Notify,
 }
@@ -106,6 +111,7 @@ impl Catalog {
             snapshot: watch::Sender::new(Arc::new(snapshot)),
             changes: Mutex::new(()),
             key_uses: parking_lot::Mutex::new(key_uses),
+            audit_grown: Notify::new(),
             forget_asked: Notify::new(),
         }))
     }
@@ -225,6 +231,48 @@ impl Catalog {
         self.store.call(move |connection| configured::audit::page(connection, &query)).await
     }
 
+    /// Ends when the audit log has grown since this was called last.
+    pub fn audit_written(&self) -> impl Future<Output = ()> + '_ {
+        self.audit_grown.notified()
+    }
+
+    /// Up to which entry webhooks were told of the audit log. `in_journal` is what the journal says, which is the truth as
+    /// long as it says something. Where that was never said, all that there is counts as told: there was nobody to tell
+    /// it to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit_told(&self, in_journal: Option<u64>) -> Result<u64, StoreError> {
+        self.store
+            .call(move |connection| {
+                let kept = configured::meta(connection, AUDIT_TOLD)?.and_then(|text| text.parse::<u64>().ok());
+                let last = configured::audit::last(connection)?;
+                let Some(told) = in_journal.max(kept) else {
+                    configured::set_meta(connection, AUDIT_TOLD, &last.to_string())?;
+                    return Ok(last);
+                };
+                // A log that is older than the journal was restored from a backup, and goes on from its own end.
+                Ok(told.min(last))
+            })
+            .await
+    }
+
+    /// Keeps up to which entry webhooks were told of the audit log.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_audit_told(&self, seq: u64) -> Result<(), StoreError> {
+        self.store.call(move |connection| configured::set_meta(connection, AUDIT_TOLD, &seq.to_string())).await
+    }
+
+    /// Entries of the audit log of all subscriptions behind `seq`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit_after(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.store.call(move |connection| configured::audit::after(connection, seq, limit)).await
+    }
+
     /// By which the operator's command line is known.
     pub fn operator_key(&self) -> &OperatorKey {
         self.key.operator()
@@ -242,7 +290,12 @@ impl Catalog {
         change: impl FnOnce(&Connection) -> Result<(), E> + Send + 'static,
     ) -> Result<(), E> {
         let entries: Vec<_> = entries.into_iter().collect();
-        self.store.call(move |connection| configured::audit::with_entries(connection, &entries, change)).await
+        let has_grown = !entries.is_empty();
+        self.store.call(move |connection| configured::audit::with_entries(connection, &entries, change)).await?;
+        if has_grown {
+            self.audit_grown.notify_one();
+        }
+        Ok(())
     }
 
     /// Keeps in the audit log what somebody did that changes nothing configured.

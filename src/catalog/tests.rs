@@ -261,13 +261,37 @@ async fn what_decides_about_events_goes_through_the_journal_first() {
     let url = WebhookPatch { url: Some(String::from("http://h/")), ..Default::default() };
     let moved = bench.patch(id, url).await.unwrap().webhook;
     assert_eq!((same.since, moved.since), (Position(2), Position(2)), "nothing that matching knows of changed");
+    let filter = WebhookPatch { filter: Some(Some(String::from("visitorId == 'v'"))), ..Default::default() };
+    let filtered = bench.patch(id, filter.clone()).await.unwrap().webhook;
+    assert_eq!((filtered.since, bench.patch(id, filter).await.unwrap().webhook.since), (Position(3), Position(3)));
+    let audit = WebhookPatch { audit: Some(true), categories: Some(CategorySet::Some(0)), ..Default::default() };
+    let audited = bench.patch(id, audit).await.unwrap().webhook;
+    assert_eq!(audited.since, Position(4));
+    let reread = reopen(bench.dir.path()).unwrap().current().webhooks[&id].values.selection();
+    assert_eq!((&reread, reread.categories), (&audited.values.selection(), CategorySet::Some(0)));
     bench.catalog.delete(Actor::system(), bench.journal.clone(), (bench.subscription, id)).await.unwrap();
     let entries = bench.journal.entries();
-    assert_eq!(entries.len(), 3);
-    assert!(entries[0].contains("on: true") && entries[2].contains("on: false"), "{entries:?}");
+    assert_eq!(entries.len(), 5);
+    assert!(entries[0].contains("on: true") && entries[4].contains("on: false"), "{entries:?}");
     assert!(bench.catalog.current().webhooks.is_empty());
     assert!(reopen(bench.dir.path()).unwrap().current().webhooks.is_empty());
     seen.mark_unchanged();
+}
+
+#[tokio::test]
+async fn the_audit_log_is_told_from_where_the_journal_says() {
+    let bench = Bench::new();
+    bench.create().await;
+    assert_eq!(bench.catalog.audit_told(None).await.unwrap(), 1, "what was there before there was anybody to tell");
+    tokio::time::timeout(std::time::Duration::from_secs(60), bench.catalog.audit_written()).await.unwrap();
+    bench.create().await;
+    assert_eq!(bench.catalog.audit_told(None).await.unwrap(), 1);
+    let rows = bench.catalog.audit_after(1, 10).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [2]);
+    assert_eq!(bench.catalog.audit_told(Some(2)).await.unwrap(), 2, "a crash came before the store knew of it");
+    bench.catalog.set_audit_told(2).await.unwrap();
+    assert_eq!(bench.catalog.audit_told(Some(1)).await.unwrap(), 2, "the journal has let go of it");
+    assert_eq!(bench.catalog.audit_told(Some(9)).await.unwrap(), 2, "a log that was restored is shorter");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 pub(super) fn command() -> Command {
-    let names = EventKind::ALL.map(EventKind::name).into_iter().chain(["all"]);
+    let names = EventKind::TAKEN_IN.map(EventKind::name).into_iter().chain(["all"]);
     let value = |name: &'static str, variable: &'static str, help: &str| {
         Arg::new(name).long(name).value_name("VALUE").help(format!("{help} [env: {variable}]"))
     };

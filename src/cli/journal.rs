@@ -181,6 +181,7 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
             "body": bodies.then(|| String::from_utf8_lossy(o.response_body))}),
         Entry::CategorySwitch(s) => describe_switch(&Switch::from(*s)),
         Entry::Switch(s) => describe_switch(s),
+        Entry::Audited(a) => json!({"entry": "audited", "seq": a.seq}),
         Entry::Checkpoint(c) => json!({"entry": "checkpoint", "head": c.head.0, "lanes": c.lanes.len()}),
         Entry::Held(h) => json!({"entry": "held", "subscription": h.subscription.0, "due": h.due.0,
             "bytes": h.draft.len(), "body": bodies.then(|| String::from_utf8_lossy(h.draft))}),

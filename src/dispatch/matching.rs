@@ -7,7 +7,8 @@ use crate::model::{Category, EventKind, SubscriptionId, WebhookId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-const CATEGORIES: usize = Category::ALL.len();
+/// Those that can be chosen, and the audit log's.
+const CATEGORIES: usize = Category::ALL.len() + 1;
 
 /// The lanes of all webhooks that are on.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl Index {
     /// Puts a lane in, or changes what it wants.
     pub fn set(&mut self, cell: &Arc<LaneCell>, interest: &Interest) {
         let lists = self.subscriptions.entry(cell.subscription).or_default();
-        for category in Category::ALL {
+        for category in Category::ALL.into_iter().chain([Category::Audit]) {
             let list = &mut lists[category as usize];
             let wants = || Wants { cell: Arc::clone(cell), filter: interest.filter().cloned() };
             match (place(list, cell.webhook), interest.asks_for(category)) {

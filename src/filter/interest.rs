@@ -8,6 +8,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interest {
     categories: CategorySet,
+    audit: bool,
     filter: Option<Arc<Filter>>,
 }
 
@@ -28,17 +29,17 @@ impl Interest {
     /// What is selected.
     pub fn of(selection: &Selection) -> Self {
         let filter = selection.filter.as_deref().map(|text| Arc::new(Filter::saved(text)));
-        Self { categories: selection.categories, filter }
+        Self { categories: selection.categories, audit: selection.audit, filter }
     }
 
     /// No event at all.
     pub fn nothing() -> Self {
-        Self { categories: CategorySet::Some(0), filter: None }
+        Self { categories: CategorySet::Some(0), audit: false, filter: None }
     }
 
     /// Whether events of this category are asked for, as far as the filter lets them pass.
     pub fn asks_for(&self, category: Category) -> bool {
-        self.categories.contains(category)
+        if category == Category::Audit { self.audit } else { self.categories.contains(category) }
     }
 
     /// The filter, where there is one.

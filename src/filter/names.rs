@@ -70,7 +70,7 @@ impl Known {
     pub(super) fn words(self) -> Option<Vec<&'static str>> {
         match self {
             Self::Event => Some(EventKind::ALL.map(EventKind::name).to_vec()),
-            Self::Category => Some(Category::ALL.map(Category::name).to_vec()),
+            Self::Category => Some(Category::ALL.into_iter().chain([Category::Audit]).map(Category::name).collect()),
             Self::AppPlatform => Some([Platform::Web, Platform::Ios, Platform::Android].map(Platform::name).to_vec()),
             _ => None,
         }

@@ -181,6 +181,20 @@ fn a_body_that_cannot_be_read_passes_no_filter_that_looks_into_it() {
 }
 
 #[test]
+fn the_audit_log_is_asked_for_by_itself() {
+    use crate::model::{Category, CategorySet, Selection};
+    let interest = |categories: CategorySet, audit| Interest::of(&Selection { audit, ..categories.into() });
+    assert!(!interest(CategorySet::All, false).asks_for(Category::Audit));
+    let alone = interest(CategorySet::Some(0), true);
+    assert!(alone.asks_for(Category::Audit) && Category::ALL.iter().all(|category| !alone.asks_for(*category)));
+    let filter = Some(String::from("category == 'audit' && properties.actor.kind == 'user'"));
+    let interest = Interest::of(&Selection { audit: true, filter, categories: CategorySet::All });
+    let body = br#"{"properties":{"actor":{"kind":"user"}}}"#;
+    assert_eq!(interest.judge(&Facts::new(EventKind::AuditRecorded, body)), Judgement::Wanted);
+    assert_eq!(interest.judge(&Facts::new(EventKind::AccountCreated, body)), Judgement::Filtered);
+}
+
+#[test]
 fn a_saved_filter_that_is_not_understood_lets_nothing_pass() {
     let filter = Filter::saved("visitorId.matches('a')");
     let failure = filter.passes(&Facts::new(EventKind::AccountCreated, b"{}")).unwrap_err();

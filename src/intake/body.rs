@@ -29,7 +29,7 @@ pub struct Envelope<'a> {
     pub subscription_name: &'a str,
     /// "" when unknown.
     pub user_agent: &'a str,
-    /// One of the eight names, or "ping".
+    /// An event's name, or "ping".
     pub event: &'a str,
     /// When it happened.
     pub occurred_at: UnixMs,
@@ -106,6 +106,23 @@ impl NpsSource {
     }
 }
 
+/// An entry of the audit log.
+#[derive(Debug, Clone, Copy)]
+pub struct Audit<'a> {
+    /// What was done.
+    pub action: &'a str,
+    /// By whom: kind, id and name.
+    pub actor: (&'a str, &'a str, &'a str),
+    /// What it was before, a JSON object as the log keeps it.
+    pub before: &'a str,
+    /// What it was after.
+    pub after: &'a str,
+    /// When.
+    pub at: UnixMs,
+    /// To what.
+    pub target: &'a str,
+}
+
 /// What is in `properties`, by the event's shape.
 #[derive(Debug, Clone, Copy)]
 pub enum Properties<'a> {
@@ -142,6 +159,8 @@ pub enum Properties<'a> {
         /// "web", "server", "ios" or "android".
         source: &'a str,
     },
+    /// auditRecorded.
+    Audit(&'a Audit<'a>),
 }
 
 /// The body of an event.
@@ -183,6 +202,14 @@ pub fn unique_id(subscription: SubscriptionId, app: AppId, event: EventKind, see
     UniqueId(bytes)
 }
 
+/// The `uniqueId` of the audit log's entry with this hash: its internal id is the entry's own.
+pub fn audit_id(subscription: SubscriptionId, app: AppId, hash: &str) -> UniqueId {
+    let text = format!("{subscription}\0{app}\0{}\0audit.{hash}", EventKind::AuditRecorded.name());
+    let mut id = UniqueId([0; 20]);
+    id.0.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref());
+    id
+}
+
 /// `sampleGroup`: the first four bytes of the SHA-1 of the visitor's id, big-endian, modulo 100.
 pub fn sample_group(visitor_id: &str) -> u32 {
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, visitor_id.as_bytes());
@@ -193,6 +220,7 @@ pub fn sample_group(visitor_id: &str) -> u32 {
 fn size_hint(properties: Properties<'_>) -> usize {
     match properties {
         Properties::Track { name, properties, .. } => name.len() + properties.len(),
+        Properties::Audit(audit) => 256 + audit.before.len() + audit.after.len(),
         Properties::None | Properties::Visitor { .. } => 64,
         Properties::Displayed(step) | Properties::Poll(step, _) | Properties::Nps { step, .. } => {
             512 + 128 * step.guide.steps.len()
@@ -230,8 +258,32 @@ fn write_properties(out: &mut Vec<u8>, properties: Properties<'_>) {
             out.extend_from_slice(name);
             string(out, ",\"source\":", source);
         }
+        Properties::Audit(audit) => write_audit(out, audit),
     }
     raw(out, "}");
+}
+
+fn write_audit(out: &mut Vec<u8>, audit: &Audit<'_>) {
+    let (kind, id, name) = audit.actor;
+    string(out, "{\"action\":", audit.action);
+    string(out, ",\"actor\":{\"id\":", id);
+    string(out, ",\"kind\":", kind);
+    string(out, ",\"name\":", name);
+    raw(out, "},\"after\":");
+    object(out, audit.after);
+    raw(out, ",\"at\":");
+    integer(out, audit.at.0);
+    raw(out, ",\"before\":");
+    object(out, audit.before);
+    string(out, ",\"target\":", audit.target);
+}
+
+/// An object of the audit log, with its keys in order.
+fn object(out: &mut Vec<u8>, json: &str) {
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json) {
+        Ok(object) => out.extend_from_slice(serde_json::Value::Object(object).to_string().as_bytes()),
+        Err(_) => raw(out, "{}"),
+    }
 }
 
 fn write_step(out: &mut Vec<u8>, step: &Step) {

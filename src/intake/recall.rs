@@ -68,6 +68,7 @@ impl Recall {
             Entry::Outcome(_)
             | Entry::CategorySwitch(_)
             | Entry::Switch(_)
+            | Entry::Audited(_)
             | Entry::Checkpoint(_)
             | Entry::Replay(_)
             | Entry::Resend(_)

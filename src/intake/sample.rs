@@ -1,7 +1,7 @@
-//! Samples: the eight events as receivers know them from the documentation, the test's `ping`, and the calls by which a
+//! Samples: the events as receivers know them from the documentation, the test's `ping`, and the calls by which a
 //! running intake is made to raise each event (docs/events.md).
 
-use super::body::{self, Answer, Envelope, NpsSource, Properties, Step, sample_group};
+use super::body::{self, Answer, Audit, Envelope, NpsSource, Properties, Step, sample_group};
 use super::canonical::append_string;
 use super::user_agent;
 use crate::catalog::Subscription;
@@ -57,6 +57,7 @@ pub fn documented(kind: EventKind) -> Vec<u8> {
         }
         EventKind::AccountCreated => (SUBSCRIPTION, 1_626_803_875, "38993a6dd7ff256c0112528ca44b291255603647"),
         EventKind::TrackEventReceived => (SUBSCRIPTION, 1_626_804_144, "75c32838012a8311fba2b902857c2e848d98f457"),
+        EventKind::AuditRecorded => (SUBSCRIPTION, 1_626_804_144, "2f7f4a0cfb1e8d8f5d6c0c9f5c3a0f3d9d8b7a61"),
     };
     let mut id = UniqueId([0; 20]);
     // The literals above are 40 hex digits each.
@@ -121,7 +122,8 @@ pub fn track_call(visitor_id: &str, account_id: &str, now: UnixMs) -> String {
 /// An item's own part, without who did it and when.
 fn agent_item(kind: EventKind) -> String {
     match kind {
-        EventKind::VisitorCreated | EventKind::AccountCreated => identify(),
+        // No item raises the last one, which comes from the audit log.
+        EventKind::VisitorCreated | EventKind::AccountCreated | EventKind::AuditRecorded => identify(),
         EventKind::TrackEventReceived => format!(
             "\"type\":\"track\",\"name\":{},\"properties\":{}",
             String::from_utf8_lossy(TRACK_NAME),
@@ -225,6 +227,19 @@ fn write(kind: EventKind, envelope: &Envelope<'_>, sample_group: u32) -> Vec<u8>
             let properties = Properties::Track { name: TRACK_NAME, properties: TRACK_PROPERTIES, source: "web" };
             body::write(envelope, properties)
         }
+        EventKind::AuditRecorded => {
+            let user = "jane@example.com";
+            let audit = Audit {
+                action: "webhook.changed",
+                actor: ("user", "usr_1f", user),
+                before: "{\"timeout_s\":300}",
+                after: "{\"timeout_s\":30}",
+                at: envelope.occurred_at,
+                target: "wh_2b1210163a53a400",
+            };
+            let envelope = Envelope { account_id: "", visitor_id: user, user_agent: "", ..*envelope };
+            body::write(&envelope, Properties::Audit(&audit))
+        }
     }
 }
 
@@ -299,7 +314,7 @@ mod tests {
             (542, "c8e7832f876c0d74a7680ac201a801aae617dfbb954cdc676ccceeb4ccae4477"),
         ];
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"It's a Secret to Everybody");
-        for (kind, (bytes, signature)) in EventKind::ALL.into_iter().zip(vectors) {
+        for (kind, (bytes, signature)) in EventKind::TAKEN_IN.into_iter().zip(vectors) {
             let body = documented(kind);
             assert_eq!(body.len(), bytes, "{}", String::from_utf8_lossy(&body));
             assert_eq!(hex::encode(hmac::sign(&key, &body)), signature, "{kind:?}");

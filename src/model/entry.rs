@@ -45,6 +45,8 @@ pub enum Entry<'a> {
     ReplayEnded(ReplayEnded),
     /// What a webhook is told of changed: from this entry's position on, this decides.
     Switch(Switch),
+    /// The events of the audit log's entries up to this one stand before it.
+    Audited(Audited),
 }
 
 impl Entry<'_> {
@@ -363,6 +365,13 @@ impl ReplayEnd {
     }
 }
 
+/// How far the audit log was told. It stands in one group with the events that tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audited {
+    /// The number of the last entry that was told.
+    pub seq: u64,
+}
+
 /// Ids of items that no event carries: those of an answer or a reason that became part of another item's event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Items {
@@ -456,6 +465,7 @@ mod tests {
         let bytes = postcard::to_stdvec(&new).unwrap();
         assert_eq!(hex::encode(&bytes), "0eac02e8070000010104747275650a");
         assert_eq!(postcard::from_bytes::<Entry<'_>>(&bytes).unwrap(), new);
+        assert_eq!(hex::encode(postcard::to_stdvec(&Entry::Audited(Audited { seq: 300 })).unwrap()), "0fac02");
     }
 
     #[test]

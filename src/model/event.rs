@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One of the eight facts that webhooks may be told of. The order is the order of `docs/events.md`; the numbers are
+/// A fact that webhooks may be told of. The order is the order of `docs/events.md`; the numbers are
 /// written to the journal and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EventKind {
@@ -22,11 +22,19 @@ pub enum EventKind {
     AccountCreated,
     /// A track event was received.
     TrackEventReceived,
+    /// Somebody changed something, and it is in the audit log.
+    AuditRecorded,
 }
 
 impl EventKind {
     /// All kinds, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = {
+        let [a, b, c, d, e, f, g, h] = Self::TAKEN_IN;
+        [a, b, c, d, e, f, g, h, Self::AuditRecorded]
+    };
+
+    /// The eight that happen in a product, in order.
+    pub const TAKEN_IN: [Self; 8] = [
         Self::GuideDisplayed,
         Self::PollDisplayed,
         Self::PollSubmitted,
@@ -48,6 +56,7 @@ impl EventKind {
             Self::VisitorCreated => "visitorCreated",
             Self::AccountCreated => "accountCreated",
             Self::TrackEventReceived => "trackEventReceived",
+            Self::AuditRecorded => "auditRecorded",
         }
     }
 
@@ -65,11 +74,12 @@ impl EventKind {
             Self::VisitorCreated => Category::Visitors,
             Self::AccountCreated => Category::Accounts,
             Self::TrackEventReceived => Category::TrackEvents,
+            Self::AuditRecorded => Category::Audit,
         }
     }
 }
 
-/// What a webhook can choose.
+/// What events are grouped by. All but the last can be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
@@ -85,10 +95,12 @@ pub enum Category {
     Visitors,
     /// accountCreated
     Accounts,
+    /// auditRecorded: not among a webhook's categories, but asked for by itself ([`Selection::audit`]).
+    Audit,
 }
 
 impl Category {
-    /// All categories, in the order of the contract's list.
+    /// All categories that can be chosen, in the order of the contract's list.
     pub const ALL: [Self; 6] =
         [Self::Guides, Self::Polls, Self::Nps, Self::TrackEvents, Self::Visitors, Self::Accounts];
 
@@ -101,10 +113,11 @@ impl Category {
             Self::TrackEvents => "track_events",
             Self::Visitors => "visitors",
             Self::Accounts => "accounts",
+            Self::Audit => "audit",
         }
     }
 
-    /// The category with this API name.
+    /// The category with this API name, if it can be chosen.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.name() == name)
     }
@@ -128,7 +141,7 @@ impl CategorySet {
     /// Whether events of `category` are wanted.
     pub fn contains(self, category: Category) -> bool {
         match self {
-            Self::All => true,
+            Self::All => category != Category::Audit,
             Self::Some(bits) => bits & (1 << category as u8) != 0,
         }
     }

@@ -17,7 +17,7 @@ mod webhook;
 pub use causes::with_causes;
 pub use delivery::{AttemptClass, DeliveryState, Phase, Reason, Timings, Verdict};
 pub use entry::{
-    Backlog, CategorySwitch, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark,
+    Audited, Backlog, CategorySwitch, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark,
     MetadataEntry, OutcomeEntry, Redelivery, Replay, ReplayChoice, ReplayEnd, ReplayEnded, Resend, Switch, VisitEntry,
 };
 pub use event::{Category, CategorySet, EventKind, Selection, Withheld};

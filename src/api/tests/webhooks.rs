@@ -130,7 +130,7 @@ async fn every_wrong_value_is_refused_by_name() {
         ("concurrency", json!(-1), "whole number"),
         ("standard_webhooks", json!("yes"), "true or false"),
         ("enabled", json!(1), "true or false"),
-        ("audit", json!(true), "can only be false"),
+        ("audit", json!("yes"), "true or false"),
         ("filter", json!("event == 'x'"), "line 1, column 10: event is never \"x\""),
         ("filter", json!("event ==\n"), "line 2, column 1: the filter ends here"),
         ("filter", json!("true || evnt"), "line 1, column 9: unknown name evnt; did you mean event?"),

@@ -175,6 +175,30 @@ pub fn page(connection: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>
     Ok(found)
 }
 
+/// Entries of all subscriptions behind this number, oldest first.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn after(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM audit_log WHERE seq > $1 ORDER BY seq LIMIT $2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![seq as i64, limit as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(of(row)?);
+    }
+    Ok(found)
+}
+
+/// The last entry's number; 0 when there is none.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn last(connection: &Connection) -> Result<u64, StoreError> {
+    let last: i64 = connection.query_row("SELECT COALESCE(MAX(seq), 0) FROM audit_log", [], |row| row.get(0))?;
+    Ok(last as u64)
+}
+
 /// Whether an entry has this hash.
 ///
 /// # Errors

@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_value_that_no_release_writes_is_an_error_and_no_guess() {
-        for (column, value) in [("categories", "guides,weather"), ("categories", ""), ("since", "-1")] {
+        for (column, value) in [("categories", "guides,weather"), ("categories", ","), ("since", "-1")] {
             let (_dir, mut connection) = scratch();
             connection.execute_batch(FIRST).unwrap();
             migrate(&mut connection, MIGRATIONS).unwrap();

@@ -133,6 +133,7 @@ impl Applier {
                 replays::note_sent(db, *replay, *event)
             }
             Entry::ReplayEnded(ended) => replays::end(db, position, ended),
+            Entry::Audited(audited) => set_meta(db, Meta::Audited, int(audited.seq)),
             Entry::Items(items) => {
                 self.mark(db, position, items.accepted_at)?;
                 for fingerprint in &items.fingerprints {

@@ -124,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn successes_read_back(steps in prop::collection::vec((1_u64..1 << 40, 0_u64..1 << 62, 0_usize..8), 0..300)) {
+        fn successes_read_back(steps in prop::collection::vec((1_u64..1 << 40, 0_u64..1 << 62, 0_usize..9), 0..300)) {
             let mut blob = Vec::new();
             let mut all: Vec<Success> = Vec::new();
             let mut outcome = 0;

@@ -4,7 +4,7 @@ use super::memory::MemoryJournal;
 use crate::config::{HealthSettings, IntakeSettings, RecordSettings};
 use crate::journal::Journal;
 use crate::model::{
-    AppId, Backlog, CategorySet, CategorySwitch, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry,
+    AppId, Audited, Backlog, CategorySet, CategorySwitch, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry,
     EventKind, HeldEntry, LaneMark, MetadataEntry, OutcomeEntry, PersonKind, Position, Reason, Redelivery, Replay,
     ReplayChoice, ReplayEnd, ReplayEnded, Resend, Selection, SubscriptionId, Switch, Timings, UniqueId, UnixMs,
     Verdict, VisitEntry, WebhookId, Withheld,
@@ -29,6 +29,7 @@ pub(crate) enum Step {
     Checkpoint { webhook: u8, open: Vec<u64> },
     Switch { webhook: u8, on: bool, filtered: bool },
     CategorySwitch { webhook: u8, on: bool },
+    Audit { seq: u64 },
     Hold,
     Release,
     Redeliver { webhook: u8, pick: usize },
@@ -42,7 +43,7 @@ pub(crate) enum Step {
 
 pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        8 => (0_usize..8, 0_u8..6, prop::bool::weighted(0.1), any::<bool>(), prop::bool::weighted(0.1)).prop_map(
+        8 => (0_usize..9, 0_u8..6, prop::bool::weighted(0.1), any::<bool>(), prop::bool::weighted(0.1)).prop_map(
             |(kind, visitor, withheld, item, other)| Step::Event { kind, visitor, withheld, item, other }
         ),
         12 => (0_u8..3, any::<usize>(), 0_u8..8).prop_map(|(webhook, pick, verdict)| {
@@ -57,6 +58,7 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
             Step::Switch { webhook, on, filtered }
         }),
         1 => (0_u8..3, any::<bool>()).prop_map(|(webhook, on)| Step::CategorySwitch { webhook, on }),
+        1 => (1_u64..100).prop_map(|seq| Step::Audit { seq }),
         1 => Just(Step::Hold),
         1 => Just(Step::Release),
         1 => (0_u8..3, any::<usize>()).prop_map(|(webhook, pick)| Step::Redeliver { webhook, pick }),
@@ -132,6 +134,7 @@ impl World {
                 let categories = selection.categories;
                 journal.add(&Entry::CategorySwitch(CategorySwitch { webhook, subscription, on, categories, at }));
             }
+            Step::Audit { seq } => drop(journal.add(&Entry::Audited(Audited { seq: *seq }))),
             Step::Hold => {
                 let held = HeldEntry {
                     subscription: SUBSCRIPTION,

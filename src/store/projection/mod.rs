@@ -295,6 +295,8 @@ enum Meta {
     Items,
     /// How many rows retention has deleted.
     Dropped,
+    /// Up to which entry the audit log was told.
+    Audited,
     /// About how many bytes visitors and accounts take: they are not retention's.
     PeopleBytes,
 }
@@ -307,6 +309,7 @@ impl Meta {
             Self::Checkpoint => "checkpoint",
             Self::Items => "items",
             Self::Dropped => "dropped",
+            Self::Audited => "audited",
             Self::PeopleBytes => "people_bytes",
         }
     }

@@ -62,6 +62,10 @@ impl People {
         position: Position,
         event: &EventEntry<'_>,
     ) -> rusqlite::Result<()> {
+        // Who administers Fanfare is no visitor of the product.
+        if event.kind == EventKind::AuditRecorded {
+            return Ok(());
+        }
         let visitor = (event.subscription, PersonKind::Visitor, event.visitor_id);
         let account = (event.subscription, PersonKind::Account, event.account_id);
         self.know(db, visitor, event.accepted_at)?;

@@ -292,6 +292,15 @@ impl Projection {
         })
     }
 
+    /// Up to which entry the audit log was told; `None` when it never was.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn audited(&self) -> Result<Option<u64>, Error> {
+        let found = self.all("SELECT value FROM meta WHERE name = 'audited'", &[], |row| row.get::<_, i64>(0))?;
+        Ok(found.first().map(|seq| *seq as u64))
+    }
+
     /// The newest switch of each webhook, with its place in the journal.
     ///
     /// # Errors

@@ -395,7 +395,7 @@ fn a_success_is_found_by_its_event_however_late_it_came() {
 
 #[test]
 fn a_restart_finds_lanes_switches_and_held_ratings() {
-    use crate::model::{CategorySet, Checkpoint, HeldEntry, LaneMark, Selection, Switch};
+    use crate::model::{Audited, CategorySet, Checkpoint, HeldEntry, LaneMark, Selection, Switch};
     let journal = Arc::new(MemoryJournal::new());
     let switch = |on| Switch {
         webhook: WebhookId(7),
@@ -406,6 +406,9 @@ fn a_restart_finds_lanes_switches_and_held_ratings() {
     };
     journal.add(&Entry::Switch(switch(true)));
     let second = journal.add(&Entry::Switch(switch(false)));
+    for seq in [3, 12] {
+        journal.add(&Entry::Audited(Audited { seq }));
+    }
     let lane = |webhook, next, open: &[u64]| LaneMark {
         webhook: WebhookId(webhook),
         next,
@@ -428,6 +431,7 @@ fn a_restart_finds_lanes_switches_and_held_ratings() {
     assert_eq!((lanes.head, lanes.checkpoint, lanes.lanes), (Position(60), checkpoint, vec![one, two]));
     assert_eq!(running.latest_switches().unwrap(), vec![(second, switch(false))]);
     assert_eq!(running.switches(WebhookId(7)).unwrap().len(), 2);
+    assert_eq!(running.audited().unwrap(), Some(12));
     let drafts: Vec<_> = running.held().unwrap().into_iter().map(|held| held.draft).collect();
     assert_eq!(drafts, vec![b"two".to_vec()]);
 }

@@ -11,7 +11,7 @@ pub mod sign;
 pub mod smtp;
 
 pub use node::{Node, Webhook};
-pub use receiver::{Receiver, Reply};
+pub use receiver::{Receiver, Reply, Request};
 
 use std::time::{Duration, Instant};
 
