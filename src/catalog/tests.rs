@@ -3,7 +3,9 @@ use crate::clock::{ManualClock, SystemRandom};
 use crate::config::Settings;
 use crate::journal::{AppendError, Chunk, Group, Journal, ReadError};
 use crate::mail::Letters;
-use crate::model::{Category, CategorySet, Entry, Position, Secret, Selection, Switch, WebhookKind, WebhookState};
+use crate::model::{
+    Category, CategorySet, ClientCertificate, Entry, Position, Secret, Selection, Switch, WebhookKind, WebhookState,
+};
 use crate::seal::MasterKeyError;
 use crate::store::projection::{Incident, IncidentKind};
 use crate::store::sqlite::{self, Sync};
@@ -531,6 +533,27 @@ async fn a_change_runs_to_its_end_when_nobody_waits_for_it() {
     let done = tokio::time::timeout(std::time::Duration::from_secs(10), changes.changed()).await;
     done.expect("the change runs to its end").unwrap();
     assert_eq!(bench.catalog.current().webhooks[&id].state, WebhookState::On);
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_keeps_nobody_from_changing_something_else() {
+    let bench = Bench::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let until = |year| {
+        let mut params = rcgen::CertificateParams::new(vec![String::from("client.example")]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let certificate = params.self_signed(&key).unwrap().pem();
+        ClientCertificate { certificate, private_key: Secret::new(key.serialize_pem()) }
+    };
+    let with = |certificate| WebhookValues { client_certificate: Some(certificate), ..values() };
+    let created = bench.catalog.create(Actor::system(), (bench.subscription, None), with(until(2022))).await.unwrap();
+    let (id, old) = (created.webhook.id, UnixMs(1_700_000_000_000));
+    let now = bench.catalog.clock.now();
+    let swapped = |year| with(until(year)).check_news(Some(&created.webhook.values), old).is_ok();
+    assert!(now < old && !swapped(2021) && swapped(2030), "what is set anew must hold");
+    assert!(created.webhook.values.check_news(Some(&created.webhook.values), old).is_ok());
+    assert_eq!(created.webhook.values.check_news(None, old).unwrap_err().field, "client_certificate.certificate");
+    assert!(bench.patch(id, enabled(true)).await.unwrap().webhook.destination.identity.is_some());
 }
 
 #[test]

@@ -117,13 +117,17 @@ fn every_get(node: &Node, ids: &[(&str, String)]) -> Vec<String> {
     paths.map(|(template, _)| with_id(template)).collect()
 }
 
-#[test]
-fn secrets_are_in_no_file_no_log_and_no_answer() {
-    // Small journal files: each is searched byte by byte.
-    let proxy = Proxy::new("ada", PROXY_PASSWORD);
+/// A node that logs what it can, and sends through this proxy. Small journal files: each is searched byte by byte.
+fn talkative(proxy: &Proxy) -> Node {
     let through = format!("http://ada@{}", proxy.addr);
     let flags = ["--log", "debug", "--journal-segment-size", "4MiB", "--proxy", &through, "--no-proxy", ""];
-    let mut node = Node::with(&flags, &[("FANFARE_PROXY_PASSWORD", PROXY_PASSWORD)]);
+    Node::with(&flags, &[("FANFARE_PROXY_PASSWORD", PROXY_PASSWORD)])
+}
+
+#[test]
+fn secrets_are_in_no_file_no_log_and_no_answer() {
+    let proxy = Proxy::new("ada", PROXY_PASSWORD);
+    let mut node = talkative(&proxy);
     let receiver = Receiver::always(Reply::Status(400));
     let webhook = node.webhook(&receiver.url(), json!({"secret": SECRET}));
     let signing_key = webhook.created["signing_key"].as_str().unwrap().strip_prefix("whsec_").unwrap().to_owned();

@@ -128,10 +128,14 @@ async fn a_proxy_that_resolves_is_given_the_name() {
 async fn excepted_networks_are_reached_without_it() {
     let (receiver, proxy) = (Receiver::keeping(OK).await, proxy::http(None).await);
     let except = vec!["127.0.0.0/8".parse().unwrap()];
-    let client = through(client(), Proxy { except, ..at(&proxy, ProxyKind::Http) });
+    let proxied = Proxy { except, ..at(&proxy, ProxyKind::Http) };
     let destination = destination(&format!("http://hook.test:{}/", receiver.address.port()));
-    assert_eq!(send(&client, &mut Line::new(), &destination).await.status, 200);
+    assert_eq!(send(&through(client(), proxied.clone()), &mut Line::new(), &destination).await.status, 200);
     assert_eq!(proxy.all_requests(), [""; 0]);
+    // A name with an address elsewhere is not all in them.
+    let both = client_with(Guard::new(true, vec![]), Names::new(&[&["127.0.0.1", "198.51.101.1"]]));
+    assert_eq!(send(&through(both, proxied), &mut Line::new(), &destination).await.status, 200);
+    assert_eq!(proxy.all_requests().len(), 1);
 }
 
 #[tokio::test]
