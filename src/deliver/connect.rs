@@ -27,7 +27,7 @@ pub(super) enum Way {
 /// Finds the way to a host now.
 pub(super) async fn way(config: &ClientConfig, host: &str) -> Result<Way, Failure> {
     match &config.proxy {
-        Some(proxy) if proxy.resolves && !is_number(host) => Ok(Way::Named(Arc::clone(proxy))),
+        Some(proxy) if proxy.resolves && !needs_no_lookup(host) => Ok(Way::Named(Arc::clone(proxy))),
         Some(proxy) => {
             let found = addresses(&*config.resolver, &config.guard, host).await?;
             let directly = found.iter().all(|address| proxy.excepts(*address));
@@ -52,13 +52,15 @@ pub(super) async fn open(config: &ClientConfig, way: &Way, endpoint: &Endpoint) 
     }
 }
 
-/// Whether a host is an address, in whatever form: no name's last part is a number, and resolvers take `127.1` and
-/// `0x7f000001` for addresses. So these are judged here, also where names are not.
-fn is_number(host: &str) -> bool {
+/// Whether it is plain what a host stands for: these are judged here, also where names are not. No name's last part is a
+/// number, so that resolvers take `127.1` and `0x7f000001` for addresses, and `localhost` is nobody but this machine
+/// (RFC 6761): at the proxy it would be the proxy's.
+fn needs_no_lookup(host: &str) -> bool {
     let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     host.parse::<IpAddr>().is_ok()
+        || last.eq_ignore_ascii_case("localhost")
         || digits(last)
         || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
@@ -150,14 +152,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_in_odd_forms_are_no_names() {
-        for host in
-            ["127.0.0.1", "::1", "127.1", "0x7f.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.1.", "a.0x"]
-        {
-            assert!(is_number(host), "{host}");
+    fn addresses_in_odd_forms_and_this_machine_need_no_lookup() {
+        for host in [
+            "127.0.0.1",
+            "::1",
+            "127.1",
+            "0x7f.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.0.0.1.",
+            "a.0x",
+            "localhost",
+            "a.LocalHost.",
+        ] {
+            assert!(needs_no_lookup(host), "{host}");
         }
-        for host in ["example.com", "localhost", "1.example", "0x7f.example.", "4chan", "x0"] {
-            assert!(!is_number(host), "{host}");
+        for host in ["example.com", "localhost.example", "1.example", "0x7f.example.", "4chan", "x0"] {
+            assert!(!needs_no_lookup(host), "{host}");
         }
     }
 }

@@ -252,6 +252,7 @@ fn a_proxy_that_resolves_is_trusted_with_names_only() {
     assert_eq!(proxy.asked(), [format!("only-the-proxy-knows.invalid:{}", receiver.addr.port())]);
     assert_eq!(test("127.0.0.1")["reason"], "address_refused");
     assert_eq!(test("127.1")["reason"], "address_refused");
+    assert_eq!(test("localhost")["reason"], "address_refused");
     assert_eq!(receiver.requests().len(), 1);
 }
 
