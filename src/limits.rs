@@ -100,6 +100,13 @@ pub const JOURNAL_READ_BYTES: usize = 256 * 1024;
 /// Events that wait in memory for one lane; a lane with more reads the journal.
 pub const LANE_QUEUE_EVENTS: usize = 256;
 
+/// Events of an ordered lane that are parked behind earlier ones of their visitors (docs/delivery.md); at that number the
+/// lane waits when the next event would be one more. Each checkpoint names them, at some bytes each.
+pub const LANE_PARKED_EVENTS: usize = 1024;
+
+/// Bytes of their bodies that are kept in memory for one lane; the others are read from the journal again.
+pub const LANE_PARKED_BYTES: usize = 1024 * 1024;
+
 /// Bytes of event bodies that wait in memory for all lanes together; beyond it lanes read the journal.
 pub const LANE_QUEUES_BYTES: usize = 256 * 1024 * 1024;
 

@@ -385,6 +385,7 @@ fn restart(projection: &Projection) -> anyhow::Result<Restart> {
         attempts: retry.attempts,
         replay: retry.replay,
         since: retry.created_at,
+        visitor: None,
     });
     let open = projection.open_replays()?.into_iter();
     Ok(Restart {

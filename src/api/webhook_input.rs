@@ -44,6 +44,11 @@ pub struct WebhookInput {
     /// 1 to 1000.
     #[schema(example = 32, minimum = 1, maximum = 1000)]
     pub concurrency: Option<u32>,
+    /// Requests a second at most, from 1 to 100000; null (the default) for as many as the receiver takes.
+    #[schema(example = 20, minimum = 1, maximum = 100_000)]
+    pub rate_limit_per_s: Option<u32>,
+    /// Whether each visitor's events arrive in order; false by default.
+    pub ordered: Option<bool>,
     /// Whether the three Standard Webhooks headers are sent; true by default.
     pub standard_webhooks: Option<bool>,
     /// What shows the receiver who is asking: `bearer` with `token`, `basic` with `username` and `password`, or `oauth2` with
@@ -194,8 +199,7 @@ fn patch(mut fields: Fields, kind: WebhookKind) -> Result<WebhookPatch, ApiError
 
 /// Fields that are there to be read, but can have one value only in this release.
 fn not_yet(fields: &mut Fields) -> Result<(), ApiError> {
-    let off =
-        [("format", Value::Null), ("headers", json!({})), ("ordered", json!(false)), ("rate_limit_per_s", Value::Null)];
+    let off = [("format", Value::Null), ("headers", json!({}))];
     for (field, only) in off {
         if fields.take_any(field).is_some_and(|value| value != only) {
             return Err(ApiError::field(field, format!("can only be {only} in this release; leave it out")));

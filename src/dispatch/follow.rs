@@ -2,11 +2,13 @@
 
 use super::cell::LaneCell;
 use super::figures::Load;
-use super::job::{Event, Waiting};
+use super::job::{Event, Visitor, Waiting};
 use super::lane::{Eras, Lane, Undone};
 use super::matching::{Index, Wants};
 use super::restart::{Refeed, Restart, lanes_at_checkpoint};
 use super::scheduler::{Parts, Scheduler};
+use super::worker::event_at;
+use crate::catalog::Snapshot;
 use crate::filter::{Facts, Interest};
 use crate::journal::{Chunk, Group, ReadError};
 use crate::limits;
@@ -112,15 +114,16 @@ struct Feeder {
     /// Something other than checkpoints was fed since the last checkpoint.
     moved: bool,
     refused: bool,
+    /// What was configured when lanes were last told.
+    told: Arc<Snapshot>,
 }
 
 impl Feeder {
     fn rebuild(scheduler: Arc<Scheduler>, restart: &Restart) -> Result<Self, ReadError> {
         let mut refeed = Refeed::scan(scheduler.parts.journal.as_ref(), restart.head)?;
-        let now = scheduler.parts.clock.now();
+        let told = (scheduler.parts.catalog)();
         let mut index = Index::default();
-        let journal = scheduler.parts.journal.as_ref();
-        for lane in lanes_at_checkpoint(restart, &mut refeed, (scheduler.lane_limits(), now), journal) {
+        for lane in lanes_at_checkpoint(restart, &mut refeed, scheduler.lane_limits()) {
             let interest = lane.interest();
             let cell = LaneCell::new(lane);
             index.set(&cell, &interest);
@@ -136,6 +139,7 @@ impl Feeder {
             ended_replays: VecDeque::new(),
             moved: true,
             refused: false,
+            told,
         })
     }
 
@@ -157,13 +161,19 @@ impl Feeder {
         self.checkpoint();
     }
 
-    /// Lanes that stood still while the journal refused outcomes are looked at when it takes them again.
+    /// Lanes that stood still while the journal refused outcomes are looked at when it takes them again, and those that
+    /// may do more than before, because their webhooks were edited, too.
     fn every_second(&mut self) {
         let refuses = self.scheduler.parts.journal.accepting().is_err();
         if self.refused && !refuses {
             self.scheduler.look_at_all();
         }
         self.refused = refuses;
+        let configured = (self.scheduler.parts.catalog)();
+        if !Arc::ptr_eq(&configured, &self.told) {
+            self.told = configured;
+            self.scheduler.look_at_edited();
+        }
         self.checkpoint();
     }
 
@@ -217,12 +227,18 @@ impl Feeder {
             Entry::Redelivery(Redelivery { webhook, event, at }) => {
                 let delivery = DeliveryId { webhook: *webhook, origin: position };
                 let (due, event, replay) = (*at, *event, None);
-                self.send_again(Waiting { due, delivery, event, attempts: 0, replay, since: *at }, false);
+                self.send_again(
+                    Waiting { due, delivery, event, attempts: 0, replay, since: *at, visitor: None },
+                    false,
+                );
             }
             Entry::Resend(Resend { webhook, event, replay, forced, at }) => {
                 let delivery = DeliveryId { webhook: *webhook, origin: position };
                 let (due, event, replay) = (*at, *event, Some(*replay));
-                self.send_again(Waiting { due, delivery, event, attempts: 0, replay, since: *at }, *forced);
+                self.send_again(
+                    Waiting { due, delivery, event, attempts: 0, replay, since: *at, visitor: None },
+                    *forced,
+                );
             }
             Entry::ReplayEnded(ended) => self.end_replay(ended),
             _ => {}
@@ -274,8 +290,7 @@ impl Feeder {
         if let Some(refeed) = &mut self.refeed {
             let (webhook, behind) = (switch.webhook, Backlog::default());
             let mark = LaneMark { webhook, next: None, open: vec![], settled: vec![], behind };
-            let now = self.scheduler.parts.clock.now();
-            lane.resume(&mark, refeed.take_settled(webhook), now, &|_| now);
+            lane.resume(&mark, refeed.take_settled(webhook));
         }
         let cell = LaneCell::new(lane);
         self.index.set(&cell, &interest);
@@ -318,8 +333,20 @@ impl Feeder {
             self.record_cancelled(webhook, origin, undone);
             return;
         };
-        cell.state.lock().lane.wait(waiting);
+        let visitor = self.visitor(webhook, waiting.event);
+        cell.state.lock().lane.wait(Waiting { visitor, ..waiting });
         self.scheduler.look_at(&cell);
+    }
+
+    /// Whose event stands at a position, if the webhook is sent its events in order: only then somebody must know.
+    fn visitor(&self, webhook: WebhookId, event: Position) -> Option<Visitor> {
+        self.scheduler.webhook(webhook).filter(|webhook| webhook.values.ordered)?;
+        self.read(event)?.visitor
+    }
+
+    /// The event at a position. What cannot be read cannot be sent either, and its attempt says why.
+    fn read(&self, position: Position) -> Option<Event> {
+        event_at(self.scheduler.parts.journal.as_ref(), position).ok().flatten()
     }
 
     /// The lane of a webhook that is off: it is handed no events, and sends what a forced replay brings. When the webhook
@@ -347,15 +374,26 @@ impl Feeder {
     /// The lanes are where they were; what waits for its time is theirs again.
     fn end_refeed(&mut self, restart: &Restart) {
         self.refeed = None;
-        self.scheduler.all().iter().for_each(|cell| cell.state.lock().lane.end_refeed());
+        let now = self.scheduler.parts.clock.now();
+        let lanes = self.scheduler.all();
+        for cell in &lanes {
+            self.scheduler.set_pace(&mut cell.state.lock(), now);
+        }
         let has_lane = |waiting: &&Waiting| self.scheduler.lane(waiting.delivery.webhook).is_some();
         let (ours, others): (Vec<&Waiting>, Vec<&Waiting>) = restart.waiting.iter().partition(has_lane);
         let is_forced = |waiting: &&Waiting| waiting.replay.is_some_and(|replay| restart.forced.contains(&replay));
         for waiting in ours.into_iter().chain(others.into_iter().filter(is_forced)) {
             let webhook = waiting.delivery.webhook;
             if let Some(cell) = self.scheduler.lane(webhook).or_else(|| self.open_for_replays(webhook)) {
-                cell.state.lock().lane.wait(*waiting);
+                let visitor = self.visitor(webhook, waiting.event);
+                cell.state.lock().lane.wait(Waiting { visitor, ..*waiting });
             }
+        }
+        for cell in lanes {
+            // These are no more than were in flight, and what was parked behind them.
+            cell.state.lock().lane.end_refeed(now, |event| {
+                self.read(event).map_or((now, None), |event| (event.accepted_at, event.visitor))
+            });
         }
     }
 

@@ -10,27 +10,36 @@
 //!
 //! What a replay sends has a place of its own, beside the retries: it takes a part of the lane's requests at most, and
 //! never two in a row while something new waits.
+//!
+//! How fast it goes and whether it keeps each visitor's order is its webhook's [`Pace`], which may change at any time.
 
 mod figures;
+mod order;
+mod pace;
 mod queue;
 mod read_plan;
 mod reading;
 mod receiver;
 mod replayed;
+mod turns;
 mod undone;
 
+pub use self::pace::Pace;
 pub use self::read_plan::{Eras, ReadPlan};
 pub use self::undone::{Expired, Undone};
 
 use self::figures::InFlight;
+use self::order::Order;
+use self::pace::Bucket;
 use self::queue::Queue;
 use self::receiver::Receiver;
 use self::replayed::Replayed;
-use super::job::{Event, Job, Waiting};
+use super::job::{Event, Job, Part, Visitor, Waiting};
 use crate::filter::Interest;
 use crate::model::{Backlog, DeliveryId, LaneMark, Position, SubscriptionId, UnixMs, Verdict, WebhookId};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a lane that is behind reads.
@@ -52,6 +61,8 @@ pub struct LaneLimits {
     pub backlog_max_age: Duration,
     /// The most bytes of bodies that may wait for the lane.
     pub backlog_max_bytes: u64,
+    /// The most events that are parked behind earlier ones of their visitors.
+    pub parked: usize,
 }
 
 /// See the module's documentation.
@@ -77,6 +88,10 @@ pub struct Lane {
     waiting: BinaryHeap<Reverse<Waiting>>,
     replayed: Replayed,
     in_flight: Vec<InFlight>,
+    pace: Pace,
+    bucket: Bucket,
+    /// Where each visitor's events stand, while their order is asked for.
+    order: Option<Box<Order>>,
     receiver: Receiver,
     /// First attempts that ended before a restart, at or after the position where the lane resumes. It may meet an event
     /// more than once (handed over, left to the journal, read), so they are kept until the lane is past the last one.
@@ -110,6 +125,9 @@ impl Lane {
             waiting: BinaryHeap::new(),
             replayed: Replayed::default(),
             in_flight: Vec::new(),
+            pace: Pace::default(),
+            bucket: Bucket::default(),
+            order: None,
             receiver: Receiver::default(),
             settled: BTreeSet::new(),
             refeeding: false,
@@ -150,32 +168,25 @@ impl Lane {
     }
 
     /// Resumes after a restart where `mark` says; of what follows it, the first attempts of `settled` have ended.
-    /// `accepted_at` tells of an event when it was accepted.
-    pub fn resume(
-        &mut self,
-        mark: &LaneMark,
-        settled: BTreeSet<Position>,
-        now: UnixMs,
-        accepted_at: &dyn Fn(Position) -> UnixMs,
-    ) {
+    pub fn resume(&mut self, mark: &LaneMark, settled: BTreeSet<Position>) {
         self.reading = mark.next.map(|next| Reading { next, until: None });
         self.behind = mark.behind;
         self.settled = settled;
         self.settled.extend(&mark.settled);
-        for position in mark.open.iter().filter(|position| !self.settled.contains(position)) {
-            let delivery = DeliveryId { webhook: self.webhook, origin: *position };
-            let (event, since) = (*position, accepted_at(*position));
-            self.waiting.push(Reverse(Waiting { due: now, delivery, event, attempts: 0, replay: None, since }));
-            self.open.push(*position);
-        }
+        self.open = mark.open.iter().copied().filter(|position| !self.settled.contains(position)).collect();
         self.refeeding = true;
         self.dirty = true;
     }
 
-    /// Feeding the journal again after a restart is over.
-    pub fn end_refeed(&mut self) {
+    /// Feeding the journal again after a restart is over. What waited for a retry is waiting already; the first attempts
+    /// that the restart found open do from now on. `about` says of an event since when it is to be delivered, and whose it
+    /// is, if that matters.
+    pub fn end_refeed(&mut self, now: UnixMs, about: impl Fn(Position) -> (UnixMs, Option<Visitor>)) {
         self.refeeding = false;
         self.forget_settled();
+        let mut open = std::mem::take(&mut self.open);
+        open.sort_unstable();
+        open.into_iter().for_each(|event| self.wait(self.first_attempt(event, now, about(event))));
     }
 
     /// Drops what the lane will not meet again.
@@ -190,18 +201,10 @@ impl Lane {
         self.queue.first().or(self.reading.map(|reading| reading.next))
     }
 
-    /// A retry or a redelivery that waits.
-    pub fn wait(&mut self, waiting: Waiting) {
-        if waiting.replay.is_some() {
-            self.replayed.wait(waiting);
-        } else {
-            self.waiting.push(Reverse(waiting));
-        }
-    }
-
     /// A replay is over: what of it waits is cancelled. Returns how many these were.
     pub fn end_replay(&mut self, replay: Position) -> u64 {
-        self.replayed.end(replay)
+        self.replayed.end(replay);
+        self.take_out(|_, of| of == Some(replay))
     }
 
     /// The ranges that fell out of the backlog since the last call.
@@ -223,30 +226,40 @@ impl Lane {
         }
     }
 
-    /// The next attempt to make, if one may be made now. `concurrency` is the webhook's own bound.
-    pub fn take(&mut self, now: UnixMs, concurrency: usize) -> Option<Job> {
-        if !self.can_take(now, concurrency) {
+    /// The next attempt to make, if one may be made now.
+    pub fn take(&mut self, now: UnixMs) -> Option<Job> {
+        if !self.can_take(now) {
             return None;
         }
-        let mut job = if self.may_replay(now, concurrency) {
-            self.replayed.take(now)
-        } else {
-            self.take_due(now).or_else(|| self.take_new(now))
-        }?;
+        let replayed = if self.may_replay(now) { self.take_replayed(now) } else { None };
+        let mut job = replayed.or_else(|| self.take_due(now)).or_else(|| self.take_new(now))?;
         self.replayed.note_taken(&job);
         job.probe = self.is_narrowed();
         self.receiver.begin(job.probe);
         self.in_flight.push(InFlight::of(&job));
+        self.bucket.take(now);
+        if let (Some(order), Some(visitor)) = (&mut self.order, job.visitor) {
+            order.fly(visitor);
+        }
         self.dirty = true;
         Some(job)
     }
 
-    /// Whether [`Lane::take`] would give something (or find something too old).
-    pub fn can_take(&self, now: UnixMs, concurrency: usize) -> bool {
-        if !self.on || self.in_flight.len() >= concurrency || self.receiver.is_probed() || self.receiver.rests(now) {
+    /// Whether [`Lane::take`] would give something, or find something that is too old or that has to wait.
+    pub fn can_take(&self, now: UnixMs) -> bool {
+        if !self.on
+            || self.in_flight.len() >= self.pace.concurrency
+            || self.receiver.is_probed()
+            || self.rests_until(now).is_some()
+        {
             return false;
         }
-        self.has_due(now) || self.has_new_to_take(now) || self.may_replay(now, concurrency)
+        self.has_due(now) || self.has_new_to_take(now) || self.may_replay(now)
+    }
+
+    /// Until when nothing may be sent: the receiver has asked for that, or its rate is reached.
+    fn rests_until(&self, now: UnixMs) -> Option<UnixMs> {
+        self.receiver.rest_ends(now).max(self.bucket.opens_at(now))
     }
 
     fn has_due(&self, now: UnixMs) -> bool {
@@ -254,11 +267,14 @@ impl Lane {
     }
 
     fn has_new_to_take(&self, now: UnixMs) -> bool {
-        !self.queue.events.is_empty() && self.room_for_new() && self.receiver.may_begin(now)
+        let may_begin = self.receiver.may_begin(now);
+        may_begin
+            && (self.has_turn()
+                || (self.room_for_new() && self.queue.events.front().is_some_and(|next| self.admits(next))))
     }
 
     /// Whether the turn is a replay's. A narrowed lane probes with one only when it has nothing else to probe with.
-    fn may_replay(&self, now: UnixMs, concurrency: usize) -> bool {
+    fn may_replay(&self, now: UnixMs) -> bool {
         if self.replayed.waiting() == 0 {
             return false;
         }
@@ -266,49 +282,72 @@ impl Lane {
         if self.is_narrowed() && (others || self.has_new() || !self.receiver.may_begin(now)) {
             return false;
         }
-        self.replayed.has_turn(now, concurrency, others)
+        self.replayed.has_turn(now, self.pace.concurrency, others)
+    }
+
+    fn take_replayed(&mut self, now: UnixMs) -> Option<Job> {
+        while let Some(waiting) = self.replayed.take(now) {
+            if let Some(waiting) = self.pass(waiting) {
+                return Some(waiting.job());
+            }
+        }
+        None
     }
 
     fn take_due(&mut self, now: UnixMs) -> Option<Job> {
-        if !self.has_due(now) {
-            return None;
+        while self.has_due(now) {
+            let Reverse(waiting) = self.waiting.pop()?;
+            if let Some(waiting) = self.pass(waiting) {
+                return Some(waiting.job());
+            }
         }
-        self.waiting.pop().map(|Reverse(waiting)| waiting.job())
+        None
     }
 
     fn take_new(&mut self, now: UnixMs) -> Option<Job> {
-        if !self.room_for_new() || !self.receiver.may_begin(now) {
+        if !self.receiver.may_begin(now) {
+            return None;
+        }
+        if let Some(first) = self.take_turn() {
+            return Some(self.begin(first.position, first.since, Some(first.visitor), first.event));
+        }
+        if !self.room_for_new() {
             return None;
         }
         if !self.settled.is_empty() {
             self.forget_settled();
         }
-        while let Some(event) = self.queue.pop() {
+        while self.queue.events.front().is_some_and(|next| self.admits(next)) {
+            let event = self.queue.pop()?;
             if self.is_too_old(&event, now) {
                 self.expire(event.position, event.position, Some(1));
-                continue;
+            } else if !self.parks(&event) {
+                return Some(self.begin(event.position, event.accepted_at, event.visitor, Some(event)));
             }
-            let delivery = DeliveryId { webhook: self.webhook, origin: event.position };
-            self.open.push(event.position);
-            let (position, since, event) = (event.position, event.accepted_at, Some(event));
-            return Some(Job { delivery, position, attempt: 1, event, probe: false, replay: None, since });
         }
         None
     }
 
+    fn begin(&mut self, position: Position, since: UnixMs, visitor: Option<Visitor>, event: Option<Arc<Event>>) -> Job {
+        self.open.push(position);
+        let delivery = DeliveryId { webhook: self.webhook, origin: position };
+        Job { delivery, position, attempt: 1, event, probe: false, replay: None, since, visitor }
+    }
+
     /// What is in flight may come back as a retry, so it counts against the bound too.
     fn room_for_new(&self) -> bool {
-        self.waiting.len() + self.in_flight.len() < self.limits.waiting
+        let turns = self.order.as_ref().map_or(0, |order| order.occupied());
+        self.waiting.len() + self.in_flight.len() + turns < self.limits.waiting
     }
 
     /// An attempt ended. `verdict` is what the retry rules say; returned is what becomes of the delivery, since a lane
     /// that is off retries nothing. `answered`: `None` when the attempt says nothing about the receiver.
     pub fn settle(&mut self, job: &Job, verdict: Verdict, answered: Option<bool>, now: UnixMs) -> Verdict {
-        if let Some(index) = self.in_flight.iter().position(|begun| begun.event == job.position) {
+        if let Some(index) = self.in_flight.iter().position(|flight| flight.delivery == job.delivery) {
             self.in_flight.swap_remove(index);
         }
         self.dirty = true;
-        let is_first = job.attempt == 1 && job.delivery.origin == job.position;
+        let is_first = job.attempt == 1 && job.part() == Part::Live;
         if is_first && let Some(index) = self.open.iter().position(|open| *open == job.position) {
             self.open.swap_remove(index);
         }
@@ -319,15 +358,17 @@ impl Lane {
         }
         self.receiver.end(job.probe);
         let is_over = self.replayed.note_settled(job);
-        match verdict {
+        let verdict = match verdict {
             Verdict::Retry { .. } if !self.on || is_over => Verdict::Cancelled,
-            Verdict::Retry { due } => {
-                let Job { delivery, position: event, attempt: attempts, replay, since, .. } = *job;
-                self.wait(Waiting { due, delivery, event, attempts, replay, since });
-                verdict
-            }
-            Verdict::Delivered | Verdict::Failed | Verdict::Cancelled => verdict,
-        }
+            verdict => verdict,
+        };
+        let retry = match verdict {
+            Verdict::Retry { due } => Some(Waiting::of(job, due)),
+            Verdict::Delivered | Verdict::Failed | Verdict::Cancelled => None,
+        };
+        self.land(job, retry.is_none());
+        retry.into_iter().for_each(|retry| self.put(retry));
+        verdict
     }
 
     /// An attempt (a probe or not) had no byte for the quiet time, or ended without an answer.
@@ -349,7 +390,7 @@ impl Lane {
         }
         let retry = self.waiting.peek().map(|Reverse(waiting)| waiting.due);
         let next_probe = self.receiver.next_probe();
-        let probe = next_probe.filter(|_| self.has_new() && self.room_for_new());
+        let probe = next_probe.filter(|_| self.has_turn() || (self.has_new() && self.room_for_new()));
         let replay = match next_probe {
             Some(_) if self.has_new() => None,
             Some(next_probe) => self.replayed.next_due().map(|due| due.max(next_probe)),
@@ -357,8 +398,8 @@ impl Lane {
         };
         let due = retry.into_iter().chain(probe).chain(replay).min();
         // New events, which are due at any time, wait for the end of a rest too.
-        let rest = self.receiver.rest_ends(now);
-        let new = rest.filter(|_| self.has_new());
+        let rest = self.rests_until(now);
+        let new = rest.filter(|_| self.has_turn() || self.has_new());
         due.map(|due| rest.map_or(due, |rest| due.max(rest))).into_iter().chain(new).min()
     }
 
@@ -370,11 +411,15 @@ impl Lane {
     pub fn close(&mut self) -> Undone {
         self.on = false;
         self.dirty = true;
-        let undone = Undone { from: self.next(), events: self.backlog().events, waiting: self.waiting() as u64 };
+        let parked = self.order.as_ref().and_then(|order| order.positions().min());
+        let from = parked.into_iter().chain(self.next()).min();
+        let parked = self.order.as_ref().map_or(0, |order| order.unattempted());
+        let undone = Undone { from, events: self.backlog().events + parked as u64, waiting: self.waiting() as u64 };
         self.queue = Queue::default();
         self.joined = Queue::default();
         self.waiting = BinaryHeap::new();
         self.replayed = Replayed::default();
+        self.order = None;
         self.reading = None;
         undone
     }
@@ -383,15 +428,14 @@ impl Lane {
     /// is in memory is read from the journal again, without them. Returned are those that are in flight, and how many
     /// were cancelled.
     pub fn forget(&mut self, gone: &[Position]) -> (Vec<Position>, u64) {
-        let is_gone = |position: &Position| gone.binary_search(position).is_ok();
-        let before = self.waiting();
-        self.waiting.retain(|Reverse(waiting)| !is_gone(&waiting.event));
-        self.replayed.forget(is_gone);
-        let in_flight: Vec<_> = self.in_flight.iter().map(|begun| begun.event).filter(is_gone).collect();
-        self.open.retain(|position| !is_gone(position) || in_flight.contains(position));
+        let is_gone = |position: Position| gone.binary_search(&position).is_ok();
+        let cancelled = self.take_out(|event, _| is_gone(event));
+        let in_flight: Vec<_> =
+            self.in_flight.iter().map(|flight| flight.event).filter(|event| is_gone(*event)).collect();
+        self.open.retain(|position| !is_gone(*position) || in_flight.contains(position));
         self.leave_queue_to_journal();
         self.dirty = true;
-        (in_flight, (before - self.waiting()) as u64)
+        (in_flight, cancelled)
     }
 
     /// How far the lane has come, for a checkpoint.
@@ -400,7 +444,9 @@ impl Lane {
         let settled = next.into_iter().flat_map(|next| self.settled.range(next..)).copied().collect();
         // What is queued is read again after a restart.
         let behind = if next.is_some() { self.backlog() } else { Backlog::default() };
-        LaneMark { webhook: self.webhook, next, open: self.open.clone(), settled, behind }
+        let parked = self.order.iter().flat_map(|order| order.positions());
+        let open = self.open.iter().copied().chain(parked).collect();
+        LaneMark { webhook: self.webhook, next, open, settled, behind }
     }
 
     /// Whether anything that [`Lane::mark`] shows may have changed since the last call.

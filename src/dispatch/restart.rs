@@ -6,11 +6,10 @@
 
 use super::job::Waiting;
 use super::lane::{Eras, Lane, LaneLimits};
-use super::worker;
 use crate::filter::Interest;
 use crate::journal::{Journal, ReadError};
 use crate::limits;
-use crate::model::{Entry, LaneMark, Position, SubscriptionId, Switch, UnixMs, WebhookId};
+use crate::model::{Entry, LaneMark, Position, SubscriptionId, Switch, WebhookId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What was kept.
@@ -84,17 +83,7 @@ impl Refeed {
 }
 
 /// The lanes as they stood at the checkpoint.
-pub fn lanes_at_checkpoint(
-    restart: &Restart,
-    refeed: &mut Refeed,
-    (limits, now): (LaneLimits, UnixMs),
-    journal: &dyn Journal,
-) -> Vec<Lane> {
-    // These are no more than were in flight. One that cannot be read counts from now; its attempt will say why.
-    let accepted_at = |event| match worker::event_at(journal, event) {
-        Ok(Some(event)) => event.accepted_at,
-        Ok(None) | Err(_) => now,
-    };
+pub fn lanes_at_checkpoint(restart: &Restart, refeed: &mut Refeed, limits: LaneLimits) -> Vec<Lane> {
     let marks: HashMap<_, _> = restart.marks.iter().map(|mark| (mark.webhook, mark)).collect();
     let on = eras_at(&restart.switches, restart.head);
     on.into_iter()
@@ -102,7 +91,7 @@ pub fn lanes_at_checkpoint(
             let since = eras.front().map_or(Position::ZERO, |(since, _)| *since);
             let mut lane = Lane::new(webhook, subscription, eras, limits);
             let mark = mark_since(since, marks.get(&webhook).copied(), webhook);
-            lane.resume(&mark, refeed.take_settled(webhook), now, &accepted_at);
+            lane.resume(&mark, refeed.take_settled(webhook));
             lane
         })
         .collect()

@@ -7,7 +7,7 @@ use super::backlog;
 use super::budget::{Budget, Share};
 use super::cell::{CellState, LaneCell, Slot};
 use super::job::Job;
-use super::lane::{Expired, LaneLimits};
+use super::lane::{Expired, LaneLimits, Pace};
 use super::retry::RetryRules;
 use super::timer::Timer;
 use super::worker;
@@ -99,6 +99,7 @@ impl Scheduler {
             probe_pause: settings.probe_pause,
             backlog_max_age: settings.backlog_max_age,
             backlog_max_bytes: settings.backlog_max_bytes,
+            parked: limits::LANE_PARKED_EVENTS,
         }
     }
 
@@ -158,9 +159,8 @@ impl Scheduler {
             return;
         }
         let now = self.parts.clock.now();
-        let Some(webhook) = self.webhook(cell.webhook) else { return };
-        let concurrency = webhook.values.concurrency as usize;
-        while !state.queued && state.lane.can_take(now, concurrency) {
+        self.set_pace(state, now);
+        while !state.queued && state.lane.can_take(now) {
             let mut budget = self.budget.lock();
             let held = state.lane.in_flight();
             if !budget.take(state.share, held) {
@@ -171,9 +171,30 @@ impl Scheduler {
                 return;
             }
             drop(budget);
-            match state.lane.take(now, concurrency) {
+            match state.lane.take(now) {
                 Some(job) => self.employ(cell, state, job),
                 None => self.budget.lock().give_back(state.share),
+            }
+        }
+    }
+
+    /// The lane goes on as its webhook says now; when that is deleted, it starts nothing more. Whether that is new.
+    pub(super) fn set_pace(&self, state: &mut CellState, now: UnixMs) -> bool {
+        let pace = self.webhook(state.lane.webhook()).map_or(Pace::default(), |webhook| Pace {
+            concurrency: webhook.values.concurrency as usize,
+            rate_per_s: webhook.values.rate_limit_per_s,
+            ordered: webhook.values.ordered,
+        });
+        state.lane.adopt(pace, now)
+    }
+
+    /// Looks at the lanes whose webhooks allow something else than before: one that stands still would not notice.
+    pub(super) fn look_at_edited(self: &Arc<Self>) {
+        for cell in self.all() {
+            let mut state = cell.state.lock();
+            if self.set_pace(&mut state, self.parts.clock.now()) {
+                self.top_up(&cell, &mut state);
+                self.wrap_up(&cell, state);
             }
         }
     }
@@ -239,7 +260,7 @@ impl Scheduler {
         self.parts.journal.record(worker::outcome_group(job, ended, verdict, forgotten));
         // The place of the attempt that has just ended is still taken.
         self.reassign(&mut state, 1);
-        let after = self.next_for_worker(&mut state, cell.webhook, slot, now);
+        let after = self.next_for_worker(&mut state, slot, now);
         self.top_up(cell, &mut state);
         self.wrap_up(cell, state);
         if !matches!(after, AfterSettle::Next(_)) {
@@ -268,18 +289,12 @@ impl Scheduler {
     }
 
     /// A worker goes on with its place unless other lanes wait for one.
-    fn next_for_worker(
-        &self,
-        state: &mut CellState,
-        webhook: WebhookId,
-        slot: Option<&Arc<Slot>>,
-        now: UnixMs,
-    ) -> AfterSettle {
-        let concurrency = self.webhook(webhook).map_or(0, |webhook| webhook.values.concurrency as usize);
+    fn next_for_worker(&self, state: &mut CellState, slot: Option<&Arc<Slot>>, now: UnixMs) -> AfterSettle {
+        self.set_pace(state, now);
         let mut budget = self.budget.lock();
         if !self.is_held()
             && !budget.is_scarce(state.share)
-            && let Some(job) = state.lane.take(now, concurrency)
+            && let Some(job) = state.lane.take(now)
         {
             return AfterSettle::Next(job);
         }
@@ -336,8 +351,8 @@ impl Scheduler {
         let mut state = cell.state.lock();
         state.queued = false;
         let now = self.parts.clock.now();
-        let concurrency = self.webhook(cell.webhook).map_or(0, |webhook| webhook.values.concurrency as usize);
-        let job = if self.is_held() { None } else { state.lane.take(now, concurrency) };
+        self.set_pace(&mut state, now);
+        let job = if self.is_held() { None } else { state.lane.take(now) };
         match job {
             Some(job) => {
                 self.budget.lock().reassign(share, state.share, 1);

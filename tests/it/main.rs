@@ -24,6 +24,8 @@ mod intake;
 mod master_key;
 mod openapi;
 mod operator;
+mod ordered;
+mod pace;
 mod people;
 mod privacy;
 mod promises;

@@ -17,7 +17,7 @@ async fn a_webhook_is_created_off_and_shown_in_full() {
     let node = Node::new();
     let body = json!({"name": "CRM", "type": "url", "url": "https://example.com/a//b?x", "secret": SECRET,
         "categories": ["nps", "guides"], "enabled": true, "timeout_s": 10, "concurrency": 4, "audit": false,
-        "filter": null, "format": null, "headers": {}, "auth": null, "ordered": false, "rate_limit_per_s": null});
+        "filter": null, "format": null, "headers": {}, "auth": null, "ordered": true, "rate_limit_per_s": 20});
     let answer = node.call("POST", "/api/v1/webhooks", Some(body)).await;
     let mut created = answer.ok(201);
     let id = created["id"].as_str().unwrap().to_owned();
@@ -26,8 +26,8 @@ async fn a_webhook_is_created_off_and_shown_in_full() {
     assert!(key.as_str().unwrap().starts_with("whsec_"));
     let expected = json!({"id": id, "name": "CRM", "type": "url", "url": "https://example.com/a//b?x",
         "categories": ["guides", "nps"], "enabled": false, "state": "off", "owner": null, "timeout_s": 10,
-        "audit": false, "filter": null, "format": null, "headers": {}, "auth": null, "client_certificate": null, "ordered": false,
-        "rate_limit_per_s": null, "concurrency": 4, "standard_webhooks": true, "secret_set": true,
+        "audit": false, "filter": null, "format": null, "headers": {}, "auth": null, "client_certificate": null, "ordered": true,
+        "rate_limit_per_s": 20, "concurrency": 4, "standard_webhooks": true, "secret_set": true,
         "secret_last4": "body", "old_secret_until": null, "old_signing_key_until": null, "health": {"last_success_at": null, "delivered_24h": 0, "failed_24h": 0,
         "success_rate_24h": null, "failures_in_a_row": 0, "failing_since": null, "warned": false,
             "waiting_retries": 0}, "last_error_at": null, "created_at": "2021-07-20T17:58:20Z",
@@ -47,6 +47,8 @@ async fn what_is_left_out_has_its_default() {
         ("timeout_s", json!(300)),
         ("concurrency", json!(32)),
         ("standard_webhooks", json!(true)),
+        ("ordered", json!(false)),
+        ("rate_limit_per_s", Value::Null),
         ("secret_set", json!(false)),
         ("secret_last4", Value::Null),
     ] {
@@ -139,8 +141,11 @@ async fn every_wrong_value_is_refused_by_name() {
         ("headers", json!({"A": "b"}), "can only be {}"),
         ("auth", json!("x"), "must be an object, not a string"),
         ("client_certificate", json!(7), "must be an object"),
-        ("ordered", json!(true), "can only be false"),
-        ("rate_limit_per_s", json!(5), "can only be null"),
+        ("ordered", json!(1), "true or false"),
+        ("ordered", json!(null), "not null"),
+        ("rate_limit_per_s", json!(0), "from 1 to 100000"),
+        ("rate_limit_per_s", json!(100_001), "from 1 to 100000"),
+        ("rate_limit_per_s", json!(0.5), "whole number or null"),
         ("state", json!("on"), "can only be read"),
         ("id", json!("wh_1"), "can only be read"),
         ("colour", json!("red"), "is not a field"),

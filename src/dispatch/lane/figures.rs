@@ -1,8 +1,8 @@
 //! What a lane tells of itself: to whoever decides for it, and to metrics.
 
 use super::Lane;
-use crate::dispatch::job::Job;
-use crate::model::{Backlog, Position, UnixMs};
+use crate::dispatch::job::{Job, Part, Visitor};
+use crate::model::{Backlog, DeliveryId, Position, UnixMs};
 use std::cmp::Reverse;
 
 /// An attempt that has begun and has not ended.
@@ -12,11 +12,15 @@ pub(super) struct InFlight {
     pub(super) event: Position,
     /// Since when it is to be delivered; `None` when a replay sends it.
     since: Option<UnixMs>,
+    pub(super) delivery: DeliveryId,
+    pub(super) part: Part,
+    pub(super) visitor: Option<Visitor>,
 }
 
 impl InFlight {
     pub(super) fn of(job: &Job) -> Self {
-        Self { event: job.position, since: job.replay.is_none().then_some(job.since) }
+        let Job { delivery, position: event, visitor, .. } = *job;
+        Self { event, since: job.replay.is_none().then_some(job.since), delivery, part: job.part(), visitor }
     }
 }
 
@@ -48,7 +52,8 @@ impl Lane {
 
     /// Deliveries that wait for their time.
     pub fn waiting(&self) -> usize {
-        self.waiting.len() + self.replayed.waiting()
+        let kept_back = self.order.as_ref().map_or(0, |order| order.kept_back());
+        self.waiting.len() + self.replayed.waiting() + kept_back
     }
 
     /// Since when the oldest event waits that is not delivered and has not failed for good: it was not attempted yet, is in
@@ -58,23 +63,25 @@ impl Lane {
     pub fn oldest_undelivered(&self) -> Option<UnixMs> {
         let retried = self.waiting.iter().map(|Reverse(waiting)| waiting.since);
         let in_flight = self.in_flight.iter().filter_map(|begun| begun.since);
-        self.oldest_new().into_iter().chain(retried).chain(in_flight).min()
+        let parked = self.order.as_ref().and_then(|order| order.oldest());
+        self.oldest_new().into_iter().chain(parked).chain(retried).chain(in_flight).min()
     }
 
-    /// When the oldest event that waits for its first attempt was accepted, as far as it is known.
+    /// When the oldest event that the lane has not begun was accepted, as far as it is known.
     pub(super) fn oldest_new(&self) -> Option<UnixMs> {
         self.queue.events.front().map(|event| event.accepted_at).or(self.behind_since)
     }
 
-    /// What is known to wait for a first attempt.
+    /// What is known to wait for a first attempt, from where the lane goes on.
     pub fn backlog(&self) -> Backlog {
         let queued = self.queue.events.len() + self.joined.events.len();
-        let bytes = self.behind.bytes + self.queued_bytes() as u64;
+        let bytes = self.behind.bytes + (self.queue.bytes + self.joined.bytes) as u64;
         Backlog { events: self.behind.events + queued as u64, bytes }
     }
 
     /// Bytes of event bodies that it keeps in memory.
     pub fn queued_bytes(&self) -> usize {
-        self.queue.bytes + self.joined.bytes
+        let parked = self.order.as_ref().map_or(0, |order| order.bytes());
+        self.queue.bytes + self.joined.bytes + parked
     }
 }

@@ -134,11 +134,14 @@ impl Lane {
 
     /// A lane that waits for its receiver keeps no events in memory.
     pub(super) fn leave_queue_to_journal(&mut self) {
+        if let Some(order) = &mut self.order {
+            order.drop_bodies();
+        }
         let Some(first) = self.next() else { return };
         self.behind_since = self.oldest_new();
         self.dirty = true;
         self.read_valid = false;
-        self.note_behind(self.queue.events.len() + self.joined.events.len(), self.queued_bytes());
+        self.note_behind(self.queue.events.len() + self.joined.events.len(), self.queue.bytes + self.joined.bytes);
         self.queue = Queue::default();
         self.joined = Queue::default();
         // What was read ahead of the feeder is left again: it may be handed over after all.

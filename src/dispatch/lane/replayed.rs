@@ -38,11 +38,11 @@ impl Replayed {
     }
 
     /// The next one: those that were asked for first come first, in the order in which their events were accepted.
-    pub fn take(&mut self, now: UnixMs) -> Option<Job> {
+    pub fn take(&mut self, now: UnixMs) -> Option<Waiting> {
         if self.next_due()? > now {
             return None;
         }
-        self.waiting.pop().map(|Reverse(waiting)| waiting.job())
+        self.waiting.pop().map(|Reverse(waiting)| waiting)
     }
 
     /// Something was taken, a replay's or not.
@@ -62,23 +62,28 @@ impl Replayed {
         is_over
     }
 
-    /// The replay is over; how many of its deliveries waited.
-    pub fn end(&mut self, replay: Position) -> u64 {
-        let before = self.waiting.len();
-        self.waiting.retain(|Reverse(waiting)| waiting.replay != Some(replay));
+    /// The replay is over: what of it is in flight is not retried.
+    pub fn end(&mut self, replay: Position) {
         if self.in_flight > 0 {
             self.over.push(replay);
         }
-        (before - self.waiting.len()) as u64
     }
 
-    /// Drops those whose events are gone.
-    pub fn forget(&mut self, is_gone: impl Fn(&Position) -> bool) {
-        self.waiting.retain(|Reverse(waiting)| !is_gone(&waiting.event));
+    /// Takes out those that are gone, of what waits.
+    pub fn take_out(&mut self, is_gone: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+        take_out(&mut self.waiting, is_gone)
     }
 
     /// When the next one is due.
     pub fn next_due(&self) -> Option<UnixMs> {
         self.waiting.peek().map(|Reverse(waiting)| waiting.due)
     }
+}
+
+/// Takes out of `waiting` what is gone.
+pub fn take_out(waiting: &mut BinaryHeap<Reverse<Waiting>>, is_gone: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+    let all = std::mem::take(waiting).into_iter().map(|Reverse(waiting)| waiting);
+    let (gone, kept): (Vec<_>, Vec<_>) = all.partition(is_gone);
+    *waiting = kept.into_iter().map(Reverse).collect();
+    gone
 }
