@@ -62,7 +62,7 @@ impl Scheduler {
                 webhook: cell.webhook,
                 queue_age: oldest.map(|oldest| now.since(oldest)).unwrap_or_default(),
                 waiting_retries: lane.waiting(),
-                backlog_events: lane.backlog().events,
+                backlog_events: lane.unattempted(),
                 is_narrowed: lane.is_narrowed(),
                 is_paused: lane.is_paused(now),
                 tally: state.tally,

@@ -413,8 +413,7 @@ impl Lane {
         self.dirty = true;
         let parked = self.order.as_ref().and_then(|order| order.positions().min());
         let from = parked.into_iter().chain(self.next()).min();
-        let parked = self.order.as_ref().map_or(0, |order| order.unattempted());
-        let undone = Undone { from, events: self.backlog().events + parked as u64, waiting: self.waiting() as u64 };
+        let undone = Undone { from, events: self.unattempted(), waiting: self.waiting() as u64 };
         self.queue = Queue::default();
         self.joined = Queue::default();
         self.waiting = BinaryHeap::new();

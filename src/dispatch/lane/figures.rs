@@ -79,6 +79,11 @@ impl Lane {
         Backlog { events: self.behind.events + queued as u64, bytes }
     }
 
+    /// How many events are known to wait for their first attempt: what is parked too.
+    pub fn unattempted(&self) -> u64 {
+        self.backlog().events + self.order.as_ref().map_or(0, |order| order.unattempted() as u64)
+    }
+
     /// Bytes of event bodies that it keeps in memory.
     pub fn queued_bytes(&self) -> usize {
         let parked = self.order.as_ref().map_or(0, |order| order.bytes());

@@ -302,7 +302,9 @@ fn what_was_read_ahead_of_the_feeder_is_not_lost_when_the_receiver_falls_silent(
     use Step::*;
     let narrowed_and_answered = [Accept(250), Feed(60), Take, Quiet, Settle(0, 3)];
     let ahead_and_silent = [StartRead, EndRead(186), Take, Settle(0, 1), Wait(250), StartRead, EndRead(0)];
-    World::run(&[&narrowed_and_answered[..], &ahead_and_silent[..]].concat(), false, |_| ());
+    let answered_and_fed = [Take, Settle(0, 3), Feed(250)];
+    let steps = [&narrowed_and_answered[..], &ahead_and_silent[..], &answered_and_fed[..]].concat();
+    World::run(&steps, false, |_| ());
 }
 
 proptest! {
