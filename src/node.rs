@@ -196,6 +196,8 @@ impl Node {
         let journal = Arc::new(open_journal(settings, system)?);
         let seam: Arc<dyn Journal> = Arc::clone(&journal) as Arc<dyn Journal>;
         let projection = open_projection(settings, system, &seam).await?;
+        // Before the first change is taken: what follows is to be told.
+        catalog.audit_told(projection.audited()?).await?;
         catalog.reconcile(projection.latest_switches()?).await?;
         let parts = dispatch::Parts {
             journal: Arc::clone(&seam),

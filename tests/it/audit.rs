@@ -71,7 +71,7 @@ fn a_webhook_that_asks_is_told_of_each_change_and_nobody_else() {
     assert_eq!((&created["visitorId"], &created["accountId"]), (&properties["actor"]["name"], &json!("")));
     assert_eq!((&created["event"], &created["app"]["id"]), (&json!("auditRecorded"), &json!(-323_232)));
     let body = String::from_utf8(requests[1].body.clone()).unwrap();
-    assert!(!body.contains("s3cret!") && !body.contains(' '), "{body}");
+    assert!(!body.contains("s3cret!"), "{body}");
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap().to_string().len(), body.len());
 
     assert_eq!(node.list("/events?event=auditRecorded&").len(), logged(&node).len());
