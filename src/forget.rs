@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::dispatch::Scheduler;
 use crate::intake::{self, Intake, Whose};
 use crate::journal::{AppendError, Erase, EraseError, Group, Journal};
-use crate::model::{Entry, Items, PersonKind, Position, SubscriptionId};
+use crate::model::{Entry, Items, PersonKind, Position, ShapedOutcome, SubscriptionId};
 use crate::store::projection::{self, Projection};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -268,13 +268,15 @@ async fn erase(
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(match entry {
-                Entry::Outcome(outcome) => match gone.job_of(outcome.event) {
-                    Some(job) => {
-                        gone.count(job);
-                        true
+                Entry::Outcome(outcome) | Entry::ShapedOutcome(ShapedOutcome { outcome, .. }) => {
+                    match gone.job_of(outcome.event) {
+                        Some(job) => {
+                            gone.count(job);
+                            true
+                        }
+                        None => false,
                     }
-                    None => false,
-                },
+                }
                 Entry::Erased => {
                     gone.note(position, None);
                     false

@@ -185,6 +185,15 @@ pub const FILTER_STEPS: u32 = 10_000;
 
 /// Events that a filter is tried against.
 pub const FILTER_TRY_EVENTS: usize = 100;
+/// How much work a template may do for one event, in MiniJinja's fuel: one for a step, and for 64 bytes that are made. It is
+/// what passing on the largest event takes, some ten milliseconds at most.
+pub const TEMPLATE_FUEL: u64 = 320_000;
+
+/// Largest message that Segment takes: "32 KB", which its own libraries count so (docs/segment.md).
+pub const SEGMENT_MESSAGE_BYTES: usize = 32 * 1024;
+
+/// Of a body that was given another form, this is kept with its attempt.
+pub const SENT_BODY_KEPT_BYTES: usize = 16 * 1024;
 
 /// Longest client certificate with what leads to its root, in bytes of PEM.
 pub const CERTIFICATE_BYTES: usize = 32 * 1024;

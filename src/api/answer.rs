@@ -136,7 +136,8 @@ pub struct DeliveryDetailJson {
     /// What the list shows of it.
     #[serde(flatten)]
     pub delivery: DeliveryJson,
-    /// The bytes that each attempt sent; null when the event is no longer kept.
+    /// The event's body, which each attempt sent that has no `request_body` of its own; null when the event is no longer
+    /// kept.
     pub request_body: Option<String>,
     /// "base64" when `request_body` is not text.
     pub request_body_encoding: Option<&'static str>,
@@ -177,6 +178,13 @@ pub struct AttemptJson {
     pub detail: String,
     /// As sent.
     pub request_headers: Vec<HeaderJson>,
+    /// The kept part of what it sent, where that is not the delivery's `request_body`: for Segment, or because of the
+    /// webhook's format.
+    pub request_body: Option<String>,
+    /// "base64" when `request_body` is not text.
+    pub request_body_encoding: Option<&'static str>,
+    /// Whether it sent more than what is kept.
+    pub request_body_cut: bool,
     /// What came back.
     pub response: ResponseJson,
     /// How long its parts took.
@@ -186,6 +194,9 @@ pub struct AttemptJson {
 impl AttemptJson {
     /// An attempt as it is shown.
     pub fn of(attempt: &AttemptView) -> Self {
+        let sent = attempt.request_body.as_deref().map(|body| kept_text(body, attempt.request_cut));
+        let (request_body, request_body_encoding) =
+            sent.map_or((None, None), |(text, encoding)| (Some(text), encoding));
         Self {
             attempt: attempt.attempt,
             started_at: rfc3339(attempt.started_at),
@@ -194,6 +205,9 @@ impl AttemptJson {
             sentence: attempt.reason.sentence(),
             detail: attempt.detail.clone(),
             request_headers: headers(&attempt.request_headers),
+            request_body,
+            request_body_encoding,
+            request_body_cut: attempt.request_cut,
             response: ResponseJson::of(&attempt.response_headers, &attempt.response_body, attempt.response_cut),
             timings: TimingsJson::of(attempt.timings),
         }
@@ -225,12 +239,9 @@ pub struct ResponseJson {
 }
 
 impl ResponseJson {
-    /// A response as it is shown. A cut in the middle of a character does not make text binary.
+    /// A response as it is shown.
     pub fn of(header_lines: &str, body: &[u8], body_cut: bool) -> Self {
-        let (body, body_encoding) = match std::str::from_utf8(body) {
-            Err(error) if body_cut && error.error_len().is_none() => text_or_base64(&body[..error.valid_up_to()]),
-            _ => text_or_base64(body),
-        };
+        let (body, body_encoding) = kept_text(body, body_cut);
         Self { headers: headers(header_lines), body, body_encoding, body_cut }
     }
 }
@@ -347,6 +358,14 @@ pub fn headers(lines: &str) -> Vec<HeaderJson> {
         Some(HeaderJson { name: name.to_owned(), value: value.to_owned() })
     };
     lines.split("\r\n").filter_map(line).collect()
+}
+
+/// The kept part of a body: a cut in the middle of a character does not make text binary.
+fn kept_text(body: &[u8], cut: bool) -> (String, Option<&'static str>) {
+    match std::str::from_utf8(body) {
+        Err(error) if cut && error.error_len().is_none() => text_or_base64(&body[..error.valid_up_to()]),
+        _ => text_or_base64(body),
+    }
 }
 
 /// Text when it is UTF-8, else base64.

@@ -53,6 +53,10 @@ fn write_attempt(text: &mut String, attempt: &AttemptJson) {
     let parts: Vec<_> = parts.into_iter().filter_map(|(name, ms)| Some(format!("{name} {} ms", ms?))).collect();
     let _ = writeln!(text, "Time from the start: {}", parts.join(", "));
     write_headers(text, "Request headers", &attempt.request_headers);
+    if let Some(body) = &attempt.request_body {
+        let cut = if attempt.request_body_cut { " (cut)" } else { "" };
+        let _ = writeln!(text, "Sent{cut}:\n{}", shown(body, attempt.request_body_encoding));
+    }
     let response = &attempt.response;
     write_headers(text, "Response headers", &response.headers);
     if !response.body.is_empty() {

@@ -37,7 +37,9 @@ pub use people::{
 pub use privacy::{DoNotProcess, ForgetJob, ForgetWork, Privacy};
 pub use rotation::{is_sealed_with, rotate};
 pub use subscriptions::MadeSubscription;
-pub use webhook::{Kept, ReceiverPatch, Webhook, WebhookPatch, WebhookValues, auth_json, categories_json, format_json};
+pub use webhook::{
+    Kept, ReceiverPatch, Webhook, WebhookPatch, WebhookValues, auth_json, categories_json, check_format, format_json,
+};
 
 use crate::model::{AppId, KeyId, Platform, SubscriptionId, UnixMs, UserId, WebhookId};
 use crate::seal::MasterKey;

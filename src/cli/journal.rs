@@ -3,7 +3,7 @@
 use super::{settings_arguments, settings_of};
 use crate::journal::ReadError;
 use crate::journal::file::{OpenError, SystemDisk, VerifyReport, Visit, verify, walk};
-use crate::model::{Entry, EventId, Position, ReplayId, Selection, Switch, UnixMs};
+use crate::model::{Entry, EventId, OutcomeEntry, Position, ReplayId, Selection, Switch, UnixMs};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -175,10 +175,13 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
             "visitor": e.visitor_id, "account": e.account_id, "bytes": e.body.len(),
             "withheld": e.withheld.as_ref().map(|w| format!("{w:?}")), "body": bodies.then(|| String::from_utf8_lossy(e.body))})
         }
-        Entry::Outcome(o) => json!({"entry": "outcome", "delivery": o.delivery.to_string(),
-            "event": EventId(o.event).to_string(), "attempt": o.attempt, "status": o.status, "reason": o.reason.code(),
-            "verdict": format!("{:?}", o.verdict), "detail": o.detail, "bytes": o.response_body.len(),
-            "body": bodies.then(|| String::from_utf8_lossy(o.response_body))}),
+        Entry::Outcome(outcome) => describe_outcome(outcome, bodies),
+        Entry::ShapedOutcome(shaped) => {
+            let mut fields = describe_outcome(&shaped.outcome, bodies);
+            fields["sent_bytes"] = json!(shaped.request_body.len());
+            fields["sent"] = json!(bodies.then(|| String::from_utf8_lossy(shaped.request_body)));
+            fields
+        }
         Entry::CategorySwitch(s) => describe_switch(&Switch::from(*s)),
         Entry::Switch(s) => describe_switch(s),
         Entry::Audited(a) => json!({"entry": "audited", "seq": a.seq}),
@@ -212,6 +215,13 @@ fn describe_switch(switch: &Switch) -> Value {
     let Selection { categories, audit, filter } = &switch.selection;
     json!({"entry": "switch", "webhook": switch.webhook.to_string(), "on": switch.on,
         "categories": format!("{categories:?}"), "audit": audit, "filter": filter})
+}
+
+fn describe_outcome(outcome: &OutcomeEntry<'_>, bodies: bool) -> Value {
+    json!({"entry": "outcome", "delivery": outcome.delivery.to_string(), "event": EventId(outcome.event).to_string(),
+        "attempt": outcome.attempt, "status": outcome.status, "reason": outcome.reason.code(),
+        "verdict": format!("{:?}", outcome.verdict), "detail": outcome.detail, "bytes": outcome.response_body.len(),
+        "body": bodies.then(|| String::from_utf8_lossy(outcome.response_body))})
 }
 
 #[cfg(test)]

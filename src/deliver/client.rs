@@ -60,7 +60,7 @@ impl Client {
     pub async fn attempt(
         &self,
         line: &mut Line,
-        destination: &Destination,
+        destination: &Arc<Destination>,
         message: &Message,
         quiet: Quiet<'_>,
     ) -> Outcome {
@@ -69,6 +69,11 @@ impl Client {
         if let Err(failure) = line.turn_to(destination, started) {
             return seen.into_outcome(started, Err(failure));
         }
+        let shaped = match shaped(destination, message) {
+            Ok(shaped) => shaped,
+            Err(failure) => return seen.into_outcome(started, Err(failure)),
+        };
+        let message = shaped.as_ref().unwrap_or(message);
         let Line { prepared: Some(prepared), open, timer } = line else {
             return seen.into_outcome(started, Err(Failure::new(Reason::CannotSend, "")));
         };
@@ -76,7 +81,8 @@ impl Client {
         let watch = Watch::start(timer, started, destination.timeout, quiet.after, quiet.call);
         let mut attempt = Attempt { client: self, prepared, message, now, watch, started, seen: &mut seen };
         let ended = attempt.run(open).await;
-        seen.into_outcome(started, ended)
+        let outcome = seen.into_outcome(started, ended);
+        Outcome { request_body: shaped.map(|message| message.body), ..outcome }
     }
 }
 
@@ -84,12 +90,19 @@ impl Courier for Client {
     fn attempt<'a>(
         &'a self,
         line: &'a mut Line,
-        destination: &'a Destination,
+        destination: &'a Arc<Destination>,
         message: &'a Message,
         quiet: Quiet<'a>,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(Self::attempt(self, line, destination, message, quiet))
     }
+}
+
+/// The message in the destination's form; nothing when it is sent as it is.
+fn shaped(destination: &Destination, message: &Message) -> Result<Option<Message>, Failure> {
+    let Some(form) = &destination.form else { return Ok(None) };
+    let body = form.shape(&message.body).map_err(|error| Failure::new(Reason::CannotSend, error.to_string()))?;
+    Ok(Some(Message { unique_id: message.unique_id.clone(), body }))
 }
 
 /// What was sent, and what was seen of a response, complete or not.
@@ -121,6 +134,7 @@ impl Seen {
             retry_after: self.retry_after.filter(|_| reason.answered()),
             timings: Timings { total_us: micros(started.elapsed()), ..self.timings },
             request_headers: self.sent,
+            request_body: None,
             response_headers: self.headers,
             response_cut: self.body_bytes > self.body.len(),
             response_body: self.body.freeze(),
@@ -217,7 +231,7 @@ impl Attempt<'_> {
     /// Resolves, judges, connects, shakes hands.
     async fn connect(&mut self) -> Result<Open, Failure> {
         let config = &self.client.config;
-        let Destination { endpoint, identity, .. } = &self.prepared.destination;
+        let Destination { endpoint, identity, .. } = &*self.prepared.destination;
         let way = self.part(Phase::Dns, connect::way(config, &endpoint.host)).await?;
         if !matches!(way, Way::Named(_)) && endpoint.host.parse::<std::net::IpAddr>().is_err() {
             self.seen.timings.dns_us = Some(micros(self.started.elapsed()));

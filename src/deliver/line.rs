@@ -65,8 +65,11 @@ impl Line {
 
     /// Makes the line ready for this destination: forgets what it knew of another one, and a connection that goes
     /// elsewhere or is too old.
-    pub(super) fn turn_to(&mut self, destination: &Destination, now: Instant) -> Result<(), Failure> {
-        if self.prepared.as_ref().is_none_or(|known| known.destination != *destination) {
+    pub(super) fn turn_to(&mut self, destination: &Arc<Destination>, now: Instant) -> Result<(), Failure> {
+        // Mostly it is the very same one: to compare all of it for each request would cost more than it may.
+        let is_known =
+            |known: &Prepared| Arc::ptr_eq(&known.destination, destination) || known.destination == *destination;
+        if !self.prepared.as_ref().is_some_and(is_known) {
             let prepared = Prepared::new(destination)?;
             let known = self.prepared.replace(prepared);
             if known.is_none_or(|known| !known.destination.shares_connections_with(destination)) {

@@ -4,6 +4,7 @@ mod authorization;
 mod client;
 mod connect;
 mod failure;
+mod form;
 pub mod guard;
 mod identity;
 mod line;
@@ -19,6 +20,7 @@ mod wire;
 
 pub use authorization::{Authorization, AuthorizationError};
 pub use client::{Client, ClientConfig};
+pub use form::{Form, FormError};
 pub use guard::Guard;
 pub use identity::{ClientIdentity, IdentityError};
 pub use line::Line;
@@ -31,7 +33,7 @@ pub use watch::Quiet;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Endpoint, Old, Reason, Secret, SigningKey, Timings};
+use crate::model::{Endpoint, Header, Old, Reason, Secret, SigningKey, Timings};
 use bytes::Bytes;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,7 +50,7 @@ pub trait Courier: Send + Sync + 'static {
     fn attempt<'a>(
         &'a self,
         line: &'a mut Line,
-        destination: &'a Destination,
+        destination: &'a Arc<Destination>,
         message: &'a Message,
         quiet: Quiet<'a>,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
@@ -71,6 +73,10 @@ pub struct Destination {
     pub identity: Option<Arc<ClientIdentity>>,
     /// The total deadline, from the start of resolving to the last byte of the response.
     pub timeout: Duration,
+    /// What bodies are turned into; nothing: they are sent as they are.
+    pub form: Option<Arc<Form>>,
+    /// Further headers. Their values are secrets.
+    pub headers: Vec<Header>,
 }
 
 impl Destination {
@@ -89,6 +95,8 @@ impl Destination {
             authorization: None,
             identity: None,
             timeout,
+            form: None,
+            headers: Vec::new(),
         }
     }
 }
@@ -98,7 +106,7 @@ impl Destination {
 pub struct Message {
     /// `webhook-id`: the event's uniqueId in hex.
     pub unique_id: String,
-    /// The body, sent and signed as it is.
+    /// The event's body. Without a form it is sent and signed as it is.
     pub body: Bytes,
 }
 
@@ -118,6 +126,8 @@ pub struct Outcome {
     pub timings: Timings,
     /// Request headers as sent, `Name: value` joined by "\r\n", secret values masked.
     pub request_headers: String,
+    /// The body that was sent, where a form was given to it.
+    pub request_body: Option<Bytes>,
     /// Response headers as received, in the same form.
     pub response_headers: String,
     /// The kept part of the response's body.

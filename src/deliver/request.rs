@@ -3,11 +3,12 @@
 use super::failure::Failure;
 use super::sign::Signer;
 use super::{Authorization, Destination, Message};
-use crate::model::{Endpoint, Reason, UnixMs};
+use crate::model::{Endpoint, Header, Reason, UnixMs};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
+use std::sync::Arc;
 
 /// The name of the page's signature header.
 const BODY_SIGNATURE: HeaderName = HeaderName::from_static("x-pendo-signature");
@@ -28,26 +29,35 @@ pub(super) const AGENT: HeaderValue = HeaderValue::from_static(concat!("Fanfare/
 /// What requests to one destination have in common, made once per line and destination.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) destination: Destination,
+    pub(super) destination: Arc<Destination>,
     uri: Uri,
     host: HeaderValue,
+    content_type: HeaderValue,
+    /// Further headers, marked as what must not be shown.
+    further: Vec<(HeaderName, HeaderValue)>,
     signer: Signer,
 }
 
 impl Prepared {
-    pub(super) fn new(destination: &Destination) -> Result<Self, Failure> {
+    pub(super) fn new(destination: &Arc<Destination>) -> Result<Self, Failure> {
         let endpoint = &destination.endpoint;
         let uri = uri(endpoint)?;
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| cannot("host"))?;
+        let content_type = match &destination.form {
+            None => JSON,
+            Some(form) => HeaderValue::from_str(form.content_type())
+                .map_err(|_| Failure::new(Reason::CannotSend, "the format's content type cannot be sent"))?,
+        };
+        let further = destination.headers.iter().map(secret_header).collect::<Result<_, _>>()?;
         let signer = Signer::new(destination.secret.as_ref(), &destination.signing_keys, &destination.ending_keys);
-        Ok(Self { destination: destination.clone(), uri, host, signer })
+        Ok(Self { destination: Arc::clone(destination), uri, host, content_type, further, signer })
     }
 
     /// The headers of one attempt, with the token that it was given. Their order is the order on the wire.
     pub(super) fn headers(&self, message: &Message, now: UnixMs, token: Option<&HeaderValue>) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(9);
+        let mut headers = HeaderMap::with_capacity(9 + self.further.len());
         headers.insert(HOST, self.host.clone());
-        headers.insert(CONTENT_TYPE, JSON);
+        headers.insert(CONTENT_TYPE, self.content_type.clone());
         if let Some(signature) = self.signer.body_signature(&message.body) {
             headers.insert(BODY_SIGNATURE, signature);
         }
@@ -62,6 +72,9 @@ impl Prepared {
             headers.insert(SIGNATURE, signature);
         }
         headers.insert(USER_AGENT, AGENT);
+        for (name, value) in &self.further {
+            headers.insert(name, value.clone());
+        }
         let fixed = match &self.destination.authorization {
             Some(Authorization::Fixed(value)) => Some(value),
             _ => token,
@@ -101,6 +114,15 @@ fn cannot(what: &str) -> Failure {
     Failure::new(Reason::CannotSend, format!("the URL's {what} cannot be sent"))
 }
 
+/// A header that a person wants. It may not hold what only we can say: that is checked when it is saved.
+fn secret_header(header: &Header) -> Result<(HeaderName, HeaderValue), Failure> {
+    let cannot = || Failure::new(Reason::CannotSend, format!("the header {} cannot be sent", header.name));
+    let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| cannot())?;
+    let mut value = HeaderValue::from_bytes(header.value.expose()).map_err(|_| cannot())?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
 /// Headers as text, spelled as hyper sends them: each word of a name begins with a capital letter. Secret values are
 /// masked.
 pub(super) fn headers_as_sent(headers: &HeaderMap) -> String {
@@ -133,7 +155,7 @@ mod tests {
     use std::time::Duration;
 
     fn prepared(endpoint: Endpoint) -> Result<Prepared, Failure> {
-        Prepared::new(&Destination::plain(endpoint, Duration::from_secs(1)))
+        Prepared::new(&Arc::new(Destination::plain(endpoint, Duration::from_secs(1))))
     }
 
     proptest! {

@@ -60,14 +60,12 @@ impl Refeed {
     }
 
     fn note(&mut self, entry: &Entry<'_>) {
-        match entry {
-            Entry::Outcome(outcome) if outcome.attempt == 1 && outcome.delivery.origin == outcome.event => {
+        if let Some(outcome) = entry.outcome() {
+            if outcome.attempt == 1 && outcome.delivery.origin == outcome.event {
                 self.settled.entry(outcome.delivery.webhook).or_default().insert(outcome.event);
             }
-            Entry::Closed(closed) => {
-                self.closed.insert((closed.webhook, closed.to));
-            }
-            _ => {}
+        } else if let Entry::Closed(closed) = entry {
+            self.closed.insert((closed.webhook, closed.to));
         }
     }
 

@@ -73,6 +73,7 @@ mod tests {
             retry_after: retry_after.map(Duration::from_secs),
             timings: Timings::default(),
             request_headers: String::new(),
+            request_body: None,
             response_headers: String::new(),
             response_body: Bytes::new(),
             response_cut: false,

@@ -6,7 +6,8 @@ use super::job::{Event, Job};
 use super::scheduler::{AfterSettle, Ended, Scheduler};
 use crate::deliver::{Destination, Line, Message, Outcome, Quiet};
 use crate::journal::{Group, Journal, ReadError};
-use crate::model::{Entry, EventKind, OutcomeEntry, Position, Reason, Timings, Verdict};
+use crate::limits;
+use crate::model::{Entry, EventKind, OutcomeEntry, Position, Reason, ShapedOutcome, Timings, Verdict};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -68,7 +69,7 @@ async fn send(
     cell: &Arc<LaneCell>,
     line: &mut Line,
     job: &Job,
-    destination: &Destination,
+    destination: &Arc<Destination>,
     message: &Message,
 ) -> Outcome {
     let mut went_quiet = || scheduler.went_quiet(cell, job);
@@ -107,18 +108,19 @@ fn unsent(why: &str) -> Outcome {
         retry_after: None,
         timings: Timings::default(),
         request_headers: String::new(),
+        request_body: None,
         response_headers: String::new(),
         response_body: Bytes::new(),
         response_cut: false,
     }
 }
 
-/// The journal's record of an attempt. Of a forgotten person's event only that it was made is kept: an answer may repeat
+/// The journal's record of an attempt, with the body that was sent where that is not the event's own. Of a forgotten person's event only that it was made is kept: an answer may repeat
 /// what it was sent.
 pub(super) fn outcome_group(job: &Job, ended: &Ended<'_>, verdict: Verdict, forgotten: bool) -> Group {
     let outcome = ended.outcome;
     let kept = |text| if forgotten { "" } else { text };
-    Group::of(&Entry::Outcome(OutcomeEntry {
+    let entry = OutcomeEntry {
         delivery: job.delivery,
         event: job.position,
         kind: ended.kind,
@@ -133,5 +135,13 @@ pub(super) fn outcome_group(job: &Job, ended: &Ended<'_>, verdict: Verdict, forg
         response_headers: kept(&outcome.response_headers),
         response_body: if forgotten { b"" } else { &outcome.response_body },
         response_cut: outcome.response_cut,
-    }))
+    };
+    match &outcome.request_body {
+        Some(body) if !forgotten => {
+            let request_body = &body[..body.len().min(limits::SENT_BODY_KEPT_BYTES)];
+            let request_cut = request_body.len() < body.len();
+            Group::of(&Entry::ShapedOutcome(ShapedOutcome { outcome: entry, request_body, request_cut }))
+        }
+        _ => Group::of(&Entry::Outcome(entry)),
+    }
 }

@@ -67,6 +67,7 @@ impl Recall {
             }
             Entry::Outcome(_)
             | Entry::CategorySwitch(_)
+            | Entry::ShapedOutcome(_)
             | Entry::Switch(_)
             | Entry::Audited(_)
             | Entry::Checkpoint(_)

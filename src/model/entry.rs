@@ -47,9 +47,12 @@ pub enum Entry<'a> {
     Switch(Switch),
     /// The events of the audit log's entries up to this one stand before it.
     Audited(Audited),
+    /// One attempt's end, and the body that it sent because the event's own was given another form.
+    #[serde(borrow)]
+    ShapedOutcome(ShapedOutcome<'a>),
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
     /// An erased entry begins with this byte, and what follows it means nothing: so it can take the place of an entry
     /// of any length.
     pub const ERASED_BYTE: u8 = 10;
@@ -65,9 +68,23 @@ impl Entry<'_> {
 
     /// Whether these encoded bytes are an outcome: postcard writes the variant's number first.
     pub fn is_outcome(encoded: &[u8]) -> bool {
-        encoded.first() == Some(&1)
+        matches!(encoded.first(), Some(&(OUTCOME | SHAPED_OUTCOME)))
+    }
+
+    /// The outcome that it is, in either form.
+    pub fn outcome(&self) -> Option<&OutcomeEntry<'a>> {
+        match self {
+            Self::Outcome(outcome) => Some(outcome),
+            Self::ShapedOutcome(shaped) => Some(&shaped.outcome),
+            _ => None,
+        }
     }
 }
+
+/// With what encoded outcomes begin.
+const OUTCOME: u8 = 1;
+/// See [`OUTCOME`].
+const SHAPED_OUTCOME: u8 = 16;
 
 /// An accepted event, with the bytes that every plain-format attempt sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +146,18 @@ pub struct OutcomeEntry<'a> {
     pub response_body: &'a [u8],
     /// The body was longer than what was kept.
     pub response_cut: bool,
+}
+
+/// What one attempt did, and what it sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShapedOutcome<'a> {
+    /// What it did. It stands first: the records keep both kinds of outcomes in one column, and read it from either.
+    #[serde(borrow)]
+    pub outcome: OutcomeEntry<'a>,
+    /// The kept part of the body that was sent.
+    pub request_body: &'a [u8],
+    /// The body was longer than what was kept.
+    pub request_cut: bool,
 }
 
 /// What a webhook is sent from a position on.
@@ -492,7 +521,16 @@ mod tests {
             response_body: b"",
             response_cut: false,
         };
-        assert!(Entry::is_outcome(&postcard::to_stdvec(&Entry::Outcome(outcome)).unwrap()));
+        let shaped = ShapedOutcome { outcome: outcome.clone(), request_body: b"sent", request_cut: true };
+        assert!(Entry::is_outcome(&postcard::to_stdvec(&Entry::Outcome(outcome.clone())).unwrap()));
+        let encoded = postcard::to_stdvec(&Entry::ShapedOutcome(shaped.clone())).unwrap();
+        assert!(Entry::is_outcome(&encoded));
+        let read: Entry<'_> = postcard::from_bytes(&encoded).unwrap();
+        assert_eq!((read.outcome(), &read), (Some(&outcome), &Entry::ShapedOutcome(shaped.clone())));
+        // The records read the outcome from the beginning of either.
+        let encoded = postcard::to_stdvec(&shaped).unwrap();
+        let (read, rest) = postcard::take_from_bytes::<OutcomeEntry<'_>>(&encoded).unwrap();
+        assert_eq!((read, rest), (outcome, &b"\x04sent\x01"[..]));
         let items = Entry::Items(Items { accepted_at: UnixMs(1), fingerprints: vec![1] });
         assert!(!Entry::is_outcome(&postcard::to_stdvec(&items).unwrap()));
     }

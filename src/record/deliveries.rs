@@ -1,6 +1,6 @@
 //! Deliveries: in lists, and one with everything known of it.
 
-use super::lookup::LookUp;
+use super::lookup::{LookUp, Sent};
 use super::view::{AttemptView, DeliveryDetail, DeliveryQuery, DeliverySummary, Page};
 use super::{RecordError, Records, cursor, place};
 use crate::model::{
@@ -117,8 +117,8 @@ impl Records {
         let Some(summary) = of_row(row) else { return Ok(None) };
         let mut attempts = Vec::new();
         for bytes in self.projection.attempts(row.listed)? {
-            let outcome: OutcomeEntry<'_> = postcard::from_bytes(&bytes).map_err(|_| RecordError::Damaged)?;
-            attempts.push(attempt(&outcome));
+            let (outcome, sent) = kept(&bytes)?;
+            attempts.push(attempt(&outcome, sent));
         }
         let body = |event: &EventEntry<'_>| Bytes::copy_from_slice(event.body);
         let request_body = LookUp::new(&*self.journal).event(row.event, body)?;
@@ -144,7 +144,8 @@ impl Records {
     ) -> Result<Option<DeliveryDetail>, RecordError> {
         let mut look_up = LookUp::new(&*self.journal);
         let event = look_up.event(success.event, |event| (facts_of(event), Bytes::copy_from_slice(event.body)))?;
-        let outcome = look_up.outcome(success.outcome, |outcome| (last_attempt(outcome), attempt(outcome)))?;
+        let show = |outcome: &OutcomeEntry<'_>, sent: Option<Sent<'_>>| (last_attempt(outcome), attempt(outcome, sent));
+        let outcome = look_up.outcome(success.outcome, show)?;
         let Some((last, attempt)) = outcome else { return Ok(None) };
         let Some((event, body)) = event else { return Ok(None) };
         if event.subscription != subscription {
@@ -167,14 +168,10 @@ impl Records {
         let mut look_up = LookUp::new(&*self.journal);
         for position in wanted {
             look_up.entry(position, |entry| {
-                match entry {
-                    Entry::Event(event) => {
-                        facts.events.insert(position, facts_of(&event));
-                    }
-                    Entry::Outcome(outcome) => {
-                        facts.outcomes.insert(position, last_attempt(&outcome));
-                    }
-                    _ => {}
+                if let Entry::Event(event) = &entry {
+                    facts.events.insert(position, facts_of(event));
+                } else if let Some(outcome) = entry.outcome() {
+                    facts.outcomes.insert(position, last_attempt(outcome));
                 }
                 Some(())
             })?;
@@ -260,8 +257,18 @@ fn of_row(row: &DeliveryRow) -> Option<DeliverySummary> {
     })
 }
 
+/// A kept attempt: its outcome, and behind it the body that was sent where that is not the event's own.
+pub(super) fn kept(bytes: &[u8]) -> Result<(OutcomeEntry<'_>, Option<Sent<'_>>), RecordError> {
+    let (outcome, rest) = postcard::take_from_bytes(bytes).map_err(|_| RecordError::Damaged)?;
+    if rest.is_empty() {
+        return Ok((outcome, None));
+    }
+    let sent = postcard::from_bytes(rest).map_err(|_| RecordError::Damaged)?;
+    Ok((outcome, Some(sent)))
+}
+
 /// An attempt as it is shown.
-pub(super) fn attempt(outcome: &OutcomeEntry<'_>) -> AttemptView {
+pub(super) fn attempt(outcome: &OutcomeEntry<'_>, sent: Option<Sent<'_>>) -> AttemptView {
     AttemptView {
         attempt: u32::from(outcome.attempt),
         started_at: outcome.started_at,
@@ -270,6 +277,8 @@ pub(super) fn attempt(outcome: &OutcomeEntry<'_>) -> AttemptView {
         detail: outcome.detail.to_owned(),
         timings: outcome.timings,
         request_headers: outcome.request_headers.to_owned(),
+        request_body: sent.map(|(body, _)| Bytes::copy_from_slice(body)),
+        request_cut: sent.is_some_and(|(_, cut)| cut),
         response_headers: outcome.response_headers.to_owned(),
         response_body: Bytes::copy_from_slice(outcome.response_body),
         response_cut: outcome.response_cut,

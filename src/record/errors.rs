@@ -1,9 +1,9 @@
 //! The error log: every failed attempt of a subscription, newest first.
 
-use super::deliveries::attempt;
+use super::deliveries::{attempt, kept};
 use super::view::{ErrorEntry, ErrorQuery, ErrorStatus, Page};
 use super::{RecordError, Records, cursor, place};
-use crate::model::{OutcomeEntry, Verdict};
+use crate::model::Verdict;
 use crate::store::projection::KeptAttempt;
 
 /// Attempts that are read at a time.
@@ -21,9 +21,9 @@ impl Records {
         let mut before = place(query.cursor.as_deref())?;
         let mut data = Vec::new();
         for _ in 0..PAGE_ATTEMPTS / STEP {
-            let kept = self.projection.attempts_before(before, STEP)?;
-            let is_end = kept.len() < STEP;
-            for one in kept {
+            let page = self.projection.attempts_before(before, STEP)?;
+            let is_end = page.len() < STEP;
+            for one in page {
                 if data.len() == query.limit {
                     return Ok(Page { data, next: Some(cursor(before)) });
                 }
@@ -41,8 +41,8 @@ impl Records {
 }
 
 /// The attempt as an entry, if it failed and is asked for.
-fn entry(kept: &KeptAttempt, query: &ErrorQuery) -> Result<Option<ErrorEntry>, RecordError> {
-    let outcome: OutcomeEntry<'_> = postcard::from_bytes(&kept.outcome).map_err(|_| RecordError::Damaged)?;
+fn entry(one: &KeptAttempt, query: &ErrorQuery) -> Result<Option<ErrorEntry>, RecordError> {
+    let (outcome, sent) = kept(&one.outcome)?;
     let next_attempt_at = match outcome.verdict {
         Verdict::Delivered | Verdict::Cancelled => return Ok(None),
         Verdict::Retry { due } => Some(due),
@@ -61,6 +61,6 @@ fn entry(kept: &KeptAttempt, query: &ErrorQuery) -> Result<Option<ErrorEntry>, R
         event: crate::model::EventId(outcome.event),
         kind: outcome.kind,
         next_attempt_at,
-        attempt: attempt(&outcome),
+        attempt: attempt(&outcome, sent),
     }))
 }

@@ -3,11 +3,14 @@
 use super::RecordError;
 use super::view::{EventDetail, EventSummary};
 use crate::journal::{Chunk, Journal, ReadError};
-use crate::model::{Entry, EventEntry, EventId, OutcomeEntry, Position};
+use crate::model::{Entry, EventEntry, EventId, OutcomeEntry, Position, ShapedOutcome};
 use bytes::Bytes;
 
 /// Bytes that one look-up reads ahead: entries that are wanted together often stand together.
 const LOOK_UP_BYTES: usize = 16 * 1024;
+
+/// The kept part of a body that was sent, and whether it was longer.
+pub(super) type Sent<'a> = (&'a [u8], bool);
 
 /// Reads entries by position. Positions that are asked for in rising order are often served by one read.
 pub(super) struct LookUp<'a> {
@@ -55,14 +58,17 @@ impl<'a> LookUp<'a> {
         })
     }
 
-    /// The outcome at `position`.
+    /// The outcome at `position`, and the body that was sent where that is not the event's own.
     pub(super) fn outcome<T>(
         &mut self,
         position: Position,
-        show: impl FnOnce(&OutcomeEntry<'_>) -> T,
+        show: impl FnOnce(&OutcomeEntry<'_>, Option<Sent<'_>>) -> T,
     ) -> Result<Option<T>, RecordError> {
         self.entry(position, |entry| match entry {
-            Entry::Outcome(outcome) => Some(show(&outcome)),
+            Entry::Outcome(outcome) => Some(show(&outcome, None)),
+            Entry::ShapedOutcome(ShapedOutcome { outcome, request_body, request_cut }) => {
+                Some(show(&outcome, Some((request_body, request_cut))))
+            }
             _ => None,
         })
     }

@@ -3,12 +3,12 @@ use super::{RecordError, Records};
 use crate::clock::ManualClock;
 use crate::journal::Journal;
 use crate::model::{
-    ClosedWhy, DeliveryId, DeliveryState, Entry, EventId, EventKind, Position, Redelivery, Resend, SubscriptionId,
-    UnixMs, Verdict, WebhookId,
+    ClosedWhy, DeliveryId, DeliveryState, Entry, EventId, EventKind, Position, Redelivery, Resend, ShapedOutcome,
+    SubscriptionId, UnixMs, Verdict, WebhookId,
 };
 use crate::store::projection::Projection;
 use crate::store::projection::history::{
-    OTHER, START, SUBSCRIPTION, Step, World, intake_settings, record_settings, steps,
+    OTHER, SENT, START, SUBSCRIPTION, Step, World, intake_settings, is_shaped, record_settings, steps,
 };
 use crate::store::projection::memory::MemoryJournal;
 use proptest::prelude::*;
@@ -92,7 +92,7 @@ fn model(journal: &MemoryJournal) -> Vec<Line> {
                     |line: &&mut Line| line.replay == Some(ended.replay) && line.state == DeliveryState::Retrying;
                 lines.iter_mut().filter(waiting).for_each(|line| line.state = DeliveryState::Cancelled);
             }
-            Entry::Outcome(outcome) => {
+            Entry::Outcome(outcome) | Entry::ShapedOutcome(ShapedOutcome { outcome, .. }) => {
                 let state = state_after(outcome.verdict);
                 let attempts = u32::from(outcome.attempt);
                 match lines.iter_mut().find(|line| line.id == outcome.delivery) {
@@ -226,6 +226,8 @@ proptest! {
             prop_assert_eq!(detail.summary.status, line.state);
             prop_assert_eq!(detail.attempts.len(), line.attempts as usize);
             prop_assert!(detail.attempts.iter().zip(1_u32..).all(|(attempt, number)| attempt.attempt == number));
+            let sent = is_shaped(line.id.webhook).then_some(SENT);
+            prop_assert!(detail.attempts.iter().all(|attempt| attempt.request_body.as_deref() == sent));
             let body = detail.request_body.unwrap_or_default();
             prop_assert!(body.starts_with(br#"{"event""#), "the body as it was accepted");
             prop_assert_eq!(rig.records.delivery(OTHER, line.id).unwrap(), None);

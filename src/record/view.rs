@@ -190,7 +190,7 @@ pub struct Missed {
 pub struct DeliveryDetail {
     /// What the list shows of it.
     pub summary: DeliverySummary,
-    /// The bytes that each attempt sent; `None` when the event has left the journal.
+    /// The event's body, which each attempt sent that does not say otherwise; `None` when the event has left the journal.
     pub request_body: Option<Bytes>,
     /// Its attempts, first to last.
     pub attempts: Vec<AttemptView>,
@@ -213,6 +213,10 @@ pub struct AttemptView {
     pub timings: Timings,
     /// Request headers as sent, `Name: value` joined by "\r\n", secret values masked.
     pub request_headers: String,
+    /// The kept part of what it sent, where that is not the event's body.
+    pub request_body: Option<Bytes>,
+    /// It sent more than what was kept.
+    pub request_cut: bool,
     /// Response headers as received, in the same form; "" when there were none.
     pub response_headers: String,
     /// The kept part of the response's body.

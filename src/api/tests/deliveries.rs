@@ -34,6 +34,7 @@ async fn a_delivery_is_listed_and_read_with_its_attempts() {
     let expected = json!([{"attempt": 1, "started_at": "2021-07-20T17:58:20Z", "status": 503,
         "reason": "server_error", "sentence": "The receiver reported an error of its own.", "detail": "",
         "request_headers": [{"name": "webhook-id", "value": "07"}],
+        "request_body": null, "request_body_encoding": null, "request_body_cut": false,
         "response": {"headers": [{"name": "retry-after", "value": "1"}], "body": "busy", "body_encoding": null,
             "body_cut": true},
         "timings": {"dns_ms": null, "connect_ms": 1.5, "tls_ms": null, "first_byte_ms": 2.0, "total_ms": 2.5}}]);

@@ -3,10 +3,11 @@
 mod keys;
 mod receiver;
 mod sealed;
+mod segment;
 mod shown;
 mod values;
 
-pub use receiver::{Kept, ReceiverPatch};
+pub use receiver::{Kept, ReceiverPatch, check_format};
 pub use shown::{auth_json, categories_json, format_json};
 pub use values::{WebhookPatch, WebhookValues};
 

@@ -1,8 +1,8 @@
 //! What a person sets of how a webhook's requests are shaped and let in: changed, and judged.
 
-use super::WebhookValues;
+use super::{WebhookValues, segment};
 use crate::catalog::InvalidValue;
-use crate::deliver::ClientIdentity;
+use crate::deliver::{ClientIdentity, Form};
 use crate::limits;
 use crate::model::{Auth, ClientCertificate, Endpoint, Format, Header, Secret, WebhookKind};
 
@@ -111,7 +111,7 @@ fn nothing_to_keep(field: &'static str) -> InvalidValue {
 /// Whether these values can be taken together.
 pub(super) fn check(values: &WebhookValues) -> Result<(), InvalidValue> {
     check_kind(values)?;
-    check_format(values.format.as_ref())?;
+    values.format.as_ref().map_or(Ok(()), check_form)?;
     check_headers(values)?;
     values.auth.as_ref().map_or(Ok(()), check_auth)?;
     values.client_certificate.as_ref().map_or(Ok(()), |certificate| check_certificate(certificate, values))
@@ -122,9 +122,8 @@ fn check_kind(values: &WebhookValues) -> Result<(), InvalidValue> {
     if values.kind == WebhookKind::Url {
         return Ok(());
     }
-    if values.secret.is_none() {
-        return Err(InvalidValue::new("write_key", "is required: copy it from the source's settings in Segment"));
-    }
+    let missing = || InvalidValue::new("write_key", "is required: copy it from the source's settings in Segment");
+    segment::check_write_key(values.secret.as_ref().ok_or_else(missing)?)?;
     let none = |field, is_set: bool| match is_set {
         true => Err(InvalidValue::new(field, "cannot be set for a Segment webhook; leave it out")),
         false => Ok(()),
@@ -134,8 +133,21 @@ fn check_kind(values: &WebhookValues) -> Result<(), InvalidValue> {
     none("standard_webhooks", values.standard_webhooks)
 }
 
-fn check_format(format: Option<&Format>) -> Result<(), InvalidValue> {
-    let Some(Format::Template { text, content_type }) = format else { return Ok(()) };
+/// A template that compiles may still not fit every event: which ones, a person sees by trying it.
+fn check_form(format: &Format) -> Result<(), InvalidValue> {
+    check_format(format)?;
+    match Form::new(format).problem() {
+        Some(error) => Err(InvalidValue::new("format.template", error.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Whether a format can be looked at: its template need not compile.
+///
+/// # Errors
+/// The template is too long, or the content type is none.
+pub fn check_format(format: &Format) -> Result<(), InvalidValue> {
+    let Format::Template { text, content_type } = format else { return Ok(()) };
     if text.len() > limits::TEMPLATE_BYTES {
         return Err(InvalidValue::new("format.template", too_long(limits::TEMPLATE_BYTES)));
     }
@@ -159,6 +171,9 @@ fn check_headers(values: &WebhookValues) -> Result<(), InvalidValue> {
         }
         if OURS.contains(&name.as_str()) || name.starts_with("x-pendo-") {
             return wrong(format!("{} is set by Fanfare itself; leave it out", header.name));
+        }
+        if name == "authorization" && values.kind == WebhookKind::Segment {
+            return wrong(String::from("Authorization carries the write key; leave it out"));
         }
         if name == "authorization" && values.auth.is_some() {
             return wrong(String::from("Authorization is what auth sets; leave one of both out"));

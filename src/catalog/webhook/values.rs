@@ -1,10 +1,10 @@
 //! A webhook's values: what may be set, and what of it is acceptable.
 
-use super::Webhook;
 use super::receiver::{self, ReceiverPatch};
+use super::{Webhook, segment};
 use crate::catalog::name::check_name;
 use crate::catalog::{ChangeError, InvalidValue};
-use crate::deliver::{Authorization, Destination};
+use crate::deliver::{Authorization, Destination, Form};
 use crate::filter::Filter;
 use crate::limits::{WEBHOOK_CONCURRENCY, WEBHOOK_RATE_PER_S, WEBHOOK_SECRET_BYTES, WEBHOOK_TIMEOUT_S};
 use crate::model::{
@@ -165,23 +165,42 @@ impl WebhookValues {
     pub fn destination(&self, keys: &Keys) -> Result<Destination, InvalidValue> {
         let timeout = Duration::from_secs(u64::from(self.timeout_s));
         let mut destination = Destination::plain(self.endpoint()?, timeout);
-        destination.secret.clone_from(&self.secret);
+        if self.kind == WebhookKind::Url {
+            destination.secret.clone_from(&self.secret);
+        }
         if self.standard_webhooks {
             destination.signing_keys.extend(keys.signing_key.clone());
             destination.ending_keys = self.ending_keys(keys);
         }
-        let auth = self.auth.as_ref().map(Authorization::new).transpose();
+        let auth = self.auth().as_ref().map(Authorization::new).transpose();
         destination.authorization = auth.map_err(|error| InvalidValue::new("auth", error.to_string()))?;
         destination.identity = self.client_certificate.as_ref().map(receiver::identity).transpose()?.map(Arc::new);
+        destination.form = self.form().map(Arc::new);
+        destination.headers.clone_from(&self.headers);
         Ok(destination)
     }
 
+    /// By what the receiver knows us: Segment by the write key.
+    fn auth(&self) -> Option<Auth> {
+        match self.kind {
+            WebhookKind::Url => self.auth.clone(),
+            WebhookKind::Segment => self.secret.as_ref().map(segment::auth),
+        }
+    }
+
+    /// What bodies are turned into.
+    fn form(&self) -> Option<Form> {
+        match self.kind {
+            WebhookKind::Url => self.format.as_ref().map(Form::new),
+            WebhookKind::Segment => Some(Form::segment()),
+        }
+    }
+
     fn endpoint(&self) -> Result<Endpoint, InvalidValue> {
-        let field = match self.kind {
-            WebhookKind::Url => "url",
-            WebhookKind::Segment => "endpoint",
-        };
-        Endpoint::parse(&self.url).map_err(|error| InvalidValue::new(field, error.to_string()))
+        match self.kind {
+            WebhookKind::Url => Endpoint::parse(&self.url).map_err(|error| InvalidValue::new("url", error.to_string())),
+            WebhookKind::Segment => segment::endpoint(&self.url),
+        }
     }
 
     /// What the API calls the secret.

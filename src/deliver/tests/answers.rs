@@ -117,7 +117,7 @@ async fn a_hang_ends_at_the_deadline_and_is_told_at_the_quiet_time() {
     let started = tokio::time::Instant::now();
     let mut call = || told.push(started.elapsed());
     let quiet = Quiet { after: Duration::from_millis(50), call: &mut call };
-    let outcome = client().attempt(&mut line, &within(300, &receiver.url("/")), &message("{}"), quiet).await;
+    let outcome = client().attempt(&mut line, &Arc::new(within(300, &receiver.url("/"))), &message("{}"), quiet).await;
     assert_failed(&outcome, Reason::TimedOut, "waiting for the response after 300ms");
     assert_eq!(outcome.timings.first_byte_us, None);
     assert!((300_000..5_000_000).contains(&outcome.timings.total_us), "{:?}", outcome.timings);
@@ -143,7 +143,8 @@ async fn a_drip_is_cut_off_at_the_deadline_but_is_not_silence() {
         .await;
         let mut told = 0;
         let quiet = Quiet { after: Duration::from_millis(250), call: &mut || told += 1 };
-        let outcome = client().attempt(&mut Line::new(), &within(400, &receiver.url("/")), &message("{}"), quiet).await;
+        let outcome =
+            client().attempt(&mut Line::new(), &Arc::new(within(400, &receiver.url("/"))), &message("{}"), quiet).await;
         assert_failed(&outcome, Reason::TimedOut, &Failure::timed_out(phase, Duration::from_millis(400)).detail);
         assert!(outcome.timings.first_byte_us.is_some());
         assert_eq!(told, 0);

@@ -1,7 +1,7 @@
 //! What is on the wire, and connections that are kept, reused, found stale and given up.
 
 use super::*;
-use crate::model::{Secret, SigningKey};
+use crate::model::{Format, Secret, SigningKey};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -18,7 +18,7 @@ async fn the_request_is_on_the_wire_byte_for_byte() {
         ..destination(&format!("http://ReCeiver.test:{port}/a//b/../%7e?x={{1}}&&'y'"))
     };
     let quiet = Quiet { after: Duration::from_secs(10), call: &mut || {} };
-    let outcome = client().attempt(&mut Line::new(), &destination, &message("Hello, World!"), quiet).await;
+    let outcome = client().attempt(&mut Line::new(), &Arc::new(destination), &message("Hello, World!"), quiet).await;
     assert_eq!(outcome.status, 200);
 
     let id = message("").unique_id;
@@ -34,6 +34,43 @@ async fn the_request_is_on_the_wire_byte_for_byte() {
     let line = "POST /a//b/../%7e?x={1}&&'y' HTTP/1.1\r\n";
     assert_eq!(receiver.only_request(), format!("{line}{headers}\r\nHello, World!"));
     assert_eq!(outcome.request_headers, headers);
+}
+
+#[tokio::test]
+async fn another_form_is_what_is_signed_and_further_headers_are_masked() {
+    let receiver = Receiver::keeping(OK).await;
+    let header = |name: &str, value: &str| Header { name: name.to_owned(), value: Secret::new(value) };
+    let format = Format::Template { text: String::from("<{{ event }}>"), content_type: String::from("text/x-mine") };
+    let destination = Destination {
+        secret: Some(Secret::new("s")),
+        form: Some(Arc::new(Form::new(&format))),
+        headers: vec![header("x-API-key", "k"), header("Authorization", "Bearer t"), header("x-b", "Basic-like")],
+        ..destination(&receiver.url("/"))
+    };
+    let (client, mut line) = (client(), Line::new());
+    for _ in 0..2 {
+        let outcome = send(&client, &mut line, &destination).await;
+        assert_eq!(outcome.request_body.as_deref(), Some(&b"<ping>"[..]));
+        let masked = "X-Api-Key: ***\r\nAuthorization: Bearer ***\r\nX-B: ***\r\nContent-Length: 6\r\n";
+        assert!(outcome.request_headers.ends_with(masked), "{}", outcome.request_headers);
+        assert!(outcome.request_headers.contains("\r\nContent-Type: text/x-mine\r\n"), "{}", outcome.request_headers);
+    }
+    let signature = sign::Signer::new(destination.secret.as_ref(), &[], &[]).body_signature(b"<ping>").unwrap();
+    let (_, request) = receiver.requests.lock().unwrap().remove(0);
+    assert!(request.contains(&format!("X-Pendo-Signature: {}\r\n", signature.to_str().unwrap())), "{request}");
+    let sent = "X-Api-Key: k\r\nAuthorization: Bearer t\r\nX-B: Basic-like\r\nContent-Length: 6\r\n\r\n<ping>";
+    assert!(request.ends_with(sent), "{request}");
+    assert_eq!(receiver.connections(), vec![0], "one connection, kept");
+}
+
+#[tokio::test]
+async fn what_cannot_be_given_its_form_is_not_sent() {
+    let receiver = Receiver::keeping(OK).await;
+    let format = Format::Template { text: String::from("\n{{ visitorId }}"), content_type: String::from("text/plain") };
+    let form = Some(Arc::new(Form::new(&format)));
+    let outcome = send(&client(), &mut Line::new(), &Destination { form, ..destination(&receiver.url("/")) }).await;
+    assert_failed(&outcome, Reason::CannotSend, "line 2: ");
+    assert_eq!((outcome.request_body, receiver.connections().len()), (None, 0));
 }
 
 #[tokio::test]
@@ -143,7 +180,7 @@ async fn early_answers_to_large_bodies_count() {
     let large = Message { unique_id: "id".to_owned(), body };
     let quiet = Quiet { after: Duration::from_secs(10), call: &mut || {} };
     let mut line = Line::new();
-    let outcome = client().attempt(&mut line, &destination(&receiver.url("/")), &large, quiet).await;
+    let outcome = client().attempt(&mut line, &Arc::new(destination(&receiver.url("/"))), &large, quiet).await;
     assert_eq!(outcome.status, 413, "{outcome:?}");
 }
 

@@ -73,7 +73,7 @@ fn message(body: &'static str) -> Message {
 
 async fn send(client: &Client, line: &mut Line, destination: &Destination) -> Outcome {
     let quiet = Quiet { after: Duration::from_secs(10), call: &mut || {} };
-    client.attempt(line, destination, &message(r#"{"event":"ping"}"#), quiet).await
+    client.attempt(line, &Arc::new(destination.clone()), &message(r#"{"event":"ping"}"#), quiet).await
 }
 
 /// Until the receiver's close is noticed, which may be the case already.

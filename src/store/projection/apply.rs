@@ -14,7 +14,8 @@ use crate::config::HealthSettings;
 use crate::journal::Journal;
 use crate::model::{
     CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryState, Entry, EventEntry, EventKind, HeldEntry, OutcomeEntry,
-    Position, Redelivery, Resend, Selection, SubscriptionId, Switch, UniqueId, UnixMs, Verdict, WebhookId,
+    Position, Redelivery, Resend, Selection, ShapedOutcome, SubscriptionId, Switch, UniqueId, UnixMs, Verdict,
+    WebhookId,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -114,7 +115,8 @@ impl Applier {
         self.applied += 1;
         match entry {
             Entry::Event(event) => self.event(db, position, event),
-            Entry::Outcome(outcome) => self.outcome(db, journal, position, outcome),
+            Entry::Outcome(outcome) => self.outcome(db, journal, position, (outcome, None)),
+            Entry::ShapedOutcome(shaped) => self.outcome(db, journal, position, (&shaped.outcome, Some(shaped))),
             Entry::Switch(switch) => self.switch(db, position, switch),
             Entry::CategorySwitch(switch) => self.switch(db, position, &Switch::from(*switch)),
             Entry::Checkpoint(checkpoint) => write_checkpoint(db, position, checkpoint),
@@ -211,7 +213,7 @@ impl Applier {
         db: &Connection,
         journal: &dyn Journal,
         position: Position,
-        outcome: &OutcomeEntry<'_>,
+        (outcome, shaped): (&OutcomeEntry<'_>, Option<&ShapedOutcome<'_>>),
     ) -> rusqlite::Result<()> {
         let ended_at = UnixMs(outcome.started_at.0 + i64::from(outcome.timings.total_us) / 1000);
         self.mark(db, position, ended_at)?;
@@ -225,7 +227,7 @@ impl Applier {
             let success = Success { outcome: position, event: outcome.event, kind: outcome.kind };
             return self.successes.add(db, outcome.delivery.webhook, success, ended_at);
         }
-        self.written_bytes += 2 * ROW_BYTES + write_attempt(db, journal, position, outcome, ended_at)?;
+        self.written_bytes += 2 * ROW_BYTES + write_attempt(db, journal, position, (outcome, shaped), ended_at)?;
         Ok(())
     }
 
@@ -341,7 +343,7 @@ fn write_attempt(
     db: &Connection,
     journal: &dyn Journal,
     position: Position,
-    outcome: &OutcomeEntry<'_>,
+    (outcome, shaped): (&OutcomeEntry<'_>, Option<&ShapedOutcome<'_>>),
     ended_at: UnixMs,
 ) -> rusqlite::Result<u64> {
     let (state, due) = match outcome.verdict {
@@ -383,7 +385,11 @@ fn write_attempt(
         None => insert_delivery(db, journal, position, outcome, (state, due, ended_at))?,
     };
     // Kept whole here, because the record outlives the journal's own limit of bytes.
-    let bytes = postcard::to_stdvec(outcome).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let bytes = match shaped {
+        Some(shaped) => postcard::to_stdvec(shaped),
+        None => postcard::to_stdvec(outcome),
+    };
+    let bytes = bytes.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     db.prepare_cached(
         "INSERT INTO attempts (position, delivery, outcome) VALUES ($1, $2, $3) ON CONFLICT (position) DO NOTHING",
     )?
