@@ -17,6 +17,7 @@ mod error_log;
 mod events;
 mod exclusions;
 mod export;
+mod formats;
 mod guides;
 mod keys;
 mod list;
@@ -429,6 +430,7 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(test::unsaved))
         .routes(routes!(test::stored))
         .routes(routes!(try_filter::try_filter))
+        .routes(routes!(formats::try_out))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::log))

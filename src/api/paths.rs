@@ -10,6 +10,8 @@ pub const WEBHOOKS: &str = "/api/v1/webhooks";
 pub const WEBHOOKS_TEST: &str = "/api/v1/webhooks/test";
 /// Try a filter that is not saved.
 pub const WEBHOOKS_TRY_FILTER: &str = "/api/v1/webhooks/try-filter";
+/// What a format makes of an event.
+pub const WEBHOOKS_TRY_FORMAT: &str = "/api/v1/webhooks/try-format";
 /// One webhook: read, edit, delete.
 pub const WEBHOOK: &str = "/api/v1/webhooks/{id}";
 /// Turn on what Fanfare has turned off.

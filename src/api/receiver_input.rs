@@ -16,11 +16,19 @@ const TEMPLATE_TYPE: &str = "application/json";
 /// A field has the wrong type or cannot be what it says.
 pub fn patch(fields: &mut Fields) -> Result<ReceiverPatch, ApiError> {
     Ok(ReceiverPatch {
-        format: optional(fields, "format", format)?,
+        format: format_of(fields)?,
         headers: fields.take::<Map<String, Value>>("headers", "an object")?.map(headers).transpose()?,
         auth: optional(fields, "auth", auth)?,
         client_certificate: optional(fields, "client_certificate", client_certificate)?,
     })
+}
+
+/// Takes a format out of a body: an object, or null for none.
+///
+/// # Errors
+/// It has the wrong type, or cannot be what it says.
+pub fn format_of(fields: &mut Fields) -> Result<Option<Option<Format>>, ApiError> {
+    optional(fields, "format", format)
 }
 
 /// An object, or null to take away what is set.

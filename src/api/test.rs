@@ -11,7 +11,7 @@ use super::{Api, paths, webhooks};
 use crate::catalog::WebhookValues;
 use crate::deliver::{Message, Outcome};
 use crate::limits;
-use crate::model::{EventKind, Keys, Reason};
+use crate::model::{EventKind, Keys, Reason, WebhookKind};
 use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
@@ -50,12 +50,16 @@ pub struct TestResult {
     pub timings: TimingsJson,
 }
 
+/// What a success means at Segment.
+const SEGMENT_ACCEPTS: &str = "Segment answers 200 also when the write key is wrong, when the endpoint is another region's, \
+                               and when it drops the event: look for this one in the source's Debugger.";
+
 /// What was sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TestRequest {
     /// As sent.
     pub headers: Vec<HeaderJson>,
-    /// As sent and signed.
+    /// As sent and signed; "" when it could not be put into the form that the webhook asks for.
     pub body: String,
     /// "base64" when `body` is not text.
     pub body_encoding: Option<&'static str>,
@@ -121,8 +125,14 @@ async fn run(
     let _one_of_few = api.tests.try_acquire().map_err(|_| ApiError::TooManyTests)?;
     let (unique_id, body) = (api.parts.sampler)(&caller.subscription, event);
     let message = Message { unique_id: unique_id.to_string(), body: body.clone() };
+    let is_shaped = destination.form.is_some();
     let outcome = api.parts.tester.send(Arc::new(destination), message).await;
-    Ok(Json(TestResult::of(outcome, &body)))
+    let sent = if is_shaped { outcome.request_body.clone().unwrap_or_default() } else { body };
+    let mut result = TestResult::of(outcome, &sent);
+    if result.delivered && values.kind == WebhookKind::Segment {
+        SEGMENT_ACCEPTS.clone_into(&mut result.detail);
+    }
+    Ok(Json(result))
 }
 
 impl TestResult {

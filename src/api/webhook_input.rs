@@ -16,14 +16,19 @@ pub struct WebhookInput {
     /// Required when creating; 1 to 255 characters.
     #[schema(example = "Warehouse")]
     pub name: Option<String>,
-    /// Only "url" in this release.
+    /// "url" (the default) or "segment"; it cannot be changed.
     #[schema(rename = "type", example = "url")]
     pub kind: Option<String>,
-    /// Required when creating; http or https, without user info and fragment. Kept byte for byte.
+    /// Required when creating a webhook of type "url"; http or https, without user info and fragment. Kept byte for byte.
     #[schema(example = "https://example.com/hook?team=7")]
     pub url: Option<String>,
     /// The key of X-Pendo-Signature, as typed. null or "" takes it away.
     pub secret: Option<String>,
+    /// For type "segment", instead of `url`: where its messages go, without /v1/track. https://api.segment.io by default.
+    #[schema(example = "https://events.eu1.segmentapis.com")]
+    pub endpoint: Option<String>,
+    /// For type "segment", instead of `secret`, and required: the source's write key.
+    pub write_key: Option<String>,
     /// How long `webhook-signature` can be checked with the secret before this one too: 0 to 2592000 (30 days), 0 by
     /// default. Without a new secret, until the overlap under way ends. Not when creating.
     pub secret_overlap_s: Option<u64>,
@@ -49,7 +54,7 @@ pub struct WebhookInput {
     pub rate_limit_per_s: Option<u32>,
     /// Whether each visitor's events arrive in order; false by default.
     pub ordered: Option<bool>,
-    /// Whether the three Standard Webhooks headers are sent; true by default.
+    /// Whether the three Standard Webhooks headers are sent; true by default, and false for type "segment".
     pub standard_webhooks: Option<bool>,
     /// What shows the receiver who is asking: `bearer` with `token`, `basic` with `username` and `password`, or `oauth2` with
     /// `token_url`, `client_id`, `client_secret`, `scope`, `audience` and `in_body`. true in the place of a secret keeps it;
@@ -60,6 +65,13 @@ pub struct WebhookInput {
     /// place of the key keeps it; null takes both away.
     #[schema(value_type = Option<Object>)]
     pub client_certificate: Option<Value>,
+    /// What bodies are turned into: {"preset": "slack" | "teams" | "discord"}, or {"template": …, "content_type": …}
+    /// (application/json by default). null, the default, sends them as they are.
+    #[schema(value_type = Option<Object>)]
+    pub format: Option<Value>,
+    /// Further headers, all of them: name and value of each, or true to keep the value that is set.
+    #[schema(value_type = Option<Object>)]
+    pub headers: Option<Value>,
 }
 
 /// Categories in the OpenAPI document: "all", or a list of some.
@@ -72,13 +84,15 @@ pub fn categories_schema() -> Schema {
 }
 
 /// What only Fanfare sets.
-const READ_ONLY: [&str; 12] = [
+const READ_ONLY: [&str; 14] = [
     "id",
     "state",
     "owner",
     "secret_set",
     "secret_last4",
     "old_secret_until",
+    "write_key_set",
+    "write_key_last4",
     "signing_key",
     "old_signing_key_until",
     "health",
@@ -154,11 +168,9 @@ pub fn change(mut fields: Fields, known: WebhookKind) -> Result<WebhookPatch, Ap
 }
 
 fn kind(fields: &mut Fields) -> Result<Option<WebhookKind>, ApiError> {
-    let Some(name) = fields.take::<String>("type", "\"url\"")? else { return Ok(None) };
-    match WebhookKind::from_name(&name) {
-        Some(WebhookKind::Url) => Ok(Some(WebhookKind::Url)),
-        _ => Err(ApiError::field("type", "must be \"url\": this release knows no other type")),
-    }
+    let Some(name) = fields.take::<String>("type", "a string")? else { return Ok(None) };
+    let unknown = || ApiError::field("type", "must be \"url\" or \"segment\"");
+    WebhookKind::from_name(&name).map(Some).ok_or_else(unknown)
 }
 
 fn patch(mut fields: Fields, kind: WebhookKind) -> Result<WebhookPatch, ApiError> {
@@ -166,7 +178,6 @@ fn patch(mut fields: Fields, kind: WebhookKind) -> Result<WebhookPatch, ApiError
         WebhookKind::Url => ("url", "secret"),
         WebhookKind::Segment => ("endpoint", "write_key"),
     };
-    not_yet(&mut fields)?;
     let secret = fields.take::<Option<String>>(key, "a string or null")?;
     let secret_overlap = match kind {
         WebhookKind::Url => apps::take_overlap(&mut fields, "secret_overlap_s")?,
@@ -195,17 +206,6 @@ fn patch(mut fields: Fields, kind: WebhookKind) -> Result<WebhookPatch, ApiError
     }
     fields.finish()?;
     Ok(patch)
-}
-
-/// Fields that are there to be read, but can have one value only in this release.
-fn not_yet(fields: &mut Fields) -> Result<(), ApiError> {
-    let off = [("format", Value::Null), ("headers", json!({}))];
-    for (field, only) in off {
-        if fields.take_any(field).is_some_and(|value| value != only) {
-            return Err(ApiError::field(field, format!("can only be {only} in this release; leave it out")));
-        }
-    }
-    Ok(())
 }
 
 /// Categories as a body names them.

@@ -71,6 +71,12 @@ fn live(node: &Node, visitor: &str, account: &str) {
     node.api("POST", "/metadata/account/crm/value?create=true", Some(rows)).expect(200);
 }
 
+/// A webhook whose log keeps each body that it sends.
+fn shaped() -> Value {
+    let template = r#"{"event":"{{ event }}","visitorId":"{{ visitorId }}","uniqueId":"{{ uniqueId }}","accountId":"{{ accountId }}","shaped":{{ properties | tojson }}}"#;
+    json!({"format": {"template": template}})
+}
+
 fn small_journal() -> Node {
     Node::with(&["--journal-segment-size", "4MiB", "--retry-delays", "300s,300s"], &[])
 }
@@ -114,7 +120,7 @@ fn who_is_forgotten_is_in_no_file_and_new_when_seen_again() {
     let mut node = small_journal();
     let (good, bad, busy) = (Receiver::by(echo(200)), Receiver::by(echo(400)), Receiver::by(echo(503)));
     let delivered = node.webhook(&good.url(), json!({}));
-    let failed = node.webhook(&bad.url(), json!({}));
+    let failed = node.webhook(&bad.url(), shaped());
     let waiting = node.webhook(&busy.url(), json!({}));
     for n in 0..20 {
         live(&node, &format!("visitor {n}"), "globex");
@@ -179,7 +185,9 @@ fn a_job_that_is_killed_goes_on_and_what_is_in_flight_leaves_no_trace() {
         Receiver::by(move |request, number| Reply::When(Arc::clone(&open), Box::new(echo(200)(request, number))))
     };
     let good = Receiver::by(echo(200));
-    node.webhook(&slow.url(), json!({"concurrency": 2}));
+    let mut settings = shaped();
+    settings["concurrency"] = json!(2);
+    node.webhook(&slow.url(), settings);
     node.webhook(&good.url(), json!({}));
     for n in 0..30 {
         live(&node, if n % 2 == 0 { ANN } else { "bob" }, "globex");

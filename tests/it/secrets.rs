@@ -1,7 +1,7 @@
 //! No secret can be read back: not from a file of the data directory, not from the log, not from any answer.
 
 use crate::support::proxy::Proxy;
-use crate::support::{Node, Receiver, Reply};
+use crate::support::{Node, Receiver, Reply, Webhook};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 const SECRET: &str = "a webhook's very own secret \u{e9}";
 const NEXT_SECRET: &str = "and the one that came after it";
 const PROXY_PASSWORD: &str = "the password for the proxy";
+const HEADER: &str = "a-key-that-a-gateway-wants";
+const TOKEN: &str = "a-token-in-a-header-of-its-own";
+const WRITE_KEY: &str = "aBcD3fGh1jKlMn0pQrStUvWxYz123456";
 
 /// Every file below a directory but the master key, which is what the secrets are sealed with.
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -129,13 +132,23 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
     let proxy = Proxy::new("ada", PROXY_PASSWORD);
     let mut node = talkative(&proxy);
     let receiver = Receiver::always(Reply::Status(400));
-    let webhook = node.webhook(&receiver.url(), json!({"secret": SECRET}));
+    let headers = json!({"X-Api-Key": HEADER, "Authorization": format!("Bearer {TOKEN}")});
+    let format = json!({"preset": "discord"});
+    let webhook = node.webhook(&receiver.url(), json!({"secret": SECRET, "headers": headers, "format": format}));
+    let endpoint = format!("http://{}", receiver.addr);
+    let segment = json!({"name": "s", "type": "segment", "endpoint": endpoint, "write_key": WRITE_KEY});
+    let segment = node.api("POST", "/webhooks", Some(segment)).expect(201).json();
+    let segment = Webhook { id: segment["id"].as_str().unwrap().to_owned(), created: segment };
+    node.switch(&segment, true);
     let signing_key = webhook.created["signing_key"].as_str().unwrap().strip_prefix("whsec_").unwrap().to_owned();
     let key = node.api("POST", "/keys", Some(json!({"name": "k", "role": "admin"}))).expect(201).json();
     let path = format!("/apps/{}/rotate-track-secret", node.keys.app_id);
     let rotated = node.api("POST", &path, None).expect(200).json();
     node.track("one");
     node.settled(&webhook, "failed");
+    node.settled(&segment, "failed");
+    let basic = receiver.requests().into_iter().find(|request| request.line.contains("/v1/track")).unwrap();
+    let basic = basic.header("authorization").unwrap().strip_prefix("Basic ").unwrap().to_owned();
     node.api("POST", &format!("/webhooks/{}/test", webhook.id), None).expect(200);
     let rotation = format!("/webhooks/{}/signing-key/rotate", webhook.id);
     let next_key = node.api("POST", &rotation, None).expect(200).json()["signing_key"].as_str().unwrap().to_owned();
@@ -154,7 +167,8 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
     node.call("GET", "/api/v1/keys", &guess, None).expect(401);
 
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-    let mut secrets = vec![SECRET.to_owned(), NEXT_SECRET.to_owned(), signing_key];
+    let mut secrets = vec![SECRET.to_owned(), NEXT_SECRET.to_owned(), signing_key, basic];
+    secrets.extend([HEADER, TOKEN, WRITE_KEY].map(ToOwned::to_owned));
     secrets.extend([text(&key["key"]), text(&rotated["track_secret"])]);
     secrets.extend([node.keys.integration_key.clone(), node.keys.track_secret.clone()]);
     secrets.extend([next_key.strip_prefix("whsec_").unwrap().to_owned(), PROXY_PASSWORD.to_owned()]);

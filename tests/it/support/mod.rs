@@ -7,11 +7,13 @@ pub mod program;
 pub mod provider;
 pub mod proxy;
 pub mod receiver;
+pub mod segment;
 pub mod sign;
 pub mod smtp;
 
 pub use node::{Node, Webhook};
 pub use receiver::{Receiver, Reply, Request};
+pub use segment::Segment;
 
 use std::time::{Duration, Instant};
 
