@@ -92,7 +92,8 @@ impl Server {
 
     /// Creates a webhook that is on.
     pub fn webhook(&mut self, url: &str, settings: &Value) -> Result<String> {
-        let mut body = json!({"name": "bench", "type": "url", "url": url, "categories": ["track_events"]});
+        let place = if settings["type"] == "segment" { "endpoint" } else { "url" };
+        let mut body = json!({"name": "bench", "type": "url", place: url, "categories": ["track_events"]});
         if let (Some(body), Some(settings)) = (body.as_object_mut(), settings.as_object()) {
             body.extend(settings.clone());
         }

@@ -7,6 +7,7 @@ pub mod filter;
 pub mod idle;
 pub mod latency;
 pub mod raw;
+pub mod shapes;
 pub mod throughput;
 
 use crate::child::{Generator, Receiver};
@@ -31,7 +32,8 @@ pub fn all(options: &Options, report: &mut Report) -> Result<()> {
     backlog::run(options, report)?;
     idle::run(options, report)?;
     exclusions::run(options, report)?;
-    filter::run(options, report)
+    filter::run(options, report)?;
+    shapes::run(options, report)
 }
 
 /// A receiver on any port.
