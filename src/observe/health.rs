@@ -89,7 +89,7 @@ mod tests {
     async fn what_can_be_shown_is_shown_although_something_hangs() {
         let refresh = |metrics: Arc<Metrics>| async move {
             metrics.projection.lag.set(77);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let response = exposition(Arc::new(Metrics::new()), refresh, Duration::ZERO).await;
         assert!(text_of(response).await.contains("fanfare_projection_lag 77\n"));
