@@ -18,8 +18,8 @@ const TRANSACTION_ENTRIES: u64 = 20_000;
 /// Longest time that a transaction stays open while entries keep coming.
 const TRANSACTION_TIME: Duration = Duration::from_millis(300);
 
-/// Shortest time between two transactions at the head of the journal. A commit costs about as much as applying a
-/// hundred entries, so one per event would cost more than the event.
+/// Shortest time between two transactions at the head of the journal, while nobody waits for one. A commit costs about
+/// as much as applying a hundred entries, so one per event would cost more than the event.
 const PACE: Duration = Duration::from_millis(100);
 
 /// Time between synced checkpoints: what a power cut can make the next start read again from the journal.
@@ -178,7 +178,7 @@ impl Follower {
         Ok(more)
     }
 
-    /// Waits for something new, then for the pace.
+    /// Waits for something new, then for the pace, unless somebody waits for the records.
     async fn wait(&mut self, durable: &mut watch::Receiver<Position>) {
         let shared = Arc::clone(&self.shared);
         tokio::select! {
@@ -191,7 +191,10 @@ impl Follower {
             () = tokio::time::sleep(PAUSE) => return,
         }
         let since = self.committed_at.map_or(PACE, |at| at.elapsed());
-        self.pause(PACE.saturating_sub(since)).await;
+        tokio::select! {
+            () = shared.hurried.notified() => {}
+            () = self.pause(PACE.saturating_sub(since)) => {}
+        }
     }
 
     async fn pause(&mut self, time: Duration) {

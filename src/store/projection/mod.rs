@@ -124,6 +124,8 @@ struct Shared {
     /// What others want done on the thread that writes.
     requests: Mutex<Vec<erase::Request>>,
     requested: Notify,
+    /// Somebody waits for what is durable now.
+    hurried: Notify,
     /// A request is under way.
     serving: AtomicBool,
     /// No request is begun any more, and the one under way is to be broken off.
@@ -180,6 +182,9 @@ impl Projection {
         let target = *self.journal.durable().borrow();
         let mut seen = self.projected();
         let (mut moved_at, mut told_at) = (Instant::now(), Instant::now());
+        if seen < target {
+            self.hurry();
+        }
         while seen < target {
             std::thread::sleep(Duration::from_millis(2));
             let projected = self.projected();
@@ -195,6 +200,11 @@ impl Projection {
             }
         }
         Ok(())
+    }
+
+    /// What is durable is wanted now: the next transaction does not wait for its time.
+    pub fn hurry(&self) {
+        self.shared.hurried.notify_one();
     }
 
     /// Everything up to here is projected and can be read.
@@ -254,6 +264,7 @@ impl Shared {
             problem: Mutex::new(None),
             requests: Mutex::default(),
             requested: Notify::new(),
+            hurried: Notify::new(),
             serving: AtomicBool::new(false),
             requests_end: AtomicBool::new(false),
         }
