@@ -120,10 +120,10 @@ struct Feeder {
 
 impl Feeder {
     fn rebuild(scheduler: Arc<Scheduler>, restart: &Restart) -> Result<Self, ReadError> {
-        let mut refeed = Refeed::scan(scheduler.parts.journal.as_ref(), restart.head)?;
+        let refeed = Refeed::scan(scheduler.parts.journal.as_ref(), restart.head)?;
         let told = (scheduler.parts.catalog)();
         let mut index = Index::default();
-        for lane in lanes_at_checkpoint(restart, &mut refeed, scheduler.lane_limits()) {
+        for lane in lanes_at_checkpoint(restart, &refeed, scheduler.lane_limits()) {
             let interest = lane.interest();
             let cell = LaneCell::new(lane);
             index.set(&cell, &interest);
@@ -287,10 +287,10 @@ impl Feeder {
         let interest = Interest::of(&switch.selection);
         let eras = Eras::from([(position, interest.clone())]);
         let mut lane = Lane::new(switch.webhook, switch.subscription, eras, self.scheduler.lane_limits());
-        if let Some(refeed) = &mut self.refeed {
+        if let Some(refeed) = &self.refeed {
             let (webhook, behind) = (switch.webhook, Backlog::default());
             let mark = LaneMark { webhook, next: None, open: vec![], settled: vec![], behind };
-            lane.resume(&mark, refeed.take_settled(webhook));
+            lane.resume(&mark, refeed.settled(webhook, position));
         }
         let cell = LaneCell::new(lane);
         self.index.set(&cell, &interest);

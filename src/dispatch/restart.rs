@@ -69,9 +69,11 @@ impl Refeed {
         }
     }
 
-    /// The webhook's first attempts that ended.
-    pub fn take_settled(&mut self, webhook: WebhookId) -> BTreeSet<Position> {
-        self.settled.remove(&webhook).unwrap_or_default()
+    /// The webhook's first attempts that ended, of what was accepted after `since`. A webhook that is switched off and on
+    /// again behind the checkpoint has two lanes in turn, and each must know its own.
+    pub fn settled(&self, webhook: WebhookId, since: Position) -> BTreeSet<Position> {
+        let settled = self.settled.get(&webhook);
+        settled.map(|settled| settled.range(since..).copied().collect()).unwrap_or_default()
     }
 
     /// Whether the webhook's switching off at `position` was carried out before the restart.
@@ -81,7 +83,7 @@ impl Refeed {
 }
 
 /// The lanes as they stood at the checkpoint.
-pub fn lanes_at_checkpoint(restart: &Restart, refeed: &mut Refeed, limits: LaneLimits) -> Vec<Lane> {
+pub fn lanes_at_checkpoint(restart: &Restart, refeed: &Refeed, limits: LaneLimits) -> Vec<Lane> {
     let marks: HashMap<_, _> = restart.marks.iter().map(|mark| (mark.webhook, mark)).collect();
     let on = eras_at(&restart.switches, restart.head);
     on.into_iter()
@@ -89,7 +91,7 @@ pub fn lanes_at_checkpoint(restart: &Restart, refeed: &mut Refeed, limits: LaneL
             let since = eras.front().map_or(Position::ZERO, |(since, _)| *since);
             let mut lane = Lane::new(webhook, subscription, eras, limits);
             let mark = mark_since(since, marks.get(&webhook).copied(), webhook);
-            lane.resume(&mark, refeed.take_settled(webhook));
+            lane.resume(&mark, refeed.settled(webhook, since));
             lane
         })
         .collect()
@@ -117,4 +119,55 @@ fn eras_at(switches: &[(Position, Switch)], head: Position) -> OnAt {
         }
     }
     on
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CategorySet, DeliveryId, EventKind, OutcomeEntry, Reason, Timings, UnixMs, Verdict};
+    use std::time::Duration;
+
+    const WEBHOOK: WebhookId = WebhookId(1);
+
+    fn outcome(event: u64) -> Entry<'static> {
+        let event = Position(event);
+        Entry::Outcome(OutcomeEntry {
+            delivery: DeliveryId { webhook: WEBHOOK, origin: event },
+            event,
+            kind: EventKind::GuideDisplayed,
+            attempt: 1,
+            started_at: UnixMs(0),
+            verdict: Verdict::Delivered,
+            status: 200,
+            reason: Reason::Accepted,
+            detail: "",
+            timings: Timings::default(),
+            request_headers: "",
+            response_headers: "",
+            response_body: b"",
+            response_cut: false,
+        })
+    }
+
+    #[test]
+    fn each_lane_of_a_webhook_that_was_switched_behind_the_checkpoint_knows_what_has_ended() {
+        let mut refeed = Refeed::default();
+        [3, 12, 15].iter().for_each(|event| refeed.note(&outcome(*event)));
+        let (subscription, selection) = (SubscriptionId(1), CategorySet::All.into());
+        let on = Switch { webhook: WEBHOOK, subscription, on: true, selection, at: UnixMs(0) };
+        let restart = Restart { head: Position(2), switches: vec![(Position(1), on)], ..Restart::default() };
+        let limits = LaneLimits {
+            waiting: 10,
+            probe_pause: Duration::ZERO,
+            backlog_max_age: Duration::MAX,
+            backlog_max_bytes: u64::MAX,
+            parked: 10,
+        };
+        let first = lanes_at_checkpoint(&restart, &refeed, limits);
+        assert_eq!(first.len(), 1);
+        let after = |since| refeed.settled(WEBHOOK, Position(since)).into_iter().map(|at| at.0).collect::<Vec<_>>();
+        // It is switched off at 9 and on at 10: the lane that is opened then has 12 and 15 behind it.
+        assert_eq!((after(1), after(10)), (vec![3, 12, 15], vec![12, 15]));
+        assert!(refeed.settled(WebhookId(2), Position::ZERO).is_empty());
+    }
 }
