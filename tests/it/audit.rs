@@ -1,6 +1,6 @@
 //! The audit log as the operator meets it.
 
-use crate::support::{Node, Receiver, Request, wait_until};
+use crate::support::{Node, Receiver, Request, Webhook, wait_until};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -50,11 +50,19 @@ fn unique_ids(requests: &[Request]) -> HashSet<String> {
     requests.iter().map(|request| request.json()["uniqueId"].as_str().unwrap().to_owned()).collect()
 }
 
+/// A webhook for the audit log alone. Its own creation was told before it is switched on, to nobody.
+fn auditing(node: &Node, receiver: &Receiver) -> Webhook {
+    let webhook = node.create(json!({"url": receiver.url(), "audit": true, "categories": [], "concurrency": 1}));
+    wait_until("its creation is told", || (node.list("/events?event=auditRecorded&").len() == 1).then_some(()));
+    node.switch(&webhook, true);
+    webhook
+}
+
 #[test]
 fn a_webhook_that_asks_is_told_of_each_change_and_nobody_else() {
     let node = Node::start();
     let (auditor, everything) = (Receiver::ok(), Receiver::ok());
-    let webhook = node.webhook(&auditor.url(), json!({"audit": true, "categories": [], "concurrency": 1}));
+    let webhook = auditing(&node, &auditor);
     node.webhook(&everything.url(), json!({"name": "everything", "secret": "s3cret!"}));
     node.track("one");
     everything.wait_for("one");
@@ -94,7 +102,7 @@ fn a_webhook_that_asks_is_told_of_each_change_and_nobody_else() {
 fn each_entry_is_told_once_through_kills() {
     let mut node = Node::start();
     let auditor = Receiver::ok();
-    let webhook = node.webhook(&auditor.url(), json!({"audit": true, "categories": [], "concurrency": 1}));
+    let webhook = auditing(&node, &auditor);
     for round in 0..4 {
         for change in 0..5 {
             node.patch(&webhook, json!({"name": format!("name {round} {change}")}));
