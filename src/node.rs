@@ -10,7 +10,7 @@ use crate::catalog::{self, Catalog, CatalogParts, InitOptions, Snapshot};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::config::Settings;
 use crate::deliver::{Client, ClientConfig, Courier, Guard, Proxy, ProxyKind, SystemResolver, Tls};
-use crate::dispatch::{self, Dispatcher, Restart, Waiting};
+use crate::dispatch::{self, Dispatcher, KnownReceiver, Restart, Waiting};
 use crate::forget;
 use crate::health;
 use crate::http;
@@ -24,7 +24,7 @@ use crate::oidc::Provider;
 use crate::record::Records;
 use crate::replay;
 use crate::seal::{MasterKey, rotation};
-use crate::store::projection::Projection;
+use crate::store::projection::{KeptReceiver, Projection};
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -396,7 +396,13 @@ fn restart(projection: &Projection) -> anyhow::Result<Restart> {
         switches: projection.all_switches()?,
         waiting: waiting.collect(),
         forced: open.filter(|row| row.asked.forced).map(|row| row.position).collect(),
+        receivers: projection.receivers()?.into_iter().map(known_receiver).collect(),
     })
+}
+
+fn known_receiver(kept: KeptReceiver) -> KnownReceiver {
+    let KeptReceiver { webhook, is_silent, rests_until } = kept;
+    KnownReceiver { webhook, is_silent, rests_until }
 }
 
 /// The body of a webhook's test: the ping, or an event's sample.

@@ -204,6 +204,8 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
             "event": EventId(r.event).to_string(), "replay": ReplayId(r.replay).to_string()}),
         Entry::ReplayEnded(r) => json!({"entry": "replay_ended", "webhook": r.webhook.to_string(),
             "replay": ReplayId(r.replay).to_string(), "end": r.end.name()}),
+        Entry::Receiver(r) => json!({"entry": "receiver", "webhook": r.webhook.to_string(),
+            "is": format!("{:?}", r.is), "at": r.at.0}),
         Entry::Erased => json!({"entry": "erased"}),
     };
     fields["position"] = json!(position.0);

@@ -5,7 +5,7 @@ use super::figures::Load;
 use super::job::{Event, Visitor, Waiting};
 use super::lane::{Eras, Lane, Undone};
 use super::matching::{Index, Wants};
-use super::restart::{Refeed, Restart, lanes_at_checkpoint};
+use super::restart::{KnownReceiver, Refeed, Restart, lanes_at_checkpoint};
 use super::scheduler::{Parts, Scheduler};
 use super::worker::event_at;
 use crate::catalog::Snapshot;
@@ -379,6 +379,7 @@ impl Feeder {
         for cell in &lanes {
             self.scheduler.set_pace(&mut cell.state.lock(), now);
         }
+        self.recall_receivers(restart);
         let has_lane = |waiting: &&Waiting| self.scheduler.lane(waiting.delivery.webhook).is_some();
         let (ours, others): (Vec<&Waiting>, Vec<&Waiting>) = restart.waiting.iter().partition(has_lane);
         let is_forced = |waiting: &&Waiting| waiting.replay.is_some_and(|replay| restart.forced.contains(&replay));
@@ -394,6 +395,16 @@ impl Feeder {
             cell.state.lock().lane.end_refeed(now, |event| {
                 self.read(event).map_or((now, None), |event| (event.accepted_at, event.visitor))
             });
+        }
+    }
+
+    /// Who gave no answer is probed, and who has asked for a rest has it.
+    fn recall_receivers(&self, restart: &Restart) {
+        let now = self.scheduler.parts.clock.now();
+        for KnownReceiver { webhook, is_silent, rests_until } in restart.receivers.iter().copied() {
+            if let Some(cell) = self.scheduler.lane(webhook) {
+                cell.state.lock().lane.recall_receiver(is_silent, rests_until, now);
+            }
         }
     }
 

@@ -21,6 +21,7 @@ mod read_plan;
 mod reading;
 mod receiver;
 mod replayed;
+mod silence;
 mod turns;
 mod undone;
 
@@ -369,18 +370,6 @@ impl Lane {
         self.land(job, retry.is_none());
         retry.into_iter().for_each(|retry| self.put(retry));
         verdict
-    }
-
-    /// An attempt (a probe or not) had no byte for the quiet time, or ended without an answer.
-    pub fn narrow(&mut self, probe: bool, now: UnixMs) {
-        if self.receiver.fell_silent(probe, now, self.limits.probe_pause) {
-            self.leave_queue_to_journal();
-        }
-    }
-
-    /// The receiver asks for no requests before `until`.
-    pub fn pause(&mut self, until: UnixMs) {
-        self.receiver.asked_for_rest(until);
     }
 
     /// When the lane should be looked at again although nothing happened to it.

@@ -23,5 +23,5 @@ pub mod worker;
 pub use figures::Load;
 pub use follow::Dispatcher;
 pub use job::Waiting;
-pub use restart::Restart;
+pub use restart::{KnownReceiver, Restart};
 pub use scheduler::{Parts, Scheduler};

@@ -9,7 +9,7 @@ use super::lane::{Eras, Lane, LaneLimits};
 use crate::filter::Interest;
 use crate::journal::{Journal, ReadError};
 use crate::limits;
-use crate::model::{Entry, LaneMark, Position, SubscriptionId, Switch, WebhookId};
+use crate::model::{Entry, LaneMark, Position, SubscriptionId, Switch, UnixMs, WebhookId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What was kept.
@@ -25,6 +25,19 @@ pub struct Restart {
     pub waiting: Vec<Waiting>,
     /// The replays that are sent while their webhook is off, too.
     pub forced: HashSet<Position>,
+    /// What was known of the receivers of webhooks that are on.
+    pub receivers: Vec<KnownReceiver>,
+}
+
+/// What was known of a receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownReceiver {
+    /// Whose.
+    pub webhook: WebhookId,
+    /// It gave no answer: it is probed until it does.
+    pub is_silent: bool,
+    /// It has asked for no requests before this.
+    pub rests_until: Option<UnixMs>,
 }
 
 /// What the journal holds behind the checkpoint, as far as feeding it again must know.
@@ -124,7 +137,7 @@ fn eras_at(switches: &[(Position, Switch)], head: Position) -> OnAt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CategorySet, DeliveryId, EventKind, OutcomeEntry, Reason, Timings, UnixMs, Verdict};
+    use crate::model::{CategorySet, DeliveryId, EventKind, OutcomeEntry, Reason, Timings, Verdict};
     use std::time::Duration;
 
     const WEBHOOK: WebhookId = WebhookId(1);

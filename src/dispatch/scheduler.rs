@@ -17,7 +17,9 @@ use crate::config::DispatchSettings;
 use crate::deliver::{Courier, Outcome};
 use crate::journal::{AppendError, Group, Journal};
 use crate::limits;
-use crate::model::{Closed, ClosedWhy, Entry, Position, Reason, SubscriptionId, UnixMs, Verdict, WebhookId};
+use crate::model::{
+    Closed, ClosedWhy, Entry, Position, Reason, ReceiverIs, ReceiverNews, SubscriptionId, UnixMs, Verdict, WebhookId,
+};
 use crate::observe::Metrics;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::{HashMap, HashSet};
@@ -223,7 +225,11 @@ impl Scheduler {
     /// No byte came from the receiver for the quiet time.
     pub(super) fn went_quiet(self: &Arc<Self>, cell: &Arc<LaneCell>, job: &Job) {
         let mut state = cell.state.lock();
-        state.lane.narrow(job.probe, self.parts.clock.now());
+        let (was_narrowed, now) = (state.lane.is_narrowed(), self.parts.clock.now());
+        state.lane.narrow(job.probe, now);
+        if !was_narrowed {
+            self.record_receiver(cell.webhook, ReceiverIs::Silent, now);
+        }
         self.reassign(&mut state, 0);
         self.top_up(cell, &mut state);
         self.wrap_up(cell, state);
@@ -251,9 +257,12 @@ impl Scheduler {
             }
         };
         if let (Reason::TooManyRequests, Some(rest)) = (ended.outcome.reason, ended.outcome.retry_after) {
-            state.lane.pause(now.after(rest));
+            let until = now.after(rest);
+            if state.lane.pause(until) {
+                self.record_receiver(cell.webhook, ReceiverIs::Resting { until }, now);
+            }
         }
-        let verdict = state.lane.settle(job, verdict, answered(ended.outcome.reason), now);
+        let verdict = state.lane.settle(job, verdict, ended.outcome.reason.says_of_receiver(), now);
         state.count(ended.outcome.reason, verdict);
         self.count(ended.outcome, verdict);
         // Under the lane's lock: a checkpoint that no longer shows the attempt as open must come after its outcome.
@@ -267,6 +276,12 @@ impl Scheduler {
             self.serve_waiters();
         }
         after
+    }
+
+    /// Keeps what was learnt of a receiver through a restart, and for who counts probes. Under the lane's lock: it comes
+    /// before the outcome of the first probe.
+    fn record_receiver(&self, webhook: WebhookId, is: ReceiverIs, at: UnixMs) {
+        self.parts.journal.record(Group::of(&Entry::Receiver(ReceiverNews { webhook, is, at })));
     }
 
     /// Whether the event of this attempt was forgotten while it was in flight.
@@ -459,12 +474,4 @@ pub enum AfterSettle {
     Park,
     /// Nothing.
     End,
-}
-
-/// What an attempt says about the receiver: it answered, it did not, or (nothing was sent) it says nothing.
-fn answered(reason: Reason) -> Option<bool> {
-    match reason {
-        Reason::AddressRefused | Reason::CannotSend | Reason::AuthFailed => None,
-        reason => Some(reason.answered()),
-    }
 }

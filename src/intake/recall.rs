@@ -74,6 +74,7 @@ impl Recall {
             | Entry::Replay(_)
             | Entry::Resend(_)
             | Entry::ReplayEnded(_)
+            | Entry::Receiver(_)
             | Entry::Closed(_)
             | Entry::Redelivery(_)
             | Entry::Visit(_)

@@ -209,7 +209,16 @@ impl Reason {
         }
     }
 
-    /// Whether the receiver gave an answer of any kind: what widens a lane that has narrowed to probes.
+    /// What an attempt says of its receiver: that it answers (which widens a lane that has narrowed to probes), that it
+    /// does not, or, when nothing was sent to it, nothing.
+    pub fn says_of_receiver(self) -> Option<bool> {
+        match self {
+            Self::AddressRefused | Self::CannotSend | Self::AuthFailed => None,
+            reason => Some(reason.answered()),
+        }
+    }
+
+    /// Whether the receiver gave an answer of any kind.
     pub fn answered(self) -> bool {
         matches!(
             self,

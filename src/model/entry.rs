@@ -50,6 +50,8 @@ pub enum Entry<'a> {
     /// One attempt's end, and the body that it sent because the event's own was given another form.
     #[serde(borrow)]
     ShapedOutcome(ShapedOutcome<'a>),
+    /// What a lane has learnt of its receiver, beside what outcomes tell.
+    Receiver(ReceiverNews),
 }
 
 impl<'a> Entry<'a> {
@@ -361,6 +363,29 @@ pub struct ReplayEnded {
     pub end: ReplayEnd,
     /// When.
     pub at: UnixMs,
+}
+
+/// News of a webhook's receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiverNews {
+    /// Whose.
+    pub webhook: WebhookId,
+    /// What is new.
+    pub is: ReceiverIs,
+    /// When.
+    pub at: UnixMs,
+}
+
+/// How a receiver is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReceiverIs {
+    /// It has sent no byte for the quiet time: while it is awaited, nothing but one probe at a time is sent to it.
+    Silent,
+    /// It has asked for no requests before this.
+    Resting {
+        /// When the rest is over.
+        until: UnixMs,
+    },
 }
 
 /// Why a replay is over.

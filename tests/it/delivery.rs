@@ -216,6 +216,20 @@ fn a_receiver_that_asks_for_a_pause_is_sent_nothing_else_until_it_is_over() {
 }
 
 #[test]
+fn a_pause_that_a_receiver_has_asked_for_holds_through_a_kill() {
+    let wait = Reply::Full(429, vec![("Retry-After", "5".into())], Vec::new());
+    let busy = Receiver::by(move |_, number| if number == 0 { wait.clone() } else { Reply::Status(200) });
+    let mut node = node();
+    let paused = node.webhook(&busy.url(), json!({}));
+    node.track("too many");
+    node.settled(&paused, "retrying");
+    node.restart();
+    node.track("later");
+    let requests = busy.wait(3);
+    assert!(requests[1..].iter().all(|request| request.at - requests[0].at >= Duration::from_millis(4999)));
+}
+
+#[test]
 fn retry_after_as_a_date_lengthens_too() {
     use fanfare::clock::{Clock, SystemClock};
     let receiver = Receiver::by(|_, number| {

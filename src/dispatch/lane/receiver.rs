@@ -42,9 +42,11 @@ impl Receiver {
         self.is_silent() && self.probed
     }
 
-    /// It asks for no requests before `until`. Of several such wishes the latest one holds.
-    pub fn asked_for_rest(&mut self, until: UnixMs) {
+    /// It asks for no requests before `until`. Of several such wishes the latest one holds; whether this is it.
+    pub fn asked_for_rest(&mut self, until: UnixMs) -> bool {
+        let is_later = Some(until) > self.rests_until;
         self.rests_until = self.rests_until.max(Some(until));
+        is_later
     }
 
     /// Whether nothing may be sent to it, because it has asked for that.
@@ -86,6 +88,11 @@ impl Receiver {
     /// It has answered, whatever it said.
     pub fn answered(&mut self) {
         self.state = State::Answering;
+    }
+
+    /// It had not answered before a restart: it may be probed at once.
+    pub fn was_silent(&mut self, now: UnixMs, longest_pause: Duration) {
+        self.state = State::Silent { pause: PROBE_PAUSE_MIN.min(longest_pause), next_at: now };
     }
 
     /// It has not answered; whether that says something new.

@@ -191,6 +191,22 @@ fn a_receiver_that_asks_for_fewer_requests_is_left_alone_until_then() {
     assert_eq!(lane.next_due(UnixMs(2000)), Some(UnixMs(5000)));
 }
 
+#[test]
+fn after_a_restart_a_silent_receiver_is_probed_at_once_and_one_that_rests_is_left_alone() {
+    let mut lane = lane_with(LIMITS);
+    lane.resume(&mark_at(1), BTreeSet::new());
+    (1..=3).for_each(|position| assert!(!lane.hand(&event(position), true)));
+    lane.end_refeed(UnixMs(100), |_| (UnixMs(0), None));
+    lane.recall_receiver(true, Some(UnixMs(2000)), UnixMs(100));
+    assert!(lane.is_narrowed() && lane.start_read(UnixMs(100)).is_some_and(|plan| plan.room == 1));
+    assert!(lane.take_read(event(1), UnixMs(100)) && !lane.take_read(event(2), UnixMs(100)));
+    lane.read_done(Position(2), Position(3));
+    assert_eq!((take(&mut lane, 1999), lane.next_due(UnixMs(100))), (None, Some(UnixMs(2000))));
+    let probe = lane.take(UnixMs(2000)).unwrap();
+    assert_eq!((probe.position.0, probe.probe), (1, true));
+    assert_eq!(take(&mut lane, 2000), None, "one probe at a time");
+}
+
 fn of_replay(event: u64) -> Waiting {
     let delivery = DeliveryId { webhook: WEBHOOK, origin: Position(100 + event) };
     let (replay, visitor) = (Some(Position(99)), visitor(event));

@@ -145,6 +145,7 @@ impl Applier {
             }
             Entry::Visit(visit) => self.people.visit(db, visit),
             Entry::Metadata(metadata) => self.people.metadata(db, metadata),
+            Entry::Receiver(news) => self.healths.receiver(db, position, news),
             Entry::Erased => Ok(()),
         }
     }

@@ -6,7 +6,7 @@
 
 use super::{Error, Projection, int, position};
 use crate::config::HealthSettings;
-use crate::model::{OutcomeEntry, Position, Switch, UnixMs, Verdict, WebhookId};
+use crate::model::{OutcomeEntry, Position, ReceiverIs, ReceiverNews, Switch, UnixMs, Verdict, WebhookId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::Entry;
@@ -72,13 +72,26 @@ pub struct Health {
     pub failures_in_a_row: u64,
     /// When the first of them failed.
     pub failing_since: Option<UnixMs>,
-    /// When its receiver ceased to answer, while it gives no answer: what begins after it is a probe.
+    /// When its receiver ceased to answer, while it gives no answer: what begins after that is a probe.
     silent_since: Option<UnixMs>,
     /// Its owner has been warned of this row of failures.
     pub warned: bool,
     /// It is to be turned off; nothing more is counted until it is on again.
     tripped: bool,
     window: VecDeque<Part>,
+    /// Its receiver has asked for no requests before this.
+    rests_until: Option<UnixMs>,
+}
+
+/// What is known of the receiver of a webhook that is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptReceiver {
+    /// Whose.
+    pub webhook: WebhookId,
+    /// It gave no answer last.
+    pub is_silent: bool,
+    /// It has asked for no requests before this.
+    pub rests_until: Option<UnixMs>,
 }
 
 /// What was counted in a part of the window.
@@ -108,6 +121,15 @@ impl Health {
         }
     }
 
+    /// There is something new to be known of its receiver.
+    fn receiver(&mut self, is: ReceiverIs, at: UnixMs) {
+        match is {
+            _ if !self.on => {}
+            ReceiverIs::Silent => drop(self.silent_since.get_or_insert(at)),
+            ReceiverIs::Resting { until } => self.rests_until = self.rests_until.max(Some(until)),
+        }
+    }
+
     /// An attempt ended; what is to be done about it, with the counts that say so.
     fn outcome(
         &mut self,
@@ -115,15 +137,15 @@ impl Health {
         ended_at: UnixMs,
         settings: &HealthSettings,
     ) -> Option<(IncidentKind, u64, u64)> {
+        let is_probe = self.silent_since.is_some_and(|since| outcome.started_at > since);
+        match outcome.reason.says_of_receiver() {
+            Some(true) => self.silent_since = None,
+            Some(false) => self.receiver(ReceiverIs::Silent, ended_at),
+            None => {}
+        }
         // A delivery that a person asked for is neither for nor against the webhook.
         if !self.on || self.tripped || outcome.delivery.origin != outcome.event {
             return None;
-        }
-        let is_probe = self.silent_since.is_some_and(|since| outcome.started_at >= since);
-        if outcome.reason.answered() {
-            self.silent_since = None;
-        } else if outcome.verdict != Verdict::Cancelled {
-            self.silent_since.get_or_insert(ended_at);
         }
         match outcome.verdict {
             Verdict::Delivered => {
@@ -194,6 +216,18 @@ impl Healths {
     pub(super) fn switch(&mut self, db: &Connection, position: Position, switch: &Switch) -> rusqlite::Result<()> {
         self.of(db, switch.webhook, position)?.switch(switch.on);
         self.touch(switch.webhook);
+        Ok(())
+    }
+
+    /// There is something new to be known of a receiver.
+    pub(super) fn receiver(
+        &mut self,
+        db: &Connection,
+        position: Position,
+        news: &ReceiverNews,
+    ) -> rusqlite::Result<()> {
+        self.of(db, news.webhook, position)?.receiver(news.is, news.at);
+        self.touch(news.webhook);
         Ok(())
     }
 
@@ -291,6 +325,28 @@ impl Projection {
         self.read(|db| Ok(stored(db, webhook)?.unwrap_or_default()))
     }
 
+    /// The receivers of webhooks that are on of which there is something to be known.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn receivers(&self) -> Result<Vec<KeptReceiver>, Error> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT webhook, health FROM health")?;
+            let mut rows = statement.query([])?;
+            let mut receivers = Vec::new();
+            while let Some(row) = rows.next()? {
+                let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+                let health = postcard::from_bytes::<Health>(bytes).ok().filter(|health| health.on);
+                let Some(Health { silent_since, rests_until, .. }) = health else { continue };
+                if silent_since.is_some() || rests_until.is_some() {
+                    let webhook = WebhookId(row.get::<_, i64>(0)? as u64);
+                    receivers.push(KeptReceiver { webhook, is_silent: silent_since.is_some(), rests_until });
+                }
+            }
+            Ok(receivers)
+        })
+    }
+
     /// The oldest incidents behind a position.
     ///
     /// # Errors
@@ -351,14 +407,18 @@ mod tests {
         }
 
         fn attempt(&mut self, second: i64, reason: Reason, verdict: Verdict) {
-            let at = UnixMs(second * 1000);
+            self.attempt_from(second, second, reason, verdict);
+        }
+
+        fn attempt_from(&mut self, began: i64, ended: i64, reason: Reason, verdict: Verdict) {
+            let (started_at, second, at) = (UnixMs(began * 1000), ended, UnixMs(ended * 1000));
             let event = Position(1);
             let outcome = OutcomeEntry {
                 delivery: DeliveryId { webhook: WebhookId(1), origin: event },
                 event,
                 kind: EventKind::GuideDisplayed,
                 attempt: 1,
-                started_at: at,
+                started_at,
                 verdict,
                 status: 0,
                 reason,
@@ -372,6 +432,11 @@ mod tests {
             if let Some((kind, failed, of)) = self.health.outcome(&outcome, at, &SETTINGS) {
                 self.incidents.push((second, kind, failed, of));
             }
+        }
+
+        /// An attempt that ended later than it began.
+        fn hang(&mut self, began: i64, ended: i64) {
+            self.attempt_from(began, ended, Reason::TimedOut, Verdict::Retry { due: UnixMs(0) });
         }
 
         fn fail(&mut self, second: i64) {
@@ -457,6 +522,26 @@ mod tests {
         }
         assert_eq!(play.health.failures_in_a_row, 20, "each probe that failed, answered or not");
         assert_eq!(play.incidents.last().unwrap().1, IncidentKind::FailuresInARow);
+    }
+
+    #[test]
+    fn a_probe_is_what_begins_once_the_receiver_is_silent() {
+        // The first one hangs; after its quiet time probes go out, and end before it is known how it ended.
+        let mut play = Play::new();
+        play.health.receiver(ReceiverIs::Silent, UnixMs(2_000));
+        play.hang(20, 320);
+        play.hang(0, 300);
+        assert_eq!(play.health.failures_in_a_row, 1, "the probe, and not what had begun before it");
+        // What was in flight together when the receiver went away is no probe, also within the same millisecond.
+        let retry = Verdict::Retry { due: UnixMs(0) };
+        let mut play = Play::new();
+        (0..32).for_each(|_| play.attempt(0, Reason::ConnectionRefused, retry));
+        assert_eq!(play.health.failures_in_a_row, 0);
+        // Where nothing was sent, nothing is known of the receiver.
+        let mut play = Play::new();
+        play.attempt(0, Reason::AddressRefused, Verdict::Failed);
+        play.attempt(1, Reason::ServerError, retry);
+        assert_eq!(play.health.failures_in_a_row, 1, "the failed delivery, and no retry");
     }
 
     #[test]

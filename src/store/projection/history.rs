@@ -5,9 +5,9 @@ use crate::config::{HealthSettings, IntakeSettings, RecordSettings};
 use crate::journal::Journal;
 use crate::model::{
     AppId, Audited, Backlog, CategorySet, CategorySwitch, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry,
-    EventKind, HeldEntry, LaneMark, MetadataEntry, OutcomeEntry, PersonKind, Position, Reason, Redelivery, Replay,
-    ReplayChoice, ReplayEnd, ReplayEnded, Resend, Selection, ShapedOutcome, SubscriptionId, Switch, Timings, UniqueId,
-    UnixMs, Verdict, VisitEntry, WebhookId, Withheld,
+    EventKind, HeldEntry, LaneMark, MetadataEntry, OutcomeEntry, PersonKind, Position, Reason, ReceiverIs,
+    ReceiverNews, Redelivery, Replay, ReplayChoice, ReplayEnd, ReplayEnded, Resend, Selection, ShapedOutcome,
+    SubscriptionId, Switch, Timings, UniqueId, UnixMs, Verdict, VisitEntry, WebhookId, Withheld,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -36,6 +36,7 @@ pub(crate) enum Step {
     Replay { webhook: u8 },
     Resend { replay: usize, pick: usize },
     EndReplay { replay: usize },
+    Receiver { webhook: u8, silent: bool },
     Visit { visitor: u8, value: u8 },
     Metadata { visitor: u8, value: u8 },
     Wait { seconds: u32 },
@@ -65,6 +66,7 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => (0_u8..3).prop_map(|webhook| Step::Replay { webhook }),
         2 => (any::<usize>(), any::<usize>()).prop_map(|(replay, pick)| Step::Resend { replay, pick }),
         1 => any::<usize>().prop_map(|replay| Step::EndReplay { replay }),
+        1 => (0_u8..3, any::<bool>()).prop_map(|(webhook, silent)| Step::Receiver { webhook, silent }),
         2 => (0_u8..6, any::<u8>()).prop_map(|(visitor, value)| Step::Visit { visitor, value }),
         2 => (0_u8..6, any::<u8>()).prop_map(|(visitor, value)| Step::Metadata { visitor, value }),
         2 => (1_u32..4000).prop_map(|seconds| Step::Wait { seconds }),
@@ -163,6 +165,12 @@ impl World {
                     let ended = ReplayEnded { replay, webhook, end: ReplayEnd::Cancelled, at: self.now };
                     journal.add(&Entry::ReplayEnded(ended));
                 }
+            }
+            Step::Receiver { webhook, silent } => {
+                let until = UnixMs(self.now.0 + 60_000);
+                let is = if *silent { ReceiverIs::Silent } else { ReceiverIs::Resting { until } };
+                let webhook = WebhookId(u64::from(*webhook) + 1);
+                journal.add(&Entry::Receiver(ReceiverNews { webhook, is, at: self.now }));
             }
             Step::Visit { visitor, value } => self.visit(journal, *visitor, *value),
             Step::Metadata { visitor, value } => self.metadata(journal, *visitor, *value),

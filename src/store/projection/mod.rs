@@ -28,7 +28,7 @@ mod successes;
 mod tests;
 
 pub use codec::Success;
-pub use health::{Health, Incident, IncidentKind};
+pub use health::{Health, Incident, IncidentKind, KeptReceiver};
 pub use list::KeptAttempt;
 pub use people::PersonRow;
 pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};
