@@ -133,7 +133,7 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
     let mut node = talkative(&proxy);
     let receiver = Receiver::always(Reply::Status(400));
     let headers = json!({"X-Api-Key": HEADER, "Authorization": format!("Bearer {TOKEN}")});
-    let format = json!({"preset": "discord"});
+    let format = json!({"template": r#"{"event":"{{ event }}","properties":{{ properties | tojson }}}"#});
     let webhook = node.webhook(&receiver.url(), json!({"secret": SECRET, "headers": headers, "format": format}));
     let endpoint = format!("http://{}", receiver.addr);
     let segment = json!({"name": "s", "type": "segment", "endpoint": endpoint, "write_key": WRITE_KEY});

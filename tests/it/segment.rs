@@ -40,7 +40,8 @@ fn each_of_the_eight_events_is_a_track_call() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 8, "{names:?}");
-    for row in node.list("/events") {
+    // What is done to the configuration is an event too, which this webhook has not asked for.
+    for row in node.list("/events").iter().filter(|row| row["event"] != "auditRecorded") {
         let event = node.get(&format!("/events/{}", row["id"].as_str().unwrap()));
         let body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
         let message = accepted.iter().find(|message| message["messageId"] == body["uniqueId"]).expect("each event");
