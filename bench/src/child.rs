@@ -2,7 +2,7 @@
 //! ends when its stdin closes, so that none outlives the runner.
 
 use crate::generate::{GenerateResult, GenerateSpec};
-use crate::receive::{ReceiveReport, ReceiveSpec};
+use crate::receive::{Behaviour, ReceiveReport, ReceiveSpec};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -98,6 +98,12 @@ impl Receiver {
     /// Forgets what it has seen.
     pub fn reset(&mut self) -> Result<()> {
         self.helper.send("reset")?;
+        self.helper.receive::<bool>().map(drop)
+    }
+
+    /// Behaves like this from now on; its open connections end, as at a restart.
+    pub fn behave(&mut self, behaviour: Behaviour) -> Result<()> {
+        self.helper.send(&format!("behave {}", serde_json::to_string(&behaviour)?))?;
         self.helper.receive::<bool>().map(drop)
     }
 

@@ -24,6 +24,12 @@ impl Client {
         Self { addr, key: key.to_owned(), stream: None }
     }
 
+    /// Authenticates with another key from now on, over a connection of its own.
+    pub fn act_as(&mut self, key: &str) {
+        key.clone_into(&mut self.key);
+        self.stream = None;
+    }
+
     /// Makes a call that must succeed; the rate limit of the API is waited for.
     pub fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         loop {
@@ -34,6 +40,12 @@ impl Client {
                 _ => bail!("{method} {path} was answered with {status}: {answer}"),
             }
         }
+    }
+
+    /// Reads a text.
+    pub fn text(&mut self, path: &str) -> Result<String> {
+        let answer = self.try_send("GET", path, "text/plain", "").with_context(|| format!("GET {path}"))?;
+        Ok(String::from_utf8(answer.body)?)
     }
 
     /// Makes a call once; the status and the body (null when it is not JSON).
@@ -48,10 +60,11 @@ impl Client {
         if result.is_err() {
             self.stream = None;
         }
-        result.with_context(|| format!("{method} {path}"))
+        let answer = result.with_context(|| format!("{method} {path}"))?;
+        Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null)))
     }
 
-    fn try_send(&mut self, method: &str, path: &str, content_type: &str, body: &str) -> Result<(u16, Value)> {
+    fn try_send(&mut self, method: &str, path: &str, content_type: &str, body: &str) -> Result<Answer> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: {content_type}\r\n\
              Content-Length: {}\r\n\r\n{body}",
@@ -73,7 +86,7 @@ impl Client {
         if answer.closes {
             self.stream = None;
         }
-        Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null)))
+        Ok(answer)
     }
 }
 

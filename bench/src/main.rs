@@ -21,6 +21,7 @@ mod receive;
 mod report;
 mod scenario;
 mod server;
+mod watch;
 mod wire;
 
 use anyhow::{Result, bail};
@@ -67,6 +68,7 @@ fn measure(name: &str, options: &Options) -> Result<bool> {
         }
         "latency" => scenario::latency::run(options, &mut report)?,
         "fairness" => scenario::fairness::run(options, &mut report)?,
+        "outage" => scenario::outage::run(options, &mut report)?,
         "backlog" => {
             scenario::raw::run(options, &mut report)?;
             scenario::backlog::run(options, &mut report)?;

@@ -11,14 +11,15 @@ use anyhow::{Context, Result};
 use ring::hmac;
 use seen::Seen;
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::BufRead;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// What a receiver is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,7 +45,12 @@ pub enum Behaviour {
     Slow(u64),
     /// Reads and never answers.
     Hang,
+    /// Does not listen: connections are refused.
+    Refuse,
 }
+
+/// How long a receiver that is to listen again may have to wait for its address.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(10);
 
 const ACCEPTED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const FAILED: &[u8] = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno";
@@ -57,33 +63,65 @@ pub fn main(arguments: &[String]) -> Result<()> {
 }
 
 struct Receiver {
-    behaviour: Behaviour,
+    behaviour: Cell<Behaviour>,
     key: Option<hmac::Key>,
     seen: RefCell<Seen>,
 }
 
 async fn serve(spec: ReceiveSpec) -> Result<()> {
-    let listener = TcpListener::bind(spec.listen).await.with_context(|| format!("listening on {}", spec.listen))?;
-    println!("{}", serde_json::to_string(&listener.local_addr()?)?);
+    let mut listener = listen(spec.listen, spec.behaviour).await?;
+    let addr = listener.as_ref().map_or(Ok(spec.listen), TcpListener::local_addr)?;
+    println!("{}", serde_json::to_string(&addr)?);
     let receiver = Rc::new(Receiver {
-        behaviour: spec.behaviour,
+        behaviour: Cell::new(spec.behaviour),
         key: spec.secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())),
         seen: RefCell::new(Seen::new()),
     });
+    let mut connections = JoinSet::new();
     let mut commands = commands();
     loop {
         tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, _) = accepted?;
+            accepted = accept(listener.as_ref()) => {
+                let stream = accepted?;
                 let receiver = Rc::clone(&receiver);
                 // A connection's error is the other side's affair: a server that was killed, for one.
-                tokio::task::spawn_local(async move { drop(connection(&receiver, stream).await) });
+                connections.spawn_local(async move { drop(connection(&receiver, stream).await) });
             }
+            Some(_) = connections.join_next() => {}
             command = commands.recv() => {
                 let Some(command) = command else { return Ok(()) };
+                if let Some(behaviour) = command.strip_prefix("behave ") {
+                    // Like a restart: what is open ends.
+                    receiver.behaviour.set(serde_json::from_str(behaviour)?);
+                    connections.shutdown().await;
+                    drop(listener.take());
+                    listener = listen(addr, receiver.behaviour.get()).await?;
+                }
                 println!("{}", answer(&receiver, &command)?);
             }
         }
+    }
+}
+
+/// Listens, unless connections are to be refused.
+async fn listen(addr: SocketAddr, behaviour: Behaviour) -> Result<Option<TcpListener>> {
+    if behaviour == Behaviour::Refuse {
+        return Ok(None);
+    }
+    let began = Instant::now();
+    loop {
+        match TcpListener::bind(addr).await {
+            Ok(listener) => return Ok(Some(listener)),
+            Err(_) if began.elapsed() < LISTEN_PATIENCE => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(error) => return Err(error).with_context(|| format!("listening on {addr}")),
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
     }
 }
 
@@ -104,6 +142,7 @@ fn answer(receiver: &Receiver, command: &str) -> Result<String> {
     let mut seen = receiver.seen.borrow_mut();
     Ok(match command.split_once(' ') {
         Some(("save", path)) => seen.save(path.as_ref()).is_ok().to_string(),
+        Some(("behave", _)) => true.to_string(),
         _ if command == "reset" => {
             *seen = Seen::new();
             true.to_string()
@@ -137,14 +176,14 @@ async fn connection(receiver: &Receiver, mut stream: TcpStream) -> std::io::Resu
 }
 
 async fn respond(receiver: &Receiver, stream: &mut TcpStream, bytes: &[u8], message: Complete) -> std::io::Result<()> {
-    match receiver.behaviour {
+    match receiver.behaviour.get() {
         Behaviour::Hang => return std::future::pending().await,
         Behaviour::Slow(milliseconds) => tokio::time::sleep(Duration::from_millis(milliseconds)).await,
-        Behaviour::Accept | Behaviour::Fail | Behaviour::FailSometimes => {}
+        Behaviour::Accept | Behaviour::Fail | Behaviour::FailSometimes | Behaviour::Refuse => {}
     }
     let signed = receiver.key.as_ref().is_none_or(|key| signature_matches(key, bytes, message));
     let (head, body) = (&bytes[..message.body], &bytes[message.body..]);
-    let accepted = receiver.seen.borrow_mut().delivery(receiver.behaviour, lane(head), body, signed);
+    let accepted = receiver.seen.borrow_mut().delivery(receiver.behaviour.get(), lane(head), body, signed);
     stream.write_all(if accepted { ACCEPTED } else { FAILED }).await
 }
 

@@ -36,6 +36,15 @@ struct Keys {
     agent_key: String,
 }
 
+/// A subscription of the server, by its keys.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// Of its app.
+    pub track_secret: String,
+    /// For the management API.
+    pub integration_key: String,
+}
+
 impl Server {
     /// Prepares a new data directory and starts a server on it with additional flags.
     pub fn start(options: &Options, flags: &[&str]) -> Result<Self> {
@@ -90,6 +99,21 @@ impl Server {
         Ok(())
     }
 
+    /// Makes one more subscription.
+    pub fn subscribe(&self, name: &str) -> Result<Subscription> {
+        let made = Command::new(&self.bin)
+            .args(["operator", "subscriptions", "create", "--json", "--name", name, "--data-dir"])
+            .arg(self.data_dir())
+            .args(["--server", &format!("http://{}", self.addr)])
+            .output()?;
+        if !made.status.success() {
+            bail!("making a subscription failed: {}", String::from_utf8_lossy(&made.stderr));
+        }
+        let answer: Value = serde_json::from_slice(&made.stdout).context("the new subscription")?;
+        let text = |name: &str| answer[name].as_str().map(str::to_owned).with_context(|| format!("no {name}"));
+        Ok(Subscription { track_secret: text("track_secret")?, integration_key: text("integration_key")? })
+    }
+
     /// Creates a webhook that is on.
     pub fn webhook(&mut self, url: &str, settings: &Value) -> Result<String> {
         let place = if settings["type"] == "segment" { "endpoint" } else { "url" };
@@ -120,7 +144,7 @@ impl Server {
 
     /// Single events through the Track API.
     pub fn single(&self) -> Shape {
-        Shape::Track { secret: self.keys.track_secret.clone() }
+        Shape::Track { secrets: vec![self.keys.track_secret.clone()] }
     }
 
     /// Batches as the agent sends them.
@@ -128,21 +152,19 @@ impl Server {
         Shape::Batch { key: self.keys.agent_key.clone(), items }
     }
 
-    /// CPU time that the server has used since its start, from the kernel's accounting (a hundredth of a second fine).
+    /// CPU time that the server has used since its start.
     pub fn cpu_us(&self) -> Result<u64> {
-        let stat = std::fs::read_to_string(self.proc("stat")?)?;
-        // The command's name stands in brackets and may hold anything; the fields after it are numbered from 3.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |number: usize| -> Result<u64> { Ok(fields.get(number - 3).context("short stat")?.parse()?) };
-        const US_PER_TICK: u64 = 10_000;
-        Ok((ticks(14)? + ticks(15)?) * US_PER_TICK)
+        self.process()?.cpu_us()
     }
 
     /// Resident memory in KiB.
     pub fn rss_kib(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(self.proc("status")?)?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        line.trim().trim_end_matches("kB").trim().parse().context("VmRSS")
+        self.process()?.rss_kib()
+    }
+
+    /// What the kernel tells of the server.
+    pub fn process(&self) -> Result<Process> {
+        Ok(Process(self.child.as_ref().context("the server is not running")?.id()))
     }
 
     /// kill -9.
@@ -203,11 +225,6 @@ impl Server {
         let log = std::fs::read(self.log()).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(4000)..]).into_owned()
     }
-
-    fn proc(&self, file: &str) -> Result<PathBuf> {
-        let child = self.child.as_ref().context("the server is not running")?;
-        Ok(PathBuf::from(format!("/proc/{}/{file}", child.id())))
-    }
 }
 
 impl Drop for Server {
@@ -222,9 +239,63 @@ impl Drop for Server {
     }
 }
 
+/// A process, as the kernel's accounting knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Process(u32);
+
+impl Process {
+    /// CPU time that it has used (a hundredth of a second fine).
+    pub fn cpu_us(self) -> Result<u64> {
+        let stat = std::fs::read_to_string(self.file("stat"))?;
+        // The command's name stands in brackets and may hold anything; the fields after it are numbered from 3.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |number: usize| -> Result<u64> { Ok(fields.get(number - 3).context("short stat")?.parse()?) };
+        const US_PER_TICK: u64 = 10_000;
+        Ok((ticks(14)? + ticks(15)?) * US_PER_TICK)
+    }
+
+    /// Resident memory in KiB.
+    pub fn rss_kib(self) -> Result<u64> {
+        self.status("VmRSS")
+    }
+
+    /// Its threads.
+    pub fn threads(self) -> Result<u64> {
+        self.status("Threads")
+    }
+
+    /// Open files: connections, mostly.
+    pub fn open_files(self) -> Result<u64> {
+        Ok(std::fs::read_dir(self.file("fd"))?.count() as u64)
+    }
+
+    fn status(self, name: &str) -> Result<u64> {
+        let status = std::fs::read_to_string(self.file("status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+        line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse().with_context(|| name.to_owned())
+    }
+
+    fn file(self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.0))
+    }
+}
+
 /// An address that is free now.
 pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// An address that is free now and whose port the kernel gives to no outgoing connection, so that it can be left and
+/// taken again.
+pub fn free_listen_address() -> Result<SocketAddr> {
+    const PORTS: std::ops::Range<u16> = 15_000..30_000;
+    let first = PORTS.start + (std::process::id() % PORTS.len() as u32) as u16;
+    for port in (first..PORTS.end).chain(PORTS.start..first) {
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    bail!("no port of {PORTS:?} is free")
 }
 
 /// A directory that nobody else has, named after this process.

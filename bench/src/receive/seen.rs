@@ -131,7 +131,7 @@ impl Seen {
         match behaviour {
             Behaviour::Fail => true,
             Behaviour::FailSometimes => sequence % 10 == 3 && self.refused_once.insert((lane, sequence)),
-            Behaviour::Accept | Behaviour::Slow(_) | Behaviour::Hang => false,
+            Behaviour::Accept | Behaviour::Slow(_) | Behaviour::Hang | Behaviour::Refuse => false,
         }
     }
 

@@ -6,6 +6,7 @@ pub mod fairness;
 pub mod filter;
 pub mod idle;
 pub mod latency;
+pub mod outage;
 pub mod raw;
 pub mod shapes;
 pub mod throughput;
@@ -29,6 +30,7 @@ pub fn all(options: &Options, report: &mut Report) -> Result<()> {
     throughput::run(options, report)?;
     latency::run(options, report)?;
     fairness::run(options, report)?;
+    outage::run(options, report)?;
     backlog::run(options, report)?;
     idle::run(options, report)?;
     exclusions::run(options, report)?;

@@ -11,8 +11,8 @@ const VISITORS: u64 = 10_000;
 pub enum Shape {
     /// One event per request, through the Track API.
     Track {
-        /// The app's track secret.
-        secret: String,
+        /// Track secrets of one app or more, all of the same length: each event is the next app's.
+        secrets: Vec<String>,
     },
     /// Several track items per request, as the browser agent sends them.
     Batch {
@@ -38,6 +38,9 @@ impl Shape {
 pub struct Template {
     bytes: Vec<u8>,
     items: Vec<Slots>,
+    /// Where the key stands, and the keys that take turns there.
+    key: usize,
+    keys: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -53,22 +56,30 @@ struct Slots {
 impl Template {
     /// The request of this shape to the server at `host`.
     pub fn new(shape: &Shape, host: &str) -> Self {
-        let (path, key_header, body) = match shape {
-            Shape::Track { secret } => ("/data/track", format!("x-pendo-integration-key: {secret}"), track_body()),
-            Shape::Batch { key, items } => ("/data/events", format!("x-fanfare-agent-key: {key}"), batch_body(*items)),
+        let (path, key_header, keys, body) = match shape {
+            Shape::Track { secrets } => ("/data/track", "x-pendo-integration-key", secrets.clone(), track_body()),
+            Shape::Batch { key, items } => {
+                ("/data/events", "x-fanfare-agent-key", vec![key.clone()], batch_body(*items))
+            }
         };
+        let start = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{key_header}: ");
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\n{key_header}\r\nContent-Type: application/json\r\n\
+            "{start}{}\r\nContent-Type: application/json\r\n\
              User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0.0.0 Safari/537.36\r\n\
              Content-Length: {}\r\n\r\n",
+            keys.first().map_or("", String::as_str),
             body.len()
         );
         let items = slots(&body, head.len());
-        Self { bytes: [head.as_bytes(), body.as_bytes()].concat(), items }
+        Self { bytes: [head.as_bytes(), body.as_bytes()].concat(), items, key: start.len(), keys }
     }
 
     /// Writes the events numbered `sequence(0..)`, all sent at `time_us`, into the request and shows it.
     pub fn patch(&mut self, time_us: u64, sequence: impl Fn(usize) -> u64) -> &[u8] {
+        if self.keys.len() > 1 {
+            let key = self.keys[sequence(0) as usize % self.keys.len()].as_bytes();
+            self.bytes[self.key..self.key + key.len()].copy_from_slice(key);
+        }
         for (index, slots) in self.items.iter().enumerate() {
             let number = sequence(index);
             let bytes = &mut self.bytes;
@@ -144,12 +155,22 @@ mod tests {
 
     #[test]
     fn a_track_request_carries_its_values() {
-        let mut template = Template::new(&Shape::Track { secret: "s".into() }, "h");
+        let mut template = Template::new(&Shape::Track { secrets: vec!["s".into()] }, "h");
         let json = body(template.patch(1_626_803_875_000_123, |_| 4_242));
         assert_eq!(json["properties"]["n"], SEQUENCE_BASE + 4_242);
         assert_eq!(json["properties"]["t"], 1_626_803_875_000_123_u64);
         assert_eq!(json["properties"]["c"], format!("{:016x}", check_value(4_242)));
         assert_eq!(json["visitorId"], "visitor-004242");
+    }
+
+    #[test]
+    fn apps_take_turns() {
+        let secrets = ["one", "two", "six"].map(String::from).to_vec();
+        let mut template = Template::new(&Shape::Track { secrets }, "h");
+        for (number, secret) in [(7, "two"), (8, "six"), (9, "one"), (10, "two")] {
+            let request = String::from_utf8(template.patch(0, |_| number).to_vec()).unwrap();
+            assert!(request.contains(&format!("\r\nx-pendo-integration-key: {secret}\r\n")), "{request}");
+        }
     }
 
     #[test]
