@@ -47,7 +47,7 @@ pub struct TriedFormat {
 #[utoipa::path(
     post,
     path = paths::WEBHOOKS_TRY_FORMAT,
-    request_body = TryFormatInput,
+    request_body = Option<TryFormatInput>,
     tag = "webhooks",
     responses((status = 200, body = TriedFormat), ApiError)
 )]
