@@ -219,7 +219,7 @@ fn excluded_is_stored_and_not_processed_is_not() {
     for step in [Unprocess, Item("guideSeen"), Server] {
         table.carry_out("row2-", &step, &mut Vec::new());
     }
-    let stored = table.node.list("/events");
+    let stored = table.node.taken_in();
     assert_eq!(stored.len(), 2, "{stored:?}");
     assert!(stored.iter().all(|row| row["visitor_id"] == "row1-v" && row["excluded_by"] == rules[0]), "{stored:?}");
     table.node.api("GET", "/visitors/row2-v", None).expect(404);

@@ -300,6 +300,12 @@ impl Node {
         self.list(&format!("/webhooks/{}/deliveries", webhook.id))
     }
 
+    /// What was accepted of what happened in the product: without the events of administrative changes.
+    #[track_caller]
+    pub fn taken_in(&self) -> Vec<Value> {
+        self.list("/events").into_iter().filter(|row| row["event"] != "auditRecorded").collect()
+    }
+
     /// All pages of a list. A query that `path` carries ends with "&".
     #[track_caller]
     pub fn list(&self, path: &str) -> Vec<Value> {
