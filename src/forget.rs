@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::dispatch::Scheduler;
 use crate::intake::{self, Intake, Whose};
 use crate::journal::{AppendError, Erase, EraseError, Group, Journal};
-use crate::model::{Entry, Items, PersonKind, Position, ShapedOutcome, SubscriptionId};
+use crate::model::{CarriedEntry, Entry, Items, PersonKind, Position, ShapedOutcome, SubscriptionId};
 use crate::store::projection::{self, Projection};
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -133,7 +133,8 @@ async fn forget(parts: &Arc<Parts>, works: &mut [ForgetWork], stop: &Cancellatio
     let people = Arc::new(People::of(works));
     tracing::info!(jobs = works.len(), cut = %people.last_cut, "forgetting: erasing what was accepted so far");
 
-    let erased = erase(parts, (Position(1), people.last_cut), (Gone::default(), &people), stop).await?;
+    let gone = Gone { carried: carried(parts).await?, ..Gone::default() };
+    let erased = erase(parts, (Position(1), people.last_cut), (gone, &people), stop).await?;
     erased.tell(works);
     for work in &mut *works {
         parts.catalog.keep_forget_work(work).await?;
@@ -157,6 +158,13 @@ async fn forget(parts: &Arc<Parts>, works: &mut [ForgetWork], stop: &Cancellatio
         tracing::info!(job = %work.job.id, entries = work.job.erased_entries, "forgotten");
     }
     Ok(())
+}
+
+/// Where events were accepted that were carried on, by where they stand.
+async fn carried(parts: &Parts) -> Result<HashMap<Position, Position>, ForgetError> {
+    let projection = Arc::clone(&parts.projection);
+    let carried = blocking(move || Ok(projection.carried()?)).await?;
+    Ok(carried.into_iter().map(|(event, at)| (at, event)).collect())
 }
 
 /// Takes the person out of what is known of people; the position up to which they are to be erased.
@@ -194,6 +202,11 @@ impl People {
     fn job_of(&self, position: Position, entry: &Entry<'_>) -> Option<usize> {
         let job = match entry {
             Entry::Event(event) => self.job_for_either(event.subscription, event.visitor_id, event.account_id),
+            // It belongs to where it was accepted.
+            Entry::Carried(CarriedEntry { event, entry }) => {
+                let job = self.job_for_either(entry.subscription, entry.visitor_id, entry.account_id);
+                return job.filter(|job| *event <= self.cuts[*job]);
+            }
             Entry::Visit(visit) => self.job_for_either(visit.subscription, visit.visitor_id, visit.account_id),
             Entry::Metadata(metadata) => self.job_for(metadata.subscription, metadata.kind, metadata.id),
             Entry::Held(held) => {
@@ -219,6 +232,8 @@ impl People {
 /// What was erased.
 #[derive(Default)]
 struct Gone {
+    /// Where events were accepted that were carried on, by where they stand now: of one that is erased nothing else tells.
+    carried: HashMap<Position, Position>,
     /// Where the entries stood that may have been events, in order, and whose job that was.
     events: Vec<(Position, Option<usize>)>,
     /// How many entries for each job.
@@ -233,8 +248,9 @@ impl Gone {
     }
 
     fn note(&mut self, position: Position, job: Option<usize>) {
-        if self.events.last().is_none_or(|(last, _)| *last < position) {
-            self.events.push((position, job));
+        let event = self.carried.get(&position).copied().unwrap_or(position);
+        if let Err(place) = self.events.binary_search_by_key(&event, |(event, _)| *event) {
+            self.events.insert(place, (event, job));
         }
     }
 
@@ -283,6 +299,9 @@ async fn erase(
                 }
                 entry => match people.job_of(position, entry) {
                     Some(job) => {
+                        if let Entry::Carried(carried) = entry {
+                            gone.carried.insert(position, carried.event);
+                        }
                         gone.note(position, Some(job));
                         gone.count(Some(job));
                         true

@@ -110,6 +110,9 @@ pub const LANE_PARKED_BYTES: usize = 1024 * 1024;
 /// Bytes of event bodies that wait in memory for all lanes together; beyond it lanes read the journal.
 pub const LANE_QUEUES_BYTES: usize = 256 * 1024 * 1024;
 
+/// Bytes of events that are carried on at a time: what retries need of the part that the journal is about to delete.
+pub const CARRIED_AT_ONCE_BYTES: usize = 4 * 1024 * 1024;
+
 /// Rows of a list when the caller names no number, and the most that may be named.
 pub const PAGE_DEFAULT: usize = 50;
 /// See [`PAGE_DEFAULT`].

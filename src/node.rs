@@ -395,6 +395,7 @@ fn restart(projection: &Projection) -> anyhow::Result<Restart> {
         marks: state.lanes,
         switches: projection.all_switches()?,
         waiting: waiting.collect(),
+        carried: projection.carried()?,
         forced: open.filter(|row| row.asked.forced).map(|row| row.position).collect(),
         receivers: projection.receivers()?.into_iter().map(known_receiver).collect(),
     })

@@ -1,7 +1,7 @@
 use super::*;
 use crate::clock::{ManualClock, SystemRandom};
 use crate::config::Settings;
-use crate::journal::{AppendError, Chunk, Group, Journal, ReadError};
+use crate::journal::{AppendError, Chunk, Group, Holder, Journal, ReadError};
 use crate::mail::Letters;
 use crate::model::{
     Category, CategorySet, ClientCertificate, Entry, Position, Secret, Selection, Switch, WebhookKind, WebhookState,
@@ -82,7 +82,11 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    fn release(&self, _: Position) {}
+    fn outgrown(&self) -> Position {
+        Position(1)
+    }
+
+    fn release(&self, _: Holder, _: Position) {}
 }
 
 pub(crate) fn options() -> InitOptions {

@@ -206,6 +206,10 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
             "replay": ReplayId(r.replay).to_string(), "end": r.end.name()}),
         Entry::Receiver(r) => json!({"entry": "receiver", "webhook": r.webhook.to_string(),
             "is": format!("{:?}", r.is), "at": r.at.0}),
+        Entry::Carried(c) => json!({"entry": "carried", "id": EventId(c.event).to_string(),
+            "subscription": c.entry.subscription.0, "unique_id": c.entry.unique_id.to_string(),
+            "visitor": c.entry.visitor_id, "account": c.entry.account_id, "bytes": c.entry.body.len(),
+            "body": bodies.then(|| String::from_utf8_lossy(c.entry.body))}),
         Entry::Erased => json!({"entry": "erased"}),
     };
     fields["position"] = json!(position.0);

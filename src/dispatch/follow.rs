@@ -1,5 +1,6 @@
 //! Follows the journal and hands each event to the lanes that want it.
 
+use super::carry::{self, Carried};
 use super::cell::LaneCell;
 use super::figures::Load;
 use super::job::{Event, Visitor, Waiting};
@@ -31,13 +32,15 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// Ended replays that are remembered: what was sent of one a moment before its end was known may come after it.
 const ENDED_REPLAYS: usize = 1024;
 
-/// The running dispatch: one task that follows the journal, one that minds the time, and the workers.
+/// The running dispatch: one task that follows the journal, one that minds the time, one that lets go of the
+/// journal's oldest part, and the workers.
 pub struct Dispatcher {
     scheduler: Arc<Scheduler>,
     applied: watch::Receiver<Position>,
     stop: CancellationToken,
     follow: JoinHandle<()>,
     timer: JoinHandle<()>,
+    carrier: JoinHandle<()>,
 }
 
 impl Dispatcher {
@@ -55,7 +58,8 @@ impl Dispatcher {
         let applied = feeder.applied.subscribe();
         let follow = tokio::spawn(feeder.follow(stop.clone()));
         let timer = tokio::spawn(mind_the_time(Arc::clone(&scheduler), stop.clone()));
-        Ok(Self { scheduler, applied, stop, follow, timer })
+        let carrier = tokio::spawn(carry::run(Arc::clone(&scheduler), applied.clone(), stop.clone()));
+        Ok(Self { scheduler, applied, stop, follow, timer, carrier })
     }
 
     /// The last position whose entry every lane knows of.
@@ -84,8 +88,9 @@ impl Dispatcher {
             tracing::warn!(in_flight, "requests still in flight are made again after the next start");
         }
         self.stop.cancel();
-        // Both only end by the token; a panic in one of them was logged when it happened.
+        // They only end by the token; a panic in one of them was logged when it happened.
         let _ = self.timer.await;
+        let _ = self.carrier.await;
         let _ = self.follow.await;
     }
 }
@@ -121,6 +126,7 @@ struct Feeder {
 impl Feeder {
     fn rebuild(scheduler: Arc<Scheduler>, restart: &Restart) -> Result<Self, ReadError> {
         let refeed = Refeed::scan(scheduler.parts.journal.as_ref(), restart.head)?;
+        *scheduler.carried.write() = Carried::restored(restart);
         let told = (scheduler.parts.catalog)();
         let mut index = Index::default();
         for lane in lanes_at_checkpoint(restart, &refeed, scheduler.lane_limits()) {
@@ -241,6 +247,7 @@ impl Feeder {
                 );
             }
             Entry::ReplayEnded(ended) => self.end_replay(ended),
+            Entry::Carried(carried) => self.scheduler.carried.write().note(carried.event, position),
             _ => {}
         }
     }
@@ -346,7 +353,8 @@ impl Feeder {
 
     /// The event at a position. What cannot be read cannot be sent either, and its attempt says why.
     fn read(&self, position: Position) -> Option<Event> {
-        event_at(self.scheduler.parts.journal.as_ref(), position).ok().flatten()
+        let at = self.scheduler.carried.read().place_of(position).ok()?;
+        event_at(self.scheduler.parts.journal.as_ref(), at).ok().flatten()
     }
 
     /// The lane of a webhook that is off: it is handed no events, and sends what a forced replay brings. When the webhook

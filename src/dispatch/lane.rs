@@ -15,6 +15,7 @@
 
 mod figures;
 mod order;
+mod outgrown;
 mod pace;
 mod queue;
 mod read_plan;
@@ -219,11 +220,10 @@ impl Lane {
 
     fn expire(&mut self, from: Position, to: Position, events: Option<u64>) {
         self.dirty = true;
-        if let Some(last) = self.expired.last_mut() {
-            last.to = to;
-            last.events = last.events.zip(events).map(|(a, b)| a + b);
-        } else {
-            self.expired.push(Expired { from, to, events });
+        match (self.expired.last_mut(), events) {
+            (Some(Expired { to: end, events: Some(count), .. }), Some(more)) => (*end, *count) = (to, *count + more),
+            // What was counted is not mixed with what was not.
+            _ => self.expired.push(Expired { from, to, events }),
         }
     }
 

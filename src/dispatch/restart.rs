@@ -23,6 +23,8 @@ pub struct Restart {
     pub switches: Vec<(Position, Switch)>,
     /// The deliveries that wait for their time, as of the last durable position.
     pub waiting: Vec<Waiting>,
+    /// Where events stand that were carried on, by where they were accepted.
+    pub carried: HashMap<Position, Position>,
     /// The replays that are sent while their webhook is off, too.
     pub forced: HashSet<Position>,
     /// What was known of the receivers of webhooks that are on.

@@ -5,6 +5,7 @@
 
 use super::backlog;
 use super::budget::{Budget, Share};
+use super::carry::Carried;
 use super::cell::{CellState, LaneCell, Slot};
 use super::job::Job;
 use super::lane::{Expired, LaneLimits, Pace};
@@ -64,6 +65,10 @@ pub struct Scheduler {
     changed: Mutex<Vec<Arc<LaneCell>>>,
     /// Attempts in flight whose events were forgotten: nothing of what they meet is kept.
     forgotten: Mutex<HashSet<(WebhookId, Position)>>,
+    /// Where events stand that are no longer where they were accepted.
+    pub(super) carried: RwLock<Carried>,
+    /// Held from reading an event to writing it once more.
+    pub(super) carrying: Mutex<()>,
     /// Nothing new starts: during a restart's catching-up, and when stopping.
     held: AtomicBool,
 }
@@ -88,6 +93,8 @@ impl Scheduler {
             parked: AtomicUsize::new(0),
             changed: Mutex::new(Vec::new()),
             forgotten: Mutex::default(),
+            carried: RwLock::default(),
+            carrying: Mutex::default(),
             held: AtomicBool::new(true),
             parts,
         })
@@ -412,6 +419,8 @@ impl Scheduler {
     /// The events of a subscription at these positions, in order, were erased from the journal: they are sent no more.
     /// What is in flight ends, and nothing of its answer is kept.
     pub fn forget(self: &Arc<Self>, subscription: SubscriptionId, gone: &[Position]) {
+        // What was read before it was erased is written once more before whatever the caller writes next.
+        drop(self.carrying.lock());
         for cell in self.all().iter().filter(|cell| cell.subscription == subscription) {
             let mut state = cell.state.lock();
             let (in_flight, cancelled) = state.lane.forget(gone);

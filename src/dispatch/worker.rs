@@ -79,15 +79,28 @@ async fn send(
 
 /// Reads the event of a retry back from the journal; `None` when it was erased.
 async fn read_event(scheduler: &Scheduler, position: Position) -> Result<Option<Arc<Event>>, ReadError> {
+    let mut at = scheduler.carried.read().place_of(position)?;
+    loop {
+        let read = read_at(scheduler, at).await;
+        let Err(ReadError::Gone { .. }) = read else { return read };
+        // It may have been carried on, and its old place deleted, after the place was looked up.
+        let now_at = scheduler.carried.read().place_of(position)?;
+        if now_at == at {
+            return read;
+        }
+        at = now_at;
+    }
+}
+
+async fn read_at(scheduler: &Scheduler, at: Position) -> Result<Option<Arc<Event>>, ReadError> {
     let journal = Arc::clone(&scheduler.parts.journal);
-    let read = move || event_at(journal.as_ref(), position);
-    match tokio::task::spawn_blocking(read).await {
+    match tokio::task::spawn_blocking(move || event_at(journal.as_ref(), at)).await {
         Ok(event) => event.map(|event| event.map(Arc::new)),
         Err(_) => Err(ReadError::Io(std::io::Error::other("the reading thread ended"))),
     }
 }
 
-/// The event at a position; `None` when it was erased.
+/// The event at a position, or the one that was carried on to there; `None` when it was erased.
 ///
 /// # Errors
 /// [`ReadError::Gone`] when it is no longer retained; the others as the journal says.
@@ -95,6 +108,9 @@ pub(super) fn event_at(journal: &dyn Journal, position: Position) -> Result<Opti
     let chunk = journal.read(position, 1)?;
     match chunk.entries().next().transpose()? {
         Some((at, Entry::Event(entry))) if at == position => Ok(Some(Event::from_entry(at, &entry))),
+        Some((at, Entry::Carried(carried))) if at == position => {
+            Ok(Some(Event::from_entry(carried.event, &carried.entry)))
+        }
         Some((at, Entry::Erased)) if at == position => Ok(None),
         _ => Err(ReadError::Gone { wanted: position, oldest: journal.oldest() }),
     }

@@ -79,6 +79,7 @@ impl Recall {
             | Entry::Redelivery(_)
             | Entry::Visit(_)
             | Entry::Metadata(_)
+            | Entry::Carried(_)
             | Entry::Erased => {}
         }
     }

@@ -54,9 +54,26 @@ pub trait Journal: Send + Sync + 'static {
     /// Why appends are refused at the moment, if they are.
     fn accepting(&self) -> Result<(), AppendError>;
 
-    /// Tells retention that everything before `position` is safe elsewhere (a synced checkpoint of the store) and no
-    /// longer needed by a waiting retry. Nothing at or after the lowest position told is ever deleted.
-    fn release(&self, position: Position);
+    /// Where what is to be kept by age and size begins: everything before it is deleted once each holder has let go of it.
+    fn outgrown(&self) -> Position;
+
+    /// Tells retention that `holder` needs nothing before `position` any more. Nothing at or after the lowest of what the
+    /// holders have told last is ever deleted.
+    fn release(&self, holder: Holder, position: Position);
+}
+
+/// Who may need what the journal holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The records, until it is in a synced checkpoint of the store.
+    Records,
+    /// The lanes, until what they retry was carried on.
+    Lanes,
+}
+
+impl Holder {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Records, Self::Lanes];
 }
 
 /// What is asked of each entry, in order, those that were erased before among them: whether it is to be erased, or

@@ -52,6 +52,9 @@ pub enum Entry<'a> {
     ShapedOutcome(ShapedOutcome<'a>),
     /// What a lane has learnt of its receiver, beside what outcomes tell.
     Receiver(ReceiverNews),
+    /// An event, once more, because a delivery of it is under way and its first place is about to be deleted.
+    #[serde(borrow)]
+    Carried(CarriedEntry<'a>),
 }
 
 impl<'a> Entry<'a> {
@@ -115,6 +118,16 @@ pub struct EventEntry<'a> {
     pub closes: Option<Position>,
     /// The body as it is sent.
     pub body: &'a [u8],
+}
+
+/// An event that was carried on to the journal's end. For everybody but who delivers it, it stands where it stood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedEntry<'a> {
+    /// Where it was accepted: by this it is known.
+    pub event: Position,
+    /// The event.
+    #[serde(borrow)]
+    pub entry: EventEntry<'a>,
 }
 
 /// What one attempt did and what follows from it.
@@ -501,6 +514,10 @@ mod tests {
         );
         assert_eq!(postcard::from_bytes::<Entry<'_>>(&bytes).unwrap(), entry);
         assert!(!Entry::is_outcome(&bytes));
+        // One that is carried on is the same behind the place where it was accepted.
+        let Entry::Event(entry) = entry else { panic!("{entry:?}") };
+        let carried = postcard::to_stdvec(&Entry::Carried(CarriedEntry { event: Position(77), entry })).unwrap();
+        assert_eq!(hex::encode(&carried), format!("124d{}", hex::encode(&bytes[1..])));
     }
 
     #[test]

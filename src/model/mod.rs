@@ -17,9 +17,9 @@ mod webhook;
 pub use causes::with_causes;
 pub use delivery::{AttemptClass, DeliveryState, Phase, Reason, Timings, Verdict};
 pub use entry::{
-    Audited, Backlog, CategorySwitch, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items, LaneMark,
-    MetadataEntry, OutcomeEntry, ReceiverIs, ReceiverNews, Redelivery, Replay, ReplayChoice, ReplayEnd, ReplayEnded,
-    Resend, ShapedOutcome, Switch, VisitEntry,
+    Audited, Backlog, CarriedEntry, CategorySwitch, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items,
+    LaneMark, MetadataEntry, OutcomeEntry, ReceiverIs, ReceiverNews, Redelivery, Replay, ReplayChoice, ReplayEnd,
+    ReplayEnded, Resend, ShapedOutcome, Switch, VisitEntry,
 };
 pub use event::{Category, CategorySet, EventKind, Selection, Withheld};
 pub use exclusion::ExclusionKind;

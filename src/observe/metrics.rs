@@ -322,6 +322,8 @@ pub struct DispatchMetrics {
     pub retries: Counter,
     /// Events that fell out of a backlog.
     pub expired: Counter,
+    /// Events written once more because a delivery was under way when the journal had outgrown them.
+    pub carried: Counter,
     /// Events and retries cancelled because their webhook was turned off or deleted.
     pub cancelled: Counter,
     /// Looks of a filter at an event that ended without an answer; a field that an event lacks does not count.
@@ -347,6 +349,8 @@ impl DispatchMetrics {
         );
         registry.register("retries", "Retries scheduled", metrics.retries.clone());
         registry.register("expired", "Events that fell out of a backlog", metrics.expired.clone());
+        let help = "Events kept for their retries beyond the journal's bounds";
+        registry.register("carried", help, metrics.carried.clone());
         registry.register("cancelled", "Events and retries cancelled by turning off", metrics.cancelled.clone());
         let failures = metrics.filter_failures.clone();
         registry.register("filter_failures", "Events that a webhook's filter has no answer for", failures);

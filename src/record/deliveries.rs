@@ -121,7 +121,11 @@ impl Records {
             attempts.push(attempt(&outcome, sent));
         }
         let body = |event: &EventEntry<'_>| Bytes::copy_from_slice(event.body);
-        let request_body = LookUp::new(&*self.journal).event(row.event, body)?;
+        let mut look_up = LookUp::new(&*self.journal);
+        let request_body = match self.projection.carried_to(row.event)? {
+            Some(at) => look_up.carried(at, body)?,
+            None => look_up.event(row.event, body)?,
+        };
         Ok(Some(DeliveryDetail { summary, request_body, attempts }))
     }
 

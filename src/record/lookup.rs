@@ -58,6 +58,18 @@ impl<'a> LookUp<'a> {
         })
     }
 
+    /// The event that was carried on to `position`.
+    pub(super) fn carried<T>(
+        &mut self,
+        position: Position,
+        show: impl FnOnce(&EventEntry<'_>) -> T,
+    ) -> Result<Option<T>, RecordError> {
+        self.entry(position, |entry| match entry {
+            Entry::Carried(carried) => Some(show(&carried.entry)),
+            _ => None,
+        })
+    }
+
     /// The outcome at `position`, and the body that was sent where that is not the event's own.
     pub(super) fn outcome<T>(
         &mut self,

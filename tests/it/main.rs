@@ -34,6 +34,7 @@ mod provider;
 mod rebinding;
 mod receivers;
 mod replays;
+mod retention;
 mod secrets;
 mod segment;
 mod stop;

@@ -1,9 +1,9 @@
 //! People whose data is not processed, and people who are forgotten.
 
-use crate::support::{Node, Receiver, Reply, events, wait_until};
+use crate::support::{Node, Receiver, Reply, events, files_with, wait_until};
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,33 +28,6 @@ fn done(node: &Node, job: &Value) -> Value {
         let job = node.get(&format!("/forget-jobs/{}", job["id"].as_str().unwrap()));
         (job["state"] == "done").then_some(job)
     })
-}
-
-/// The files below `dir` that hold these bytes.
-fn files_with(dir: &Path, needle: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
-        if entry.is_dir() {
-            found.extend(files_with(&entry, needle));
-        } else {
-            let bytes = std::fs::read(&entry).unwrap();
-            if memchr_find(&bytes, needle.as_bytes()) {
-                found.push(entry);
-            }
-        }
-    }
-    found
-}
-
-fn memchr_find(bytes: &[u8], needle: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == needle[0]) {
-        if rest[at..].starts_with(needle) {
-            return true;
-        }
-        rest = &rest[at + 1..];
-    }
-    false
 }
 
 /// Everything that a node may keep of somebody: visits, metadata, events that were delivered, failed and wait.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use fanfare::clock::SystemClock;
 use fanfare::config::JournalSettings;
 use fanfare::journal::file::{FileJournal, SystemDisk};
-use fanfare::journal::{Group, Journal};
+use fanfare::journal::{Group, Holder, Journal};
 use fanfare::model::{Entry, HeldEntry, SubscriptionId, UnixMs};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
@@ -107,7 +107,7 @@ pub fn append_main(arguments: &[String]) -> Result<()> {
         let mut group = Group::new();
         (0..spec.group).for_each(|_| group.push(&entry));
         let last = runtime.block_on(journal.append(group))?;
-        journal.release(last);
+        Holder::ALL.into_iter().for_each(|holder| journal.release(holder, last));
         count += spec.group as u64;
     }
     print_done(count, began, cpu_before)

@@ -98,6 +98,12 @@ impl Order {
         self.firsts().map(|first| first.position)
     }
 
+    /// The events of all that is kept back here.
+    pub fn events(&self) -> impl Iterator<Item = Position> {
+        let kept_back = self.lines.values().flat_map(|line| line.replays.iter().chain(&line.held));
+        self.positions().chain(kept_back.map(|waiting| waiting.event))
+    }
+
     fn firsts(&self) -> impl Iterator<Item = &First> {
         self.ready.iter().chain(self.lines.values().flat_map(|line| &line.parked))
     }

@@ -122,16 +122,6 @@ impl Lane {
         self.forget_settled();
     }
 
-    /// The journal no longer has what lies before `oldest`.
-    pub fn lost_until(&mut self, oldest: Position) {
-        let Some(reading) = self.reading.as_mut() else { return };
-        if reading.next < oldest {
-            let from = reading.next;
-            reading.next = oldest;
-            self.expire(from, Position(oldest.0 - 1), None);
-        }
-    }
-
     /// A lane that waits for its receiver keeps no events in memory.
     pub(super) fn leave_queue_to_journal(&mut self) {
         if let Some(order) = &mut self.order {

@@ -25,6 +25,11 @@ impl Replayed {
         self.waiting.len()
     }
 
+    /// The events of those that wait.
+    pub fn events(&self) -> impl Iterator<Item = Position> {
+        self.waiting.iter().map(|Reverse(waiting)| waiting.event)
+    }
+
     /// One more.
     pub fn wait(&mut self, waiting: Waiting) {
         self.waiting.push(Reverse(waiting));

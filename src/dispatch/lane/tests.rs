@@ -285,6 +285,48 @@ fn what_the_journal_no_longer_has_expires_uncounted() {
 }
 
 #[test]
+fn what_the_journal_outgrows_expires_unless_a_delivery_of_it_is_under_way() {
+    let mut lane = lane_with(LIMITS);
+    (1..=4).for_each(|position| assert!(lane.hand(&event(position), true)));
+    let jobs = [lane.take(UnixMs(0)).unwrap(), lane.take(UnixMs(0)).unwrap()];
+    lane.settle(&jobs[0], retry(1000), Some(true), UnixMs(0));
+    lane.wait(Waiting { event: Position(3), ..of_replay(3) });
+    lane.let_go(Position(4));
+    assert_eq!(lane.take_expired(), [Expired { from: Position(3), to: Position(3), events: Some(1) }]);
+    let mut under_way: Vec<_> = lane.under_way_before(Position(4)).map(|event| event.0).collect();
+    under_way.sort_unstable();
+    assert_eq!(under_way, [1, 2, 3], "what is retried, what is in flight, what a replay sends");
+    assert_eq!(lane.under_way_before(Position(2)).count(), 1);
+    assert_eq!(
+        (take(&mut lane, 0), take(&mut lane, 0)),
+        (Some((3, 1)), Some((4, 1))),
+        "the replay's, and what is left"
+    );
+}
+
+#[test]
+fn a_lane_that_reads_what_the_journal_outgrows_goes_on_behind_it_and_joins() {
+    let mut lane = lane_with(LIMITS);
+    lane.resume(&mark_at(5), BTreeSet::new());
+    let plan = lane.start_read(UnixMs(0)).unwrap();
+    lane.let_go(Position(8));
+    assert_eq!(lane.take_expired(), [Expired { from: Position(5), to: Position(7), events: None }]);
+    // What the read that was under way brings of it is not taken.
+    assert!((plan.from.0..=9).all(|position| lane.take_read(event(position), UnixMs(0))));
+    lane.read_done(Position(10), Position(12));
+    assert_eq!((take(&mut lane, 0), take(&mut lane, 0), take(&mut lane, 0)), (Some((8, 1)), Some((9, 1)), None));
+    // It has joined: from 13 on it is handed events, and reads up to there.
+    assert!(lane.hand(&event(13), true) && lane.hand(&event(14), true));
+    lane.let_go(Position(14));
+    let expired = lane.take_expired();
+    assert_eq!(expired[0], Expired { from: Position(10), to: Position(12), events: None });
+    assert_eq!(expired[1], Expired { from: Position(13), to: Position(13), events: Some(1) });
+    assert!(lane.start_read(UnixMs(0)).is_some());
+    lane.read_done(Position(13), Position(14));
+    assert_eq!((lane.is_behind(), take(&mut lane, 0)), (false, Some((14, 1))));
+}
+
+#[test]
 fn what_is_selected_holds_from_their_position_on_for_a_lane_that_reads_later() {
     let only = |category, filter: Option<&str>| {
         let filter = filter.map(str::to_owned);

@@ -5,7 +5,7 @@ use crate::clock::{Clock, ManualClock, SeededRandom};
 use crate::config::IntakeSettings;
 use crate::intake::keys::lock;
 use crate::intake::{Intake, IntakeParts, Recall, Restored, Seen, SeenError, router};
-use crate::journal::{AppendError, Chunk, Group, Journal, ReadError};
+use crate::journal::{AppendError, Chunk, Group, Holder, Journal, ReadError};
 use crate::model::{
     AppId, Choice, Entry, EventKind, GuideProperties, GuideState, GuideStep, Platform, Poll, PollType, Position,
     SubscriptionId, UnixMs, UserRef, Withheld,
@@ -120,7 +120,11 @@ impl Journal for FakeJournal {
         Ok(())
     }
 
-    fn release(&self, _: Position) {}
+    fn outgrown(&self) -> Position {
+        Position(1)
+    }
+
+    fn release(&self, _: Holder, _: Position) {}
 }
 
 /// A store in memory that knows who is in the journal when it is told to look.

@@ -7,7 +7,7 @@ use super::segment::Header;
 use super::stats::Counters;
 use crate::clock::Clock;
 use crate::config::JournalSettings;
-use crate::journal::{AppendError, Group};
+use crate::journal::{AppendError, Group, Holder};
 use crate::limits;
 use crate::model::Position;
 use std::io;
@@ -72,7 +72,8 @@ pub(super) struct Control {
     pub(super) rotate: bool,
     /// Segments to be sealed.
     pub(super) full: Vec<u64>,
-    pub(super) released: Position,
+    /// Before what each holder needs nothing.
+    pub(super) released: [Position; Holder::ALL.len()],
     pub(super) closing: bool,
     pub(super) keeper_stops: bool,
 }
@@ -106,7 +107,7 @@ impl Control {
             next_id,
             rotate: false,
             full: Vec::new(),
-            released: Position::ZERO,
+            released: [Position::ZERO; Holder::ALL.len()],
             closing: false,
             keeper_stops: false,
         }

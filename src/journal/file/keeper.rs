@@ -4,6 +4,7 @@
 use super::control::{Control, Shared, Spare, SpareSlot, refusal_of};
 use super::{lock, retention, segment};
 use crate::clock::{Random, SystemRandom};
+use crate::model::Position;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -149,15 +150,20 @@ pub(super) fn make_spare(shared: &Shared, id: u64, salt: u64) -> io::Result<Spar
     }
 }
 
+/// Where what retention keeps begins, whoever still holds what lies before.
+pub(super) fn outgrown(shared: &Shared) -> Position {
+    shared.library.outgrown(&rules(shared, Position(u64::MAX)))
+}
+
+fn rules(shared: &Shared, released: Position) -> retention::Rules {
+    let (now, settings) = (shared.clock.now(), &shared.settings);
+    retention::Rules { now, max_age: settings.max_age, max_bytes: settings.max_bytes, released }
+}
+
 /// One round of retention.
 pub(super) fn retire(shared: &Shared) {
-    let rules = retention::Rules {
-        now: shared.clock.now(),
-        max_age: shared.settings.max_age,
-        max_bytes: shared.settings.max_bytes,
-        released: lock(&shared.control).released,
-    };
-    match shared.library.retire(&rules) {
+    let released = lock(&shared.control).released.into_iter().min().unwrap_or_default();
+    match shared.library.retire(&rules(shared, released)) {
         Ok(count) => {
             shared.counters.retired.fetch_add(count as u64, Ordering::Relaxed);
         }

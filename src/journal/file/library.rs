@@ -251,18 +251,20 @@ impl Library {
         self.disk.sync_dir(&self.dir)
     }
 
+    /// The first position that retention keeps by these rules.
+    pub(super) fn outgrown(&self, rules: &retention::Rules) -> Position {
+        let shelves = lock(&self.shelves);
+        let count = retention::expendable(rules, ages(&shelves.segments));
+        let last = shelves.segments.range(..count).rev().find_map(|segment| segment.last);
+        last.map_or_else(|| oldest(&shelves), Position::next)
+    }
+
     /// Removes the segments that retention no longer keeps, and says how many.
     pub(super) fn retire(&self, rules: &retention::Rules) -> io::Result<usize> {
         let _files = lock(&self.files);
         let removed: Vec<u64> = {
             let mut shelves = lock(&self.shelves);
-            let ages = shelves.segments.iter().map(|segment| Age {
-                last: segment.last,
-                newest: segment.newest,
-                bytes: segment.file_bytes,
-                closed: segment.live.is_none(),
-            });
-            let count = retention::expendable(rules, ages.collect());
+            let count = retention::expendable(rules, ages(&shelves.segments));
             shelves.segments.drain(..count).map(|segment| segment.id).collect()
         };
         lock(&self.opened).retain(|(id, _)| !removed.contains(id));
@@ -273,6 +275,16 @@ impl Library {
         }
         Ok(removed.len())
     }
+}
+
+fn ages(segments: &VecDeque<Segment>) -> Vec<Age> {
+    let age = |segment: &Segment| Age {
+        last: segment.last,
+        newest: segment.newest,
+        bytes: segment.file_bytes,
+        closed: segment.live.is_none(),
+    };
+    segments.iter().map(age).collect()
 }
 
 fn oldest(shelves: &Shelves) -> Position {

@@ -27,7 +27,7 @@ pub use recovery::{OpenError, Place, RecoveryReport};
 pub use stats::{COMMIT_BOUNDS_US, JournalStats};
 pub use verify::{SegmentReport, VerifyReport, Visit, verify, walk};
 
-use super::{AppendError, Chunk, Group, Journal, ReadError};
+use super::{AppendError, Chunk, Group, Holder, Journal, ReadError};
 use crate::clock::{Clock, Random, SystemRandom};
 use crate::config::JournalSettings;
 use crate::limits;
@@ -254,9 +254,12 @@ impl Journal for FileJournal {
         control.refusal.clone().map_or(Ok(()), Err)
     }
 
-    /// The latest position told counts: it may go back, for what was not deleted meanwhile.
-    fn release(&self, position: Position) {
-        lock(&self.shared.control).released = position;
+    fn outgrown(&self) -> Position {
+        keeper::outgrown(&self.shared)
+    }
+
+    fn release(&self, holder: Holder, position: Position) {
+        lock(&self.shared.control).released[holder as usize] = position;
     }
 }
 

@@ -5,7 +5,7 @@ use super::disk_memory::{Failure, MemoryDisk};
 use super::{Disk, FileJournal, OpenError, SystemDisk, lock, verify};
 use crate::clock::{Random, SeededRandom, SystemClock};
 use crate::config::JournalSettings;
-use crate::journal::{AppendError, Group, Journal, ReadError, contract};
+use crate::journal::{AppendError, Group, Holder, Journal, ReadError, contract};
 use crate::model::{Entry, HeldEntry, Position};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -253,12 +253,18 @@ fn retention_removes_what_was_released_and_says_gone() {
     let journal = FileJournal::open(Path::new(DIR), &small, Arc::new(SystemClock), Arc::new(disk.clone())).unwrap();
     journal.retire();
     assert_eq!(journal.oldest(), Position(1), "nothing was released yet");
-    journal.release(Position(100));
+    let outgrown = journal.outgrown();
+    assert!(outgrown > Position(100), "by size alone more would go: {outgrown}");
+    journal.release(Holder::Lanes, Position(1000));
+    journal.retire();
+    assert_eq!(journal.oldest(), Position(1), "only one of two holders has let go");
+    journal.release(Holder::Records, Position(100));
     journal.retire();
     let oldest = journal.oldest();
     assert!(oldest > Position(1) && oldest <= Position(100));
     assert!(matches!(journal.read(Position(1), 1000), Err(ReadError::Gone { .. })));
     assert_eq!(read_big(&journal).unwrap().len() as u64, acked.len() as u64 + 1 - oldest.0);
+    assert_eq!(journal.outgrown(), outgrown, "what is held on to is outgrown all the same");
     drop(journal);
     assert_eq!(open_on(&disk).unwrap().oldest(), oldest, "after a restart");
 }

@@ -3,6 +3,7 @@
 //! SQLite takes `$1` for a name and numbers names in the order in which they first appear, so every statement here
 //! names its parameters in rising order; then it means the same to PostgreSQL.
 
+use super::carried;
 use super::codec::{Success, pack_positions, push_item};
 use super::health::Healths;
 use super::people::People;
@@ -13,9 +14,9 @@ use super::{Meta, add_meta, int, set_meta};
 use crate::config::HealthSettings;
 use crate::journal::Journal;
 use crate::model::{
-    CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryState, Entry, EventEntry, EventKind, HeldEntry, OutcomeEntry,
-    Position, Redelivery, Resend, Selection, ShapedOutcome, SubscriptionId, Switch, UniqueId, UnixMs, Verdict,
-    WebhookId,
+    CarriedEntry, CategorySet, Checkpoint, Closed, ClosedWhy, DeliveryState, Entry, EventEntry, EventKind, HeldEntry,
+    OutcomeEntry, Position, Redelivery, Resend, Selection, ShapedOutcome, SubscriptionId, Switch, UniqueId, UnixMs,
+    Verdict, WebhookId,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -146,6 +147,7 @@ impl Applier {
             Entry::Visit(visit) => self.people.visit(db, visit),
             Entry::Metadata(metadata) => self.people.metadata(db, metadata),
             Entry::Receiver(news) => self.healths.receiver(db, position, news),
+            Entry::Carried(carried) => carried::note(db, position, carried.event),
             Entry::Erased => Ok(()),
         }
     }
@@ -405,7 +407,7 @@ fn insert_delivery(
     outcome: &OutcomeEntry<'_>,
     (state, due, ended_at): (DeliveryState, Option<i64>, UnixMs),
 ) -> rusqlite::Result<i64> {
-    let facts = facts_of(journal, outcome.event);
+    let facts = facts_of(db, journal, outcome.event)?;
     db.prepare_cached(
         "INSERT INTO deliveries (listed, webhook, origin, event, subscription, kind, unique_id, state, attempts,
              status, reason, total_us, created_at, last_attempt_at, updated_at, next_attempt_at)
@@ -440,7 +442,7 @@ fn insert_again(
     (event, at): (Position, UnixMs),
     replay: Option<Position>,
 ) -> rusqlite::Result<()> {
-    let facts = facts_of(journal, event);
+    let facts = facts_of(db, journal, event)?;
     db.prepare_cached(
         "INSERT INTO deliveries (listed, webhook, origin, event, subscription, kind, unique_id, state, attempts,
              created_at, updated_at, next_attempt_at, replay)
@@ -468,18 +470,27 @@ struct Facts {
     accepted_at: UnixMs,
 }
 
-/// The facts of the event at `at`, as far as the journal still has it.
-fn facts_of(journal: &dyn Journal, at: Position) -> Option<Facts> {
-    let chunk = journal.read(at, 1).ok()?;
-    match chunk.entries().next()?.ok()? {
-        (found, Entry::Event(event)) if found == at => Some(Facts {
-            subscription: event.subscription,
-            kind: event.kind,
-            unique_id: event.unique_id,
-            accepted_at: event.accepted_at,
-        }),
-        _ => None,
+/// The facts of an event, as far as the journal still has it.
+fn facts_of(db: &Connection, journal: &dyn Journal, event: Position) -> rusqlite::Result<Option<Facts>> {
+    if event >= journal.oldest() {
+        return Ok(facts_at(journal, event));
     }
+    Ok(carried::find(db, event)?.and_then(|at| facts_at(journal, at)))
+}
+
+fn facts_at(journal: &dyn Journal, at: Position) -> Option<Facts> {
+    let chunk = journal.read(at, 1).ok()?;
+    let (found, entry) = chunk.entries().next()?.ok()?;
+    let event = match entry {
+        Entry::Event(event) | Entry::Carried(CarriedEntry { entry: event, .. }) if found == at => event,
+        _ => return None,
+    };
+    Some(Facts {
+        subscription: event.subscription,
+        kind: event.kind,
+        unique_id: event.unique_id,
+        accepted_at: event.accepted_at,
+    })
 }
 
 fn insert_switch(db: &Connection, position: Position, switch: &Switch) -> rusqlite::Result<()> {

@@ -4,7 +4,7 @@ use super::apply::{Applier, stored_position};
 use super::retention::{Sweeper, Swept};
 use super::{Error, Shared};
 use crate::clock::Clock;
-use crate::journal::{Journal, ReadError};
+use crate::journal::{Holder, Journal, ReadError};
 use crate::limits::JOURNAL_READ_BYTES;
 use crate::model::Position;
 use rusqlite::Connection;
@@ -155,13 +155,7 @@ impl Follower {
             return Ok(());
         }
         self.unsynced_bytes = 0;
-        let synced = self.position.next();
-        let oldest_waiting: Option<i64> =
-            self.db.query_row("SELECT MIN(event) FROM deliveries WHERE next_attempt_at IS NOT NULL", [], |row| {
-                row.get(0)
-            })?;
-        let released = oldest_waiting.map_or(synced, |event| super::position(event).min(synced));
-        self.journal.release(released);
+        self.journal.release(Holder::Records, self.position.next());
         Ok(())
     }
 

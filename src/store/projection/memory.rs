@@ -1,6 +1,6 @@
 //! A journal in memory, for tests.
 
-use crate::journal::{AppendError, Chunk, Group, Journal, ReadError};
+use crate::journal::{AppendError, Chunk, Group, Holder, Journal, ReadError};
 use crate::model::{Entry, Position};
 use bytes::Bytes;
 use std::future::Future;
@@ -13,7 +13,8 @@ use tokio::sync::watch;
 pub(crate) struct MemoryJournal {
     groups: Mutex<Vec<(Position, Bytes, u32)>>,
     oldest: Mutex<Position>,
-    released: Mutex<Position>,
+    outgrown: Mutex<Position>,
+    released: Mutex<[Position; Holder::ALL.len()]>,
     durable: watch::Sender<Position>,
 }
 
@@ -22,7 +23,8 @@ impl MemoryJournal {
         Self {
             groups: Mutex::new(Vec::new()),
             oldest: Mutex::new(Position(1)),
-            released: Mutex::new(Position::ZERO),
+            outgrown: Mutex::new(Position(1)),
+            released: Mutex::default(),
             durable: watch::channel(Position::ZERO).0,
         }
     }
@@ -48,9 +50,14 @@ impl MemoryJournal {
         self.groups().retain(|(first, _, count)| first.plus(u64::from(*count)) > oldest);
     }
 
-    /// What was released.
-    pub(crate) fn released(&self) -> Position {
-        *self.released.lock().unwrap()
+    /// Wants to delete everything before `outgrown`.
+    pub(crate) fn outgrow(&self, outgrown: Position) {
+        *self.outgrown.lock().unwrap() = outgrown;
+    }
+
+    /// What this holder has released.
+    pub(crate) fn released(&self, holder: Holder) -> Position {
+        self.released.lock().unwrap()[holder as usize]
     }
 
     fn groups(&self) -> MutexGuard<'_, Vec<(Position, Bytes, u32)>> {
@@ -99,7 +106,11 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    fn release(&self, position: Position) {
-        *self.released.lock().unwrap() = position;
+    fn outgrown(&self) -> Position {
+        *self.outgrown.lock().unwrap()
+    }
+
+    fn release(&self, holder: Holder, position: Position) {
+        self.released.lock().unwrap()[holder as usize] = position;
     }
 }

@@ -7,6 +7,7 @@
 //! the sparse index, and read back from the journal.
 
 mod apply;
+mod carried;
 mod codec;
 mod erase;
 mod follow;

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "records 3: health", sql: HEALTH },
     Migration { name: "records 4: replays", sql: REPLAYS },
     Migration { name: "records 5: filters", sql: FILTERS },
+    Migration { name: "records 6: carried events", sql: CARRIED },
 ];
 
 /// What a webhook is told of is more than its categories.
@@ -19,6 +20,9 @@ const FILTERS: &str = "
     ALTER TABLE switches ADD COLUMN audit BOOLEAN NOT NULL DEFAULT FALSE;
     ALTER TABLE switches ADD COLUMN filter TEXT;
 ";
+
+/// Where events stand that were carried on: by where they were accepted.
+const CARRIED: &str = "CREATE TABLE carried (event INTEGER PRIMARY KEY, at BIGINT NOT NULL);";
 
 /// People as more than "seen", and where in the journal they are.
 const PEOPLE: &str = "

@@ -15,6 +15,7 @@ pub use node::{Node, Webhook};
 pub use receiver::{Receiver, Reply, Request};
 pub use segment::Segment;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up. Generous: a loaded machine is not a fault.
@@ -31,4 +32,31 @@ pub fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(began.elapsed() < PATIENCE, "gave up after {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// The files below `dir` that hold these bytes.
+pub fn files_with(dir: &Path, needle: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(files_with(&entry, needle));
+        } else {
+            let bytes = std::fs::read(&entry).unwrap();
+            if memchr_find(&bytes, needle.as_bytes()) {
+                found.push(entry);
+            }
+        }
+    }
+    found
+}
+
+fn memchr_find(bytes: &[u8], needle: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == needle[0]) {
+        if rest[at..].starts_with(needle) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
 }

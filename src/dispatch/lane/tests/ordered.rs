@@ -42,6 +42,20 @@ fn a_visitors_next_event_waits_for_the_retries_and_nobody_else_does() {
 }
 
 #[test]
+fn what_waits_behind_a_retry_outlives_the_journals_oldest_part_with_it() {
+    let mut lane = ordered(LIMITS, 32);
+    hand(&mut lane, [1, 6, 11, 2]);
+    let jobs = begin(&mut lane, 0);
+    settle(&mut lane, &jobs[0], retry(100), 0);
+    let replayed = Waiting { visitor: Visitor::of("1"), ..of_replay(3) };
+    [3, 4].into_iter().for_each(|event| lane.wait(Waiting { event: Position(event), ..replayed }));
+    lane.let_go(Position(10));
+    assert_eq!(lane.take_expired(), [], "what is parked has left the queue");
+    let under_way: BTreeSet<_> = lane.under_way_before(Position(10)).map(|event| event.0).collect();
+    assert_eq!(under_way, BTreeSet::from([1, 2, 3, 4, 6]));
+}
+
+#[test]
 fn at_the_bound_of_parked_events_the_lane_waits_and_leaves_the_rest_to_the_journal() {
     let mut lane = ordered(LaneLimits { parked: 3, ..LIMITS }, 32);
     hand(&mut lane, [5, 10, 15, 20, 25, 1]);

@@ -1,0 +1,102 @@
+//! What is deleted by age and size, and what never is.
+
+use crate::support::{Node, Receiver, Reply, Webhook, events, files_with, wait_until};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The journal keeps two full files; retries go on for longer than anything here takes.
+fn small_journal() -> Node {
+    let delays = ["3s"; 99].join(",");
+    let flags = ["--journal-segment-size", "4MiB", "--journal-max-size", "8MiB", "--retry-delays", &delays];
+    Node::with(&flags, &[])
+}
+
+/// Fills the journal with `mib` MiB of events that no webhook of these tests wants.
+fn fill(node: &Node, mib: usize) {
+    let item = events::track("filler", "Filler", json!({"text": "x".repeat(9000)}));
+    let items = vec![item; 100];
+    for _ in 0..mib {
+        node.events(&items);
+    }
+}
+
+/// Where the event of a delivery stands in the journal: its id says so.
+fn position_of(delivery: &Value) -> f64 {
+    let id = delivery["event_id"].as_str().unwrap().strip_prefix("evt_").unwrap();
+    u64::from_str_radix(id, 16).unwrap() as f64
+}
+
+fn wait_until_gone(node: &Node, position: f64) {
+    wait_until("the journal has deleted the event's part", || {
+        node.metric("fanfare_journal_oldest_position").filter(|oldest| *oldest > position)
+    });
+}
+
+fn body_of(receiver: &Receiver, visitor: &str) -> Vec<Vec<u8>> {
+    let requests = receiver.requests().into_iter().filter(|request| request.json()["visitorId"] == visitor);
+    requests.map(|request| request.body).collect()
+}
+
+#[test]
+fn the_event_of_a_delivery_that_is_retried_is_never_dropped() {
+    const FORGOTTEN: &str = "dora-71c0aa93@example.com";
+    let mut node = small_journal();
+    let (failing, open) = (Receiver::always(Reply::Status(503)), Arc::new(AtomicBool::new(false)));
+    let hanging = Receiver::always(Reply::When(Arc::clone(&open), Box::new(Reply::Status(503))));
+    let guides = json!({"categories": ["guides"], "concurrency": 4});
+    let fails = node.webhook(&failing.url(), guides);
+    let hangs = node.webhook(&hanging.url(), json!({"categories": ["guides"], "concurrency": 1}));
+    for visitor in ["ann", FORGOTTEN, "bob"] {
+        node.events(&[events::guide_seen(visitor, &[])]);
+    }
+    let waiting = wait_until("all three wait for a retry", || {
+        let rows = node.deliveries(&fails);
+        (rows.len() == 3 && rows.iter().all(|row| row["status"] == "retrying")).then_some(rows)
+    });
+    hanging.wait(1);
+    let last = waiting.iter().map(position_of).fold(0.0, f64::max);
+    fill(&node, 24);
+    wait_until_gone(&node, last);
+    // One of the hanging receiver's was in flight; what it had not begun has expired, as a backlog does.
+    assert!(node.metric("fanfare_dispatch_carried_total") >= Some(3.0));
+    assert!(node.metric("fanfare_dispatch_expired_total") >= Some(1.0));
+    let bytes = node.metric("fanfare_journal_disk_bytes").unwrap();
+    assert!(bytes <= f64::from(20 << 20), "the journal waits for no retry: {bytes} bytes");
+    let before = failing.requests().len();
+    wait_until("the retries go on", || (failing.requests().len() > before + 6).then_some(()));
+    open.store(true, Ordering::SeqCst);
+    hanging.wait(3);
+    assert_eq!(node.deliveries(&fails).len(), 3);
+
+    // A person whose event is retried is forgotten wherever it stands by now.
+    let forgotten = node.api("POST", &format!("/visitors/{FORGOTTEN}/forget"), None).expect(202).json();
+    wait_until("the job is done", || {
+        let job = node.get(&format!("/forget-jobs/{}", forgotten["id"].as_str().unwrap()));
+        (job["state"] == "done").then_some(())
+    });
+    node.restart();
+    failing.set(Reply::Status(200));
+    hanging.set(Reply::Status(200));
+    for (webhook, receiver, visitors) in [(&fails, &failing, vec!["ann", "bob"]), (&hangs, &hanging, vec!["ann"])] {
+        let delivered = delivered(&node, webhook, visitors.len());
+        for visitor in visitors {
+            let bodies = body_of(receiver, visitor);
+            assert!(bodies.len() > 2 && bodies.iter().all(|body| *body == bodies[0]), "the same bytes each time");
+        }
+        for row in delivered {
+            let detail = node.get(&format!("/deliveries/{}", row["id"].as_str().unwrap()));
+            assert!(detail["request_body"].is_string(), "{detail}");
+        }
+    }
+    assert_eq!(files_with(&node.data_dir(), FORGOTTEN), Vec::<std::path::PathBuf>::new());
+    let states: Vec<Value> = node.deliveries(&fails).iter().map(|row| row["status"].clone()).collect();
+    assert!(states.contains(&json!("cancelled")), "what waited of the forgotten person: {states:?}");
+}
+
+fn delivered(node: &Node, webhook: &Webhook, count: usize) -> Vec<Value> {
+    wait_until("they are delivered after all", || {
+        let rows: Vec<_> = node.deliveries(webhook).into_iter().filter(|row| row["status"] == "delivered").collect();
+        (rows.len() == count).then_some(rows)
+    })
+}
