@@ -30,6 +30,7 @@ pub mod intake;
 pub mod journal;
 pub mod record;
 pub mod replay;
+pub mod upkeep;
 
 pub mod api;
 pub mod audit;

@@ -25,6 +25,7 @@ use crate::record::Records;
 use crate::replay;
 use crate::seal::{MasterKey, rotation};
 use crate::store::projection::{KeptReceiver, Projection};
+use crate::upkeep;
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -72,6 +73,7 @@ pub async fn serve(
     let forgetting = tokio::spawn(forget::run(node.forgetting(&system), stop.clone()));
     let replaying = tokio::spawn(replay::run(node.replaying(&settings, &system), stop.clone()));
     let auditing = tokio::spawn(audit::run(node.auditing(&system), stop.clone()));
+    let upkeep = tokio::spawn(upkeep::run(node.upkeep(&settings, &system), stop.clone()));
     let mut limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
     // The call answers 408 by itself at that time; the connection's own bound comes a moment later.
     limits.slow_bodies = Some((api::METADATA_PREFIX, settings.api.metadata_timeout + Duration::from_secs(1)));
@@ -86,6 +88,8 @@ pub async fn serve(
     let _ = tokio::time::timeout(STOP_RESERVE, replaying).await;
     // What it did not come to is told after the next start.
     let _ = tokio::time::timeout(STOP_RESERVE, auditing).await;
+    // What it did not come to is done after the next start.
+    let _ = tokio::time::timeout(STOP_RESERVE, upkeep).await;
     // A job that is under way goes on after the next start.
     let _ = tokio::time::timeout(STOP_RESERVE, forgetting).await;
     node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
@@ -262,6 +266,16 @@ impl Node {
             clock: Arc::clone(&system.clock),
             rate_per_s: settings.dispatch.replay_rate_per_s,
             metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    /// What cleaning up works on.
+    fn upkeep(&self, settings: &Settings, system: &System) -> upkeep::Parts {
+        upkeep::Parts {
+            catalog: Arc::clone(&self.catalog),
+            projection: Arc::clone(&self.projection),
+            clock: Arc::clone(&system.clock),
+            records_max_age: settings.records.max_age,
         }
     }
 

@@ -8,6 +8,6 @@ pub use health::router;
 pub use logging::subscriber;
 pub use metrics::{
     DeliveryMetrics, DispatchMetrics, HealthMetrics, HttpMetrics, IntakeMetrics, JournalMetrics, LaneFigures,
-    LaneTally, MailMetrics, Metrics, OpenConnection, ProjectionMetrics, Refusal, ReplayMetrics, Route, TurnOff,
-    WebhookMetrics,
+    LaneTally, MailMetrics, Metrics, OpenConnection, ProjectionMetrics, Refusal, ReplayMetrics, Route, StoreMetrics,
+    TurnOff, WebhookMetrics,
 };

@@ -14,7 +14,9 @@ use crate::model::{
     WebhookState,
 };
 use crate::seal::{self, MasterKey, OperatorKey};
-use crate::store::configured::{self, AuditEntry, AuditQuery, AuditRow, MIGRATIONS, WebhookRow};
+use crate::store::configured::{
+    self, AuditEntry, AuditQuery, AuditRow, LinkRow, MIGRATIONS, MailRow, SessionRow, WebhookRow,
+};
 use crate::store::sqlite::{self, Shared, StoreError, Sync};
 use rusqlite::Connection;
 use serde_json::Map;
@@ -221,6 +223,31 @@ impl Catalog {
             self.switch_snapshot(*position, switch);
         }
         Ok(behind.len())
+    }
+
+    /// Deletes what is over: sessions, links, old mails. Much of it goes when something new takes its place; this is for
+    /// when nothing does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn prune(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let prune = move |connection: &mut Connection| -> Result<(), StoreError> {
+            let transaction = connection.transaction()?;
+            SessionRow::prune_ended(&transaction, now)?;
+            LinkRow::prune(&transaction, now)?;
+            MailRow::prune(&transaction, now.before(limits::MAIL_KEPT), limits::MAILS)?;
+            Ok(transaction.commit()?)
+        };
+        self.store.call(prune).await
+    }
+
+    /// How many rows of each table were deleted by age or number so far.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn dropped(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
+        self.store.call(|connection| configured::dropped(connection)).await
     }
 
     /// Entries of the audit log, newest first.

@@ -1,3 +1,5 @@
+mod pruned;
+
 use super::*;
 use crate::clock::{ManualClock, SystemRandom};
 use crate::config::Settings;

@@ -8,7 +8,7 @@ use crate::journal::Journal;
 use crate::journal::file::FileJournal;
 use crate::model::WebhookState;
 use crate::observe::{self, Metrics};
-use crate::store::projection::Projection;
+use crate::store::projection::{Projection, Table};
 use std::sync::Arc;
 
 /// Where figures are looked at.
@@ -46,7 +46,8 @@ impl Sources {
     async fn show(&self, metrics: &Metrics) {
         metrics.journal.show(&self.journal.stats());
         let stats = self.projection.stats();
-        metrics.projection.show(stats.lag, stats.dropped, stats.missed);
+        let dropped = Table::ALL.map(|table| (table.name(), stats.dropped.of(table)));
+        metrics.projection.show(stats.lag, dropped, stats.missed);
         metrics.intake.held.set(self.intake.held() as i64);
         self.scheduler.show(metrics);
         let current = self.catalog.current();
@@ -55,6 +56,10 @@ impl Sources {
         match self.catalog.mail().stats().await {
             Ok(mail) => metrics.mail.show([mail.queued, mail.sent, mail.failed], mail.waiting),
             Err(error) => tracing::warn!(%error, "the queue of mails cannot be counted"),
+        }
+        match self.catalog.dropped().await {
+            Ok(dropped) => metrics.store.show(dropped),
+            Err(error) => tracing::warn!(%error, "what was dropped of the configuration cannot be read"),
         }
     }
 }

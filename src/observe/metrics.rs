@@ -43,6 +43,8 @@ pub struct Metrics {
     pub delivery: DeliveryMetrics,
     /// What becomes rows.
     pub projection: ProjectionMetrics,
+    /// What is configured.
+    pub store: StoreMetrics,
     /// What is done about failing webhooks.
     pub health: HealthMetrics,
     /// Mail.
@@ -75,6 +77,7 @@ impl Metrics {
             dispatch: DispatchMetrics::new(registry.sub_registry_with_prefix("dispatch")),
             delivery: DeliveryMetrics::new(registry.sub_registry_with_prefix("delivery")),
             projection: ProjectionMetrics::new(registry.sub_registry_with_prefix("projection")),
+            store: StoreMetrics::new(registry.sub_registry_with_prefix("store")),
             health: HealthMetrics::new(registry.sub_registry_with_prefix("health")),
             mail: MailMetrics::new(registry.sub_registry_with_prefix("mail")),
             replay: ReplayMetrics::new(registry.sub_registry_with_prefix("replay")),
@@ -247,6 +250,8 @@ pub struct JournalMetrics {
     pub durable_position: Gauge,
     /// The oldest position that can be read.
     pub oldest_position: Gauge,
+    /// Segments deleted by age or size.
+    pub dropped_segments: Counter,
     refused: [Counter; 4],
 }
 
@@ -263,6 +268,7 @@ impl JournalMetrics {
             failures: Counter::default(),
             durable_position: Gauge::default(),
             oldest_position: Gauge::default(),
+            dropped_segments: Counter::default(),
             refused: std::array::from_fn(|why| refused.get_or_create_owned(&[("reason", WHY[why])])),
         };
         registry.register_with_unit("appended", "Bytes appended", Unit::Bytes, metrics.bytes.clone());
@@ -276,6 +282,7 @@ impl JournalMetrics {
         registry.register("failures", "Writes, syncs and preparations that failed", metrics.failures.clone());
         registry.register("durable_position", "The last durable position", metrics.durable_position.clone());
         registry.register("oldest_position", "The oldest position kept", metrics.oldest_position.clone());
+        registry.register("dropped_segments", "Segments deleted by age or size", metrics.dropped_segments.clone());
         registry.register("refused", "Appends refused, by reason", refused);
         metrics
     }
@@ -287,6 +294,7 @@ impl JournalMetrics {
         let seconds = Duration::from_micros(stats.commit_us_total).as_secs_f64();
         self.sync_seconds.inner().store(seconds.to_bits(), Ordering::Relaxed);
         self.failures.inner().store(stats.failures, Ordering::Relaxed);
+        self.dropped_segments.inner().store(stats.retired, Ordering::Relaxed);
         self.pending_bytes.set(stats.pending_bytes as i64);
         self.disk_bytes.set(stats.bytes as i64);
         self.durable_position.set(stats.durable.0 as i64);
@@ -417,8 +425,7 @@ impl DeliveryMetrics {
 pub struct ProjectionMetrics {
     /// Journal positions that are not yet in the store.
     pub lag: Gauge,
-    /// Rows deleted by age or size.
-    pub dropped_rows: Counter,
+    dropped_rows: DroppedRows,
     /// Entries that the journal had deleted before they were in the store.
     pub missed: Counter,
 }
@@ -427,16 +434,49 @@ impl ProjectionMetrics {
     fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register("lag", "Journal entries not yet in the store", metrics.lag.clone());
-        registry.register("dropped_rows", "Rows deleted by age or size", metrics.dropped_rows.clone());
+        let help = "Rows of records.db deleted by age or size";
+        registry.register("dropped_rows", help, metrics.dropped_rows.0.clone());
         registry.register("missed", "Entries deleted before they were in the store", metrics.missed.clone());
         metrics
     }
 
-    /// Shows the projection's own figures: lag in entries, rows dropped, entries missed.
-    pub fn show(&self, lag: u64, dropped: u64, missed: u64) {
+    /// Shows the projection's own figures: lag in entries, rows dropped of each table, entries missed.
+    pub fn show(&self, lag: u64, dropped: impl IntoIterator<Item = (&'static str, u64)>, missed: u64) {
         self.lag.set(lag as i64);
-        self.dropped_rows.inner().store(dropped, Ordering::Relaxed);
+        self.dropped_rows.show(dropped);
         self.missed.inner().store(missed, Ordering::Relaxed);
+    }
+}
+
+/// Rows that retention has deleted, by table.
+#[derive(Debug, Default)]
+struct DroppedRows(Family<Labels<1>, Counter>);
+
+impl DroppedRows {
+    fn show(&self, dropped: impl IntoIterator<Item = (&'static str, u64)>) {
+        for (table, rows) in dropped {
+            self.0.get_or_create(&[("table", table)]).inner().store(rows, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Of the configuration's store.
+#[derive(Debug, Default)]
+pub struct StoreMetrics {
+    dropped_rows: DroppedRows,
+}
+
+impl StoreMetrics {
+    fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let help = "Rows of fanfare.db deleted by age or number";
+        registry.register("dropped_rows", help, metrics.dropped_rows.0.clone());
+        metrics
+    }
+
+    /// Shows how many rows of each table retention has deleted.
+    pub fn show(&self, dropped: impl IntoIterator<Item = (&'static str, u64)>) {
+        self.dropped_rows.show(dropped);
     }
 }
 

@@ -2,8 +2,47 @@
 
 use crate::support::{Node, Receiver, Reply, Webhook, events, files_with, wait_until};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Every table of both databases has its line in docs/operations.md, so that none can grow unnoticed; and those that
+/// retention deletes from are counted.
+#[test]
+fn every_table_is_accounted_for() {
+    let node = Node::start();
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    for (file, heading) in
+        [("records.db", "| in `records.db` | stays |"), ("fanfare.db", "| in `fanfare.db` | stays |")]
+    {
+        let rows = docs.split_once(heading).unwrap_or_else(|| panic!("docs/operations.md has no {heading}")).1;
+        let rows = rows.trim_start().lines().take_while(|line| line.starts_with('|')).skip(1);
+        let named: BTreeSet<String> = rows
+            .flat_map(|row| {
+                row.split('|').nth(1).unwrap().split(", ").map(|name| name.trim().trim_matches('`').to_owned())
+            })
+            .collect();
+        assert_eq!(named, tables(&node.data_dir().join(file)), "{file}");
+    }
+    let metrics = node.metrics();
+    for table in ["deliveries", "attempts", "successes", "minutes", "switches", "carried", "items", "lanes"] {
+        let series = format!("fanfare_projection_dropped_rows_total{{table=\"{table}\"}} ");
+        assert!(metrics.contains(&series), "{series} is missing");
+    }
+    for table in ["sessions", "links", "mails", "forget_jobs"] {
+        let series = format!("fanfare_store_dropped_rows_total{{table=\"{table}\"}} ");
+        assert!(metrics.contains(&series), "{series} is missing");
+    }
+}
+
+fn tables(database: &Path) -> BTreeSet<String> {
+    let store = rusqlite::Connection::open(database).unwrap();
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut statement = store.prepare(sql).unwrap();
+    let names = statement.query_map([], |row| row.get(0)).unwrap();
+    names.collect::<Result<_, _>>().unwrap()
+}
 
 /// The journal keeps two full files; retries go on for longer than anything here takes.
 fn small_journal() -> Node {
@@ -89,7 +128,7 @@ fn the_event_of_a_delivery_that_is_retried_is_never_dropped() {
             assert!(detail["request_body"].is_string(), "{detail}");
         }
     }
-    assert_eq!(files_with(&node.data_dir(), FORGOTTEN), Vec::<std::path::PathBuf>::new());
+    assert_eq!(files_with(&node.data_dir(), FORGOTTEN), Vec::<PathBuf>::new());
     let states: Vec<Value> = node.deliveries(&fails).iter().map(|row| row["status"].clone()).collect();
     assert!(states.contains(&json!("cancelled")), "what waited of the forgotten person: {states:?}");
 }

@@ -1,5 +1,6 @@
 //! The queue of mails.
 
+use super::note_dropped;
 use super::rows::number;
 use crate::model::UnixMs;
 use crate::store::sqlite::StoreError;
@@ -128,10 +129,10 @@ impl MailRow {
     /// [`StoreError`].
     pub fn prune(connection: &Connection, ended_before: UnixMs, keep: usize) -> Result<(), StoreError> {
         let sql = "DELETE FROM mails WHERE state <> 'waiting' AND updated_at < $1";
-        connection.execute(sql, [ended_before.0])?;
+        let old = connection.execute(sql, [ended_before.0])?;
         let sql = "DELETE FROM mails WHERE id IN (SELECT id FROM mails ORDER BY created_at DESC, id LIMIT 9223372036854775807 OFFSET $1)";
-        connection.execute(sql, [keep as i64])?;
-        Ok(())
+        let beyond = connection.execute(sql, [keep as i64])?;
+        note_dropped(connection, "mails", old + beyond)
     }
 
     fn read(connection: &Connection, sql: &str, limit: usize) -> Result<Vec<Self>, StoreError> {

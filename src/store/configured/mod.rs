@@ -181,6 +181,35 @@ pub fn give_to(connection: &Connection, subscription: SubscriptionId, user: User
     Ok(())
 }
 
+/// Tables whose rows are deleted by age or number.
+pub const PRUNED: [&str; 4] = ["sessions", "links", "mails", "forget_jobs"];
+
+/// How many rows of each of [`PRUNED`] were deleted so far.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn dropped(connection: &Connection) -> Result<Vec<(&'static str, u64)>, StoreError> {
+    PRUNED.into_iter().map(|table| Ok((table, dropped_of(connection, table)?))).collect()
+}
+
+/// Adds to what [`dropped`] tells, in the transaction that deletes.
+fn note_dropped(connection: &Connection, table: &'static str, rows: usize) -> Result<(), StoreError> {
+    if rows == 0 {
+        return Ok(());
+    }
+    let sum = dropped_of(connection, table)? + rows as u64;
+    set_meta(connection, &dropped_name(table), &sum.to_string())
+}
+
+fn dropped_of(connection: &Connection, table: &str) -> Result<u64, StoreError> {
+    let kept = meta(connection, &dropped_name(table))?;
+    kept.map_or(Ok(0), |sum| sum.parse().map_err(|_| StoreError::Unreadable("meta.dropped")))
+}
+
+fn dropped_name(table: &str) -> String {
+    format!("dropped.{table}")
+}
+
 /// Sets a named value.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Users, their sessions, and the links that they are sent.
 
+use super::note_dropped;
 use super::rows::{number, optional_number, read};
 use crate::model::{SubscriptionId, UnixMs, UserId};
 use crate::store::sqlite::StoreError;
@@ -271,11 +272,20 @@ impl SessionRow {
     /// # Errors
     /// [`StoreError`].
     pub fn prune(connection: &Connection, user: UserId, keep: usize, now: UnixMs) -> Result<(), StoreError> {
-        connection.execute("DELETE FROM sessions WHERE expires_at <= $1", [now.0])?;
+        Self::prune_ended(connection, now)?;
         let sql = "DELETE FROM sessions WHERE user_id = $1 AND hash NOT IN \
                    (SELECT hash FROM sessions WHERE user_id = $2 ORDER BY created_at DESC, hash LIMIT $3)";
-        connection.execute(sql, params![user.0 as i64, user.0 as i64, keep as i64])?;
-        Ok(())
+        let beyond = connection.execute(sql, params![user.0 as i64, user.0 as i64, keep as i64])?;
+        note_dropped(connection, "sessions", beyond)
+    }
+
+    /// Deletes those that opened nothing any more at that time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn prune_ended(connection: &Connection, now: UnixMs) -> Result<(), StoreError> {
+        let ended = connection.execute("DELETE FROM sessions WHERE expires_at <= $1", [now.0])?;
+        note_dropped(connection, "sessions", ended)
     }
 }
 
@@ -294,13 +304,22 @@ impl LinkRow {
     /// # Errors
     /// [`StoreError`].
     pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
-        connection.execute("DELETE FROM links WHERE expires_at <= $1", [self.created_at.0])?;
+        Self::prune(connection, self.created_at)?;
         let sql = "INSERT INTO links (hash, kind, user_id, email, created_at, expires_at) \
                    VALUES ($1, $2, $3, $4, $5, $6)";
         let user = self.user.0 as i64;
         let (kind, from, until) = (self.kind.name(), self.created_at.0, self.expires_at.0);
         connection.execute(sql, params![self.hash, kind, user, self.email, from, until])?;
         Ok(())
+    }
+
+    /// Deletes those that open nothing any more at that time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn prune(connection: &Connection, now: UnixMs) -> Result<(), StoreError> {
+        let ended = connection.execute("DELETE FROM links WHERE expires_at <= $1", [now.0])?;
+        note_dropped(connection, "links", ended)
     }
 
     /// The one of this kind with this hash.

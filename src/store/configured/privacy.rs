@@ -1,5 +1,6 @@
 //! Who must not be processed, and who is being forgotten.
 
+use super::note_dropped;
 use super::rows::{number, read};
 use crate::model::{DoNotProcessId, ForgetJobId, PersonHash, PersonKind, Position, SubscriptionId, UnixMs};
 use crate::store::sqlite::StoreError;
@@ -165,8 +166,8 @@ impl ForgetJobRow {
         let sql = "DELETE FROM forget_jobs WHERE subscription_id = $1 AND state = 'done' AND id NOT IN
                        (SELECT id FROM forget_jobs WHERE subscription_id = $1 AND state = 'done'
                         ORDER BY asked_at DESC, id DESC LIMIT $2)";
-        connection.execute(sql, params![subscription.0 as i64, count as i64])?;
-        Ok(())
+        let beyond = connection.execute(sql, params![subscription.0 as i64, count as i64])?;
+        note_dropped(connection, "forget_jobs", beyond)
     }
 
     /// The job with this id.

@@ -113,7 +113,7 @@ impl Projection {
         }
     }
 
-    fn ask(
+    pub(super) fn ask(
         &self,
         after: Position,
         work: impl FnOnce(&Connection) -> Result<(), Error> + Send + 'static,

@@ -1,7 +1,7 @@
 //! The thread that follows the journal: reads, applies, commits, checkpoints, sweeps, in this order and one at a time.
 
 use super::apply::{Applier, stored_position};
-use super::retention::{Sweeper, Swept};
+use super::retention::{Sweeper, Swept, Table};
 use super::{Error, Shared};
 use crate::clock::Clock;
 use crate::journal::{Holder, Journal, ReadError};
@@ -163,11 +163,11 @@ impl Follower {
         if self.swept_at.is_some_and(|at| at.elapsed() < PAUSE) {
             return Ok(false);
         }
-        let Swept { rows, more } = self.sweeper.sweep(&self.db, self.clock.now(), self.journal.oldest())?;
-        if rows > 0 {
+        let Swept { dropped, more } = self.sweeper.sweep(&self.db, self.clock.now(), self.journal.oldest())?;
+        if [Table::Successes, Table::Items, Table::Stretches].into_iter().any(|table| dropped.of(table) > 0) {
             self.applier.forget_rows();
-            self.shared.dropped(rows);
         }
+        self.shared.dropped(&dropped);
         self.swept_at = if more { None } else { Some(Instant::now()) };
         Ok(more)
     }

@@ -11,6 +11,7 @@ mod carried;
 mod codec;
 mod erase;
 mod follow;
+mod gone;
 mod health;
 #[cfg(test)]
 pub(crate) mod history;
@@ -34,6 +35,7 @@ pub use list::KeptAttempt;
 pub use people::PersonRow;
 pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};
 pub use replays::{Before, ReplayRow};
+pub use retention::{Dropped, Table};
 pub use stretches::{Stretch, person_hash};
 
 use crate::clock::Clock;
@@ -96,8 +98,8 @@ pub enum Error {
 pub struct Stats {
     /// Entries of the journal that are not yet projected.
     pub lag: u64,
-    /// Deliveries and rows of successes that retention has deleted since the start.
-    pub dropped: u64,
+    /// Rows that retention has deleted since the start.
+    pub dropped: Dropped,
     /// Entries that the journal had deleted before they could be projected, since the start.
     pub missed: u64,
     /// Whether the last thing that was tried failed.
@@ -119,7 +121,7 @@ pub struct Projection {
 #[derive(Debug)]
 struct Shared {
     projected: watch::Sender<Position>,
-    dropped: AtomicU64,
+    dropped: Mutex<Dropped>,
     missed: AtomicU64,
     problem: Mutex<Option<String>>,
     /// What others want done on the thread that writes.
@@ -223,7 +225,7 @@ impl Projection {
         let durable = self.journal.durable().borrow().0;
         Stats {
             lag: durable.saturating_sub(self.projected().0),
-            dropped: self.shared.dropped.load(Ordering::Relaxed),
+            dropped: *self.shared.dropped.lock().unwrap_or_else(PoisonError::into_inner),
             missed: self.shared.missed.load(Ordering::Relaxed),
             failing: self.problem().is_some(),
         }
@@ -260,7 +262,7 @@ impl Shared {
     fn at(position: Position) -> Self {
         Self {
             projected: watch::channel(position).0,
-            dropped: AtomicU64::new(0),
+            dropped: Mutex::default(),
             missed: AtomicU64::new(0),
             problem: Mutex::new(None),
             requests: Mutex::default(),
@@ -275,8 +277,9 @@ impl Shared {
         self.projected.send_if_modified(|projected| std::mem::replace(projected, position) != position);
     }
 
-    fn dropped(&self, rows: u64) {
-        self.dropped.fetch_add(rows, Ordering::Relaxed);
+    fn dropped(&self, rows: &Dropped) {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        Table::ALL.into_iter().for_each(|table| dropped.add(table, rows.of(table) as usize));
     }
 
     fn missed(&self, entries: u64) {
@@ -305,8 +308,6 @@ enum Meta {
     Checkpoint,
     /// How many item ids are kept.
     Items,
-    /// How many rows retention has deleted.
-    Dropped,
     /// Up to which entry the audit log was told.
     Audited,
     /// About how many bytes visitors and accounts take: they are not retention's.
@@ -320,7 +321,6 @@ impl Meta {
             Self::Head => "head",
             Self::Checkpoint => "checkpoint",
             Self::Items => "items",
-            Self::Dropped => "dropped",
             Self::Audited => "audited",
             Self::PeopleBytes => "people_bytes",
         }

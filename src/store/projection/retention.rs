@@ -4,7 +4,7 @@ use super::apply::MINUTE_MS;
 use super::{Meta, add_meta, get_meta, int, position};
 use crate::config::{IntakeSettings, RecordSettings};
 use crate::model::{Position, UnixMs};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension};
 use std::time::Duration;
 
 /// Rows of one table that one sweep deletes at most: some milliseconds of work between two transactions.
@@ -22,11 +22,103 @@ pub(super) struct Sweeper {
     item_count: i64,
 }
 
+/// The tables that retention deletes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// Deliveries that failed, waited or were asked for.
+    Deliveries,
+    /// Their attempts.
+    Attempts,
+    /// The index of successes, some hundred a row.
+    Successes,
+    /// Counts of each webhook and minute.
+    Minutes,
+    /// Where in the journal each minute begins.
+    Marks,
+    /// Ranges of events that were cancelled or have expired.
+    Ranges,
+    /// Who is in which stretch of the journal.
+    Stretches,
+    /// Incidents of failing webhooks.
+    Incidents,
+    /// Replays that are over.
+    Replays,
+    /// Ids of items, some hundred a row.
+    Items,
+    /// Where events stand that were carried on.
+    Carried,
+    /// When webhooks were on, and for what.
+    Switches,
+    /// How lanes stood, of webhooks that were deleted.
+    Lanes,
+    /// How webhooks were doing that were deleted.
+    Health,
+    /// When webhooks that were deleted last succeeded and failed.
+    Webhooks,
+}
+
+impl Table {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 15] = [
+        Self::Deliveries,
+        Self::Attempts,
+        Self::Successes,
+        Self::Minutes,
+        Self::Marks,
+        Self::Ranges,
+        Self::Stretches,
+        Self::Incidents,
+        Self::Replays,
+        Self::Items,
+        Self::Carried,
+        Self::Switches,
+        Self::Lanes,
+        Self::Health,
+        Self::Webhooks,
+    ];
+
+    /// Its name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deliveries => "deliveries",
+            Self::Attempts => "attempts",
+            Self::Successes => "successes",
+            Self::Minutes => "minutes",
+            Self::Marks => "marks",
+            Self::Ranges => "ranges",
+            Self::Stretches => "stretches",
+            Self::Incidents => "incidents",
+            Self::Replays => "replays",
+            Self::Items => "items",
+            Self::Carried => "carried",
+            Self::Switches => "switches",
+            Self::Lanes => "lanes",
+            Self::Health => "health",
+            Self::Webhooks => "webhooks",
+        }
+    }
+}
+
+/// Rows that were deleted, table by table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped([u64; Table::ALL.len()]);
+
+impl Dropped {
+    /// Of this table.
+    pub fn of(&self, table: Table) -> u64 {
+        self.0[table as usize]
+    }
+
+    pub(super) fn add(&mut self, table: Table, rows: usize) {
+        self.0[table as usize] += rows as u64;
+    }
+}
+
 /// What one sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Swept {
-    /// Deliveries and rows of successes that were deleted.
-    pub(super) rows: u64,
+    /// Rows that were deleted.
+    pub(super) dropped: Dropped,
     /// More is waiting to be deleted.
     pub(super) more: bool,
 }
@@ -44,29 +136,46 @@ impl Sweeper {
     /// Deletes what is too old, in one transaction of its own; what is too much, oldest first. Waiting retries stay.
     pub(super) fn sweep(&self, db: &Connection, now: UnixMs, journal_oldest: Position) -> rusqlite::Result<Swept> {
         let transaction = db.unchecked_transaction()?;
-        let cutoff = if used_bytes(db)? > self.max_bytes { UnixMs(i64::MAX) } else { now.before(self.max_age) };
-        let deliveries = delete_deliveries(db, cutoff)?;
-        let successes = delete_successes(db, cutoff, journal_oldest)?;
+        let (is_too_much, old) = (used_bytes(db)? > self.max_bytes, now.before(self.max_age));
         // Beyond the bound of bytes all of it counts as too old, but then only for one round.
-        let small = delete_small(db, now.before(self.max_age), journal_oldest)?;
-        let items = self.delete_items(db, now)?;
-        let rows = (deliveries + successes) as u64;
-        if rows > 0 {
-            add_meta(db, Meta::Dropped, int(rows))?;
-        }
+        let cutoff = if is_too_much { UnixMs(i64::MAX) } else { old };
+        let mut dropped = Dropped::default();
+        let is_full = [
+            delete_deliveries(db, cutoff, &mut dropped)?,
+            delete_successes(db, cutoff, journal_oldest, &mut dropped)?,
+            delete_small(db, self.small_cutoff(db, now, is_too_much)?, journal_oldest, &mut dropped)?,
+            self.delete_items(db, now, &mut dropped)?,
+        ];
         transaction.commit()?;
         give_back(db)?;
-        let more = [deliveries, successes, small, items].into_iter().any(|rows| rows as i64 >= SWEEP_ROWS)
-            || (rows > 0 && used_bytes(db)? > self.max_bytes);
-        Ok(Swept { rows, more })
+        let has_dropped = dropped != Dropped::default();
+        let more = is_full.contains(&true) || (has_dropped && used_bytes(db)? > self.max_bytes);
+        Ok(Swept { dropped, more })
+    }
+
+    /// Up to when counts, marks and ranges go: by age, and beyond the bound of bytes with the deliveries that they tell of.
+    /// The minute that is still counted stays.
+    fn small_cutoff(&self, db: &Connection, now: UnixMs, is_too_much: bool) -> rusqlite::Result<UnixMs> {
+        let old = now.before(self.max_age);
+        if !is_too_much {
+            return Ok(old);
+        }
+        let delivery = "SELECT updated_at FROM deliveries WHERE next_attempt_at IS NULL ORDER BY listed LIMIT 1";
+        let success = "SELECT last_at FROM successes ORDER BY first_outcome LIMIT 1";
+        let mut oldest = now.0 - MINUTE_MS;
+        for sql in [delivery, success] {
+            let at: Option<i64> = db.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+            oldest = at.map_or(oldest, |at| at.min(oldest));
+        }
+        Ok(UnixMs(oldest).max(old))
     }
 
     /// Item ids are kept for their time, and never more than their number.
-    fn delete_items(&self, db: &Connection, now: UnixMs) -> rusqlite::Result<usize> {
+    fn delete_items(&self, db: &Connection, now: UnixMs, dropped: &mut Dropped) -> rusqlite::Result<bool> {
         let old = now.before(self.item_ttl);
         let mut excess = get_meta(db, Meta::Items)?.saturating_sub(self.item_count);
         let mut keys = Vec::new();
-        let mut deleted = 0;
+        let mut ids = 0;
         let mut statement =
             db.prepare_cached("SELECT first_position, last_at, count FROM items ORDER BY first_position LIMIT $1")?;
         let mut rows = statement.query([SWEEP_ROWS])?;
@@ -76,13 +185,14 @@ impl Sweeper {
                 break;
             }
             excess -= count;
-            deleted += count;
+            ids += count;
             keys.push(key);
         }
-        if deleted > 0 {
-            add_meta(db, Meta::Items, -deleted)?;
+        if ids > 0 {
+            add_meta(db, Meta::Items, -ids)?;
         }
-        delete(db, "DELETE FROM items WHERE first_position = $1", &keys)
+        dropped.add(Table::Items, delete(db, "DELETE FROM items WHERE first_position = $1", &keys)?);
+        Ok(keys.len() as i64 >= SWEEP_ROWS)
     }
 }
 
@@ -95,7 +205,7 @@ pub(super) fn used_bytes(db: &Connection) -> rusqlite::Result<u64> {
 
 /// Looks at the oldest rows only and stops at the first that is young enough, so that a sweep that finds nothing
 /// costs nothing. A delivery that is retried again and again holds back younger ones by at most its retries' time.
-fn delete_deliveries(db: &Connection, cutoff: UnixMs) -> rusqlite::Result<usize> {
+fn delete_deliveries(db: &Connection, cutoff: UnixMs, dropped: &mut Dropped) -> rusqlite::Result<bool> {
     let mut keys = Vec::new();
     let mut statement = db.prepare_cached(
         "SELECT listed, updated_at FROM deliveries WHERE next_attempt_at IS NULL ORDER BY listed LIMIT $1",
@@ -107,12 +217,18 @@ fn delete_deliveries(db: &Connection, cutoff: UnixMs) -> rusqlite::Result<usize>
         }
         keys.push(row.get(0)?);
     }
-    delete(db, "DELETE FROM attempts WHERE delivery = $1", &keys)?;
-    delete(db, "DELETE FROM deliveries WHERE listed = $1", &keys)
+    dropped.add(Table::Attempts, delete(db, "DELETE FROM attempts WHERE delivery = $1", &keys)?);
+    dropped.add(Table::Deliveries, delete(db, "DELETE FROM deliveries WHERE listed = $1", &keys)?);
+    Ok(keys.len() as i64 >= SWEEP_ROWS)
 }
 
 /// A success is read from the journal, so its place in the index goes when the journal's part goes.
-fn delete_successes(db: &Connection, cutoff: UnixMs, journal_oldest: Position) -> rusqlite::Result<usize> {
+fn delete_successes(
+    db: &Connection,
+    cutoff: UnixMs,
+    journal_oldest: Position,
+    dropped: &mut Dropped,
+) -> rusqlite::Result<bool> {
     let mut keys = Vec::new();
     let mut statement = db
         .prepare_cached("SELECT first_outcome, last_outcome, last_at FROM successes ORDER BY first_outcome LIMIT $1")?;
@@ -124,54 +240,76 @@ fn delete_successes(db: &Connection, cutoff: UnixMs, journal_oldest: Position) -
         }
         keys.push(row.get(0)?);
     }
-    delete(db, "DELETE FROM successes WHERE first_outcome = $1", &keys)
+    dropped.add(Table::Successes, delete(db, "DELETE FROM successes WHERE first_outcome = $1", &keys)?);
+    Ok(keys.len() as i64 >= SWEEP_ROWS)
 }
 
-/// Counts, marks and ranges go by age only, and stretches with the journal: they are small.
-fn delete_small(db: &Connection, cutoff: UnixMs, journal_oldest: Position) -> rusqlite::Result<usize> {
-    let minute = cutoff.0.div_euclid(MINUTE_MS);
-    let minutes = db
-        .prepare_cached(
+/// Counts, marks, ranges and what is over, by age; what stands for parts of the journal, with them.
+fn delete_small(
+    db: &Connection,
+    cutoff: UnixMs,
+    journal_oldest: Position,
+    dropped: &mut Dropped,
+) -> rusqlite::Result<bool> {
+    let (minute, oldest) = (cutoff.0.div_euclid(MINUTE_MS), int(journal_oldest.0));
+    let mut is_full = false;
+    for (table, before, sql) in [
+        (
+            Table::Minutes,
+            minute,
             "DELETE FROM minutes WHERE (webhook, minute) IN
                  (SELECT webhook, minute FROM minutes WHERE minute < $1 ORDER BY minute LIMIT $2)",
-        )?
-        .execute(params![minute, SWEEP_ROWS])?;
-    let marks = db
-        .prepare_cached(
+        ),
+        (
+            Table::Marks,
+            minute,
             "DELETE FROM marks WHERE minute IN (SELECT minute FROM marks WHERE minute < $1 ORDER BY minute LIMIT $2)",
-        )?
-        .execute(params![minute, SWEEP_ROWS])?;
-    let ranges = db
-        .prepare_cached(
-            "DELETE FROM ranges WHERE at < $1 AND position IN (SELECT position FROM ranges ORDER BY position LIMIT $2)",
-        )?
-        .execute(params![cutoff.0, SWEEP_ROWS])?;
-    let stretches = db
-        .prepare_cached(
+        ),
+        (
+            Table::Ranges,
+            cutoff.0,
+            "DELETE FROM ranges
+             WHERE at < $1 AND position IN (SELECT position FROM ranges ORDER BY position LIMIT $2)",
+        ),
+        (
+            Table::Stretches,
+            oldest,
             "DELETE FROM stretches WHERE first_position IN
                  (SELECT first_position FROM stretches WHERE last_position < $1 ORDER BY first_position LIMIT $2)",
-        )?
-        .execute([int(journal_oldest.0), SWEEP_ROWS])?;
-    let incidents = db
-        .prepare_cached(
+        ),
+        (
+            Table::Incidents,
+            cutoff.0,
             "DELETE FROM incidents
              WHERE at < $1 AND position IN (SELECT position FROM incidents ORDER BY position LIMIT $2)",
-        )?
-        .execute(params![cutoff.0, SWEEP_ROWS])?;
-    let replays = db
-        .prepare_cached(
-            "DELETE FROM replays WHERE ended_at < $1 AND position IN (SELECT position FROM replays ORDER BY position LIMIT $2)",
-        )?
-        .execute(params![cutoff.0, SWEEP_ROWS])?;
-    Ok(minutes.max(marks).max(ranges).max(stretches).max(incidents).max(replays))
+        ),
+        (
+            Table::Replays,
+            cutoff.0,
+            "DELETE FROM replays
+             WHERE ended_at < $1 AND position IN (SELECT position FROM replays ORDER BY position LIMIT $2)",
+        ),
+        (
+            Table::Carried,
+            oldest,
+            "DELETE FROM carried WHERE at < $1 AND event IN (SELECT event FROM carried ORDER BY event LIMIT $2)",
+        ),
+    ] {
+        let rows = db.prepare_cached(sql)?.execute([before, SWEEP_ROWS])?;
+        dropped.add(table, rows);
+        is_full |= rows as i64 >= SWEEP_ROWS;
+    }
+    Ok(is_full)
 }
 
+/// Deletes by key; how many rows that were.
 fn delete(db: &Connection, sql: &str, keys: &[i64]) -> rusqlite::Result<usize> {
     let mut statement = db.prepare_cached(sql)?;
+    let mut rows = 0;
     for key in keys {
-        statement.execute([key])?;
+        rows += statement.execute([key])?;
     }
-    Ok(keys.len())
+    Ok(rows)
 }
 
 /// Makes the file smaller by some of its free pages; a few are left for what comes next.

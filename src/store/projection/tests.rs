@@ -1,7 +1,7 @@
 use super::apply::{Applier, stored_position};
 use super::history::{START, SUBSCRIPTION, World, intake_settings, record_settings, steps};
 use super::memory::MemoryJournal;
-use super::retention::Sweeper;
+use super::retention::{Dropped, Sweeper, Swept, Table};
 use super::{FILE_NAME, Projection, open_writer};
 use crate::clock::ManualClock;
 use crate::journal::{Holder, Journal};
@@ -344,16 +344,18 @@ fn age_deletes_in_steps_and_spares_what_waits() {
     rig.finish(&journal);
     let sweeper = Sweeper::new(&record_settings(), &intake_settings());
     let young = sweeper.sweep(&rig.db, START.after(Duration::from_hours(24 * 13)), Position(1)).unwrap();
-    assert_eq!((young.rows, young.more), (0, false));
+    assert_eq!((young.dropped, young.more), (Dropped::default(), false));
     let later = START.after(Duration::from_hours(24 * 15));
-    let mut sweeps = 1;
-    while sweeper.sweep(&rig.db, later, Position(1)).unwrap().more {
-        sweeps += 1;
+    let mut sweeps = Vec::new();
+    while sweeps.last().is_none_or(|swept: &Swept| swept.more) {
+        sweeps.push(sweeper.sweep(&rig.db, later, Position(1)).unwrap());
     }
-    assert!(sweeps >= 3, "deleted in steps, not at once: {sweeps}");
+    assert!(sweeps.len() >= 3, "deleted in steps, not at once: {sweeps:?}");
+    let dropped = |table| sweeps.iter().map(|swept| swept.dropped.of(table)).sum::<u64>();
     assert_eq!((count(&rig.db, "deliveries"), count(&rig.db, "attempts")), (1, 1), "only what waits is left");
     assert_eq!((count(&rig.db, "successes"), count(&rig.db, "minutes")), (0, 0));
-    assert_eq!(super::get_meta(&rig.db, super::Meta::Dropped).unwrap(), 2500 + 10);
+    let tables = [Table::Deliveries, Table::Attempts, Table::Successes, Table::Minutes, Table::Marks, Table::Ranges];
+    assert_eq!(tables.map(dropped), [2500, 2500, 10, 2, 1, 0]);
 }
 
 #[test]
@@ -374,6 +376,30 @@ fn bytes_delete_the_oldest_and_the_file_shrinks() {
     assert_eq!(newest, 2 + 5000 * 3 - 1, "the newest is still there");
     let pages: i64 = rig.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     assert!((pages * 4096) < (before * 9 / 10) as i64, "pages were given back: {pages}");
+}
+
+#[test]
+fn counts_go_by_bytes_too_with_the_deliveries_that_they_tell_of() {
+    let journal = MemoryJournal::new();
+    failures(&journal, 10, 10);
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(dir.path());
+    rig.finish(&journal);
+    rig.db
+        .execute_batch(
+            "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 200000)
+             INSERT INTO minutes SELECT n % 1000 + 10, 29453760 + n / 1000, 1, 0, 1, 0, 5, 1 FROM n",
+        )
+        .unwrap();
+    let bound = super::retention::used_bytes(&rig.db).unwrap() / 4;
+    let settings = crate::config::RecordSettings { max_bytes: bound, ..record_settings() };
+    let sweeper = Sweeper::new(&settings, &intake_settings());
+    let now = START.after(Duration::from_secs(200 * 60));
+    while sweeper.sweep(&rig.db, now, Position(1)).unwrap().more {}
+    assert!(super::retention::used_bytes(&rig.db).unwrap() <= bound);
+    let newest: i64 = rig.db.query_row("SELECT MAX(minute) FROM minutes", [], |row| row.get(0)).unwrap();
+    assert_eq!(newest, 29_453_760 + 200, "the newest stay");
+    assert!(count(&rig.db, "minutes") > 10_000, "{}", count(&rig.db, "minutes"));
 }
 
 #[test]
