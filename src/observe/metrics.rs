@@ -4,12 +4,13 @@
 //! bounded by a setting ([`webhooks`]). Counters on the way of an event are reached without a look-up or a lock.
 
 mod background;
+mod journal;
 mod webhooks;
 
 pub use background::{HealthMetrics, MailMetrics, ReplayMetrics, TurnOff};
+pub use journal::{JournalMetrics, Refusal};
 pub use webhooks::{LaneFigures, LaneTally, WebhookMetrics};
 
-use crate::journal::file::JournalStats;
 use crate::model::{EventKind, Reason};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -215,95 +216,6 @@ impl IntakeMetrics {
     /// Accepted events of one kind.
     pub fn event(&self, kind: EventKind) -> &Counter {
         &self.events[kind as usize]
-    }
-}
-
-/// Why the journal refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// Too much waits to be written.
-    Overloaded,
-    /// The disk is full.
-    Full,
-    /// The disk reports errors.
-    Failing,
-    /// Anything else: closing, a group too large.
-    Other,
-}
-
-/// Of the journal.
-#[derive(Debug)]
-pub struct JournalMetrics {
-    /// Bytes appended.
-    pub bytes: Counter,
-    /// Writes, each followed by one sync.
-    pub syncs: Counter,
-    /// How long these took together, in seconds.
-    pub sync_seconds: Counter<f64, AtomicU64>,
-    /// Bytes that wait to be written.
-    pub pending_bytes: Gauge,
-    /// Bytes that its segments take on the disk.
-    pub disk_bytes: Gauge,
-    /// Writes, syncs and preparations of segments that failed.
-    pub failures: Counter,
-    /// The last durable position.
-    pub durable_position: Gauge,
-    /// The oldest position that can be read.
-    pub oldest_position: Gauge,
-    /// Segments deleted by age or size.
-    pub dropped_segments: Counter,
-    refused: [Counter; 4],
-}
-
-impl JournalMetrics {
-    fn new(registry: &mut Registry) -> Self {
-        const WHY: [&str; 4] = ["overloaded", "full", "failing", "other"];
-        let refused = Family::<Labels<1>, Counter>::default();
-        let metrics = Self {
-            bytes: Counter::default(),
-            syncs: Counter::default(),
-            sync_seconds: Counter::default(),
-            pending_bytes: Gauge::default(),
-            disk_bytes: Gauge::default(),
-            failures: Counter::default(),
-            durable_position: Gauge::default(),
-            oldest_position: Gauge::default(),
-            dropped_segments: Counter::default(),
-            refused: std::array::from_fn(|why| refused.get_or_create_owned(&[("reason", WHY[why])])),
-        };
-        registry.register_with_unit("appended", "Bytes appended", Unit::Bytes, metrics.bytes.clone());
-        registry.register("syncs", "Writes, each with one sync", metrics.syncs.clone());
-        let help = "How long writes and their syncs took together";
-        registry.register_with_unit("sync", help, Unit::Seconds, metrics.sync_seconds.clone());
-        let help = "Bytes that wait to be written";
-        registry.register_with_unit("pending", help, Unit::Bytes, metrics.pending_bytes.clone());
-        let help = "Bytes that the segments take on the disk";
-        registry.register_with_unit("disk", help, Unit::Bytes, metrics.disk_bytes.clone());
-        registry.register("failures", "Writes, syncs and preparations that failed", metrics.failures.clone());
-        registry.register("durable_position", "The last durable position", metrics.durable_position.clone());
-        registry.register("oldest_position", "The oldest position kept", metrics.oldest_position.clone());
-        registry.register("dropped_segments", "Segments deleted by age or size", metrics.dropped_segments.clone());
-        registry.register("refused", "Appends refused, by reason", refused);
-        metrics
-    }
-
-    /// Shows the journal's own figures.
-    pub fn show(&self, stats: &JournalStats) {
-        self.bytes.inner().store(stats.written_bytes, Ordering::Relaxed);
-        self.syncs.inner().store(stats.commits, Ordering::Relaxed);
-        let seconds = Duration::from_micros(stats.commit_us_total).as_secs_f64();
-        self.sync_seconds.inner().store(seconds.to_bits(), Ordering::Relaxed);
-        self.failures.inner().store(stats.failures, Ordering::Relaxed);
-        self.dropped_segments.inner().store(stats.retired, Ordering::Relaxed);
-        self.pending_bytes.set(stats.pending_bytes as i64);
-        self.disk_bytes.set(stats.bytes as i64);
-        self.durable_position.set(stats.durable.0 as i64);
-        self.oldest_position.set(stats.oldest.0 as i64);
-    }
-
-    /// Appends refused for this reason.
-    pub fn refused(&self, why: Refusal) -> &Counter {
-        &self.refused[why as usize]
     }
 }
 

@@ -23,6 +23,7 @@ mod health;
 mod identity;
 mod intake;
 mod master_key;
+mod metrics;
 mod openapi;
 mod operator;
 mod ordered;

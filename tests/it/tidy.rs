@@ -56,6 +56,9 @@ fn architecture_names_every_folder() {
     for name in names {
         assert!(architecture.contains(&format!("`{name}/`")), "ARCHITECTURE.md does not name src/{name}/");
     }
+    for name in ["bench", "deploy", "docs"] {
+        assert!(architecture.contains(&format!("{name}/")), "ARCHITECTURE.md does not name {name}/");
+    }
 }
 
 #[test]
