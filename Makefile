@@ -31,6 +31,7 @@ run: build ## Build and start it on ./data, receivers on this machine allowed
 test: tools ## All tests (installs what they need when it is missing; needs node and python3)
 	cargo nextest run --workspace --locked
 	cargo test --workspace --locked --doc
+	cd console && npm ci --no-audit --no-fund --loglevel=error >/dev/null && npm run --silent check && npm run --silent test && npm run --silent build
 
 tools:
 	@command -v node >/dev/null || { echo "make test: node is missing: the tests check bodies with JSON.parse and JSON.stringify. Install Node.js 18 or later." >&2; exit 1; }

@@ -1,0 +1,32 @@
+// After a build: puts a compressed copy beside each text, which is what browsers are sent, and fails when the first page
+// takes more than it may: the entry, and all that it imports at once.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+
+const MOST = 250 * 1024;
+const dist = new URL("../dist/", import.meta.url);
+const manifest = JSON.parse(readFileSync(new URL(".vite/manifest.json", dist), "utf8"));
+
+// Nobody asks for it once this is done, and everything in the folder gets into the program.
+rmSync(new URL(".vite", dist), { recursive: true });
+
+const sizes = new Map();
+for (const file of readdirSync(new URL("assets/", dist)).filter((name) => /\.(js|css)$/.test(name))) {
+  const compressed = gzipSync(readFileSync(new URL(`assets/${file}`, dist)), { level: 9 });
+  writeFileSync(new URL(`assets/${file}.gz`, dist), compressed);
+  sizes.set(`assets/${file}`, compressed.length);
+}
+
+const first = new Set();
+function add(name) {
+  const { file, css = [], imports = [] } = manifest[name];
+  if (first.has(file)) return;
+  for (const needed of [file, ...css]) first.add(needed);
+  imports.forEach(add);
+}
+for (const [name, chunk] of Object.entries(manifest)) if (chunk.isEntry) add(name);
+
+const total = [...first].reduce((sum, file) => sum + sizes.get(file), 0);
+for (const file of first) console.log(`${String(sizes.get(file)).padStart(8)}  ${file}`);
+console.log(`${String(total).padStart(8)}  of at most ${MOST} bytes for the first page, compressed`);
+if (total > MOST) process.exit(1);

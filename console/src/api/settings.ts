@@ -1,0 +1,23 @@
+import { api, ask } from "./client";
+import { useList } from "./queries";
+
+/** The lists of the settings, each read page by page. */
+export const LISTS = { users: ["users"], keys: ["keys"], apps: ["apps"], exclusions: ["exclusions"], audit: ["audit-log"] } as const;
+
+const PAGE = 100;
+
+export function useExclusions() {
+  return useList(LISTS.exclusions, (cursor) =>
+    ask(api.GET("/api/v1/exclusions", { params: { query: { limit: PAGE, ...(cursor ? { cursor } : {}) } } })),
+  );
+}
+
+export function useAuditLog(action: string | undefined) {
+  return useList([...LISTS.audit, action], (cursor) =>
+    ask(
+      api.GET("/api/v1/audit-log", {
+        params: { query: { limit: PAGE, ...(action ? { action } : {}), ...(cursor ? { cursor } : {}) } },
+      }),
+    ),
+  );
+}

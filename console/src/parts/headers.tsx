@@ -1,0 +1,21 @@
+import { Table } from "@mantine/core";
+import type { Schemas } from "../api/client";
+
+/** Headers as they went over the wire. */
+export function Headers({ headers }: { headers: Schemas["Header"][] }) {
+  if (headers.length === 0) return null;
+  return (
+    <Table fz="xs" withRowBorders={false} verticalSpacing={2}>
+      <Table.Tbody>
+        {headers.map(({ name, value }, index) => (
+          <Table.Tr key={index}>
+            <Table.Th w="40%" fw={600}>
+              {name}
+            </Table.Th>
+            <Table.Td className="break">{value}</Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}

@@ -1,0 +1,17 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// Assets are named relative to the page's <base>, which the server sets: so the console works under any path.
+export default defineConfig({
+  base: "./",
+  plugins: [react()],
+  build: {
+    target: "es2022",
+    manifest: true,
+    // An asset inside the page would need an exception in the content security policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: { proxy: { "/api": process.env.FANFARE_SERVER ?? "http://127.0.0.1:8080" } },
+  test: { environment: "node", include: ["src/**/*.test.ts"] },
+});
