@@ -160,7 +160,7 @@ fn first_seen_comes_first_and_once() {
     });
     node.events(&[identify("_PENDO_T_x", ""), identify("null", "acme"), identify("  ", "acme")]);
     let mut events: Vec<String> =
-        node.list("/events").iter().map(|event| event["event"].as_str().expect("event").to_owned()).collect();
+        node.taken_in().iter().map(|event| event["event"].as_str().expect("event").to_owned()).collect();
     events.reverse();
     assert_eq!(events[..3], ["visitorCreated", "accountCreated", "guideDisplayed"]);
     assert_eq!(events[3..], ["guideDisplayed"; 7]);

@@ -14,7 +14,7 @@ fn kept(node: &Node) -> Vec<(String, String, Value)> {
         let text = |name: &str| row[name].as_str().unwrap().to_owned();
         (text("event"), text("visitor_id"), row["excluded_by"].clone())
     };
-    node.list("/events").iter().rev().map(shown).collect()
+    node.taken_in().iter().rev().map(shown).collect()
 }
 
 #[test]

@@ -232,7 +232,7 @@ fn what_cannot_be_a_format_or_a_header_is_refused_when_it_is_saved() {
 fn a_format_can_be_tried_before_it_is_saved() {
     let node = Node::start();
     node.try_track(events::server_track("ann", "one", json!({"n": 7}))).expect(200);
-    let id = node.list("/events")[0]["id"].clone();
+    let id = node.taken_in()[0]["id"].clone();
     let plain = made(&node, &Value::Null, json!({"event_id": id}));
     let event = node.get(&format!("/events/{}", id.as_str().unwrap()));
     assert_eq!((&plain["body"], &plain["content_type"]), (&event["body"], &json!("application/json")));

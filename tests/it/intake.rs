@@ -45,7 +45,7 @@ fn the_track_api_names_what_is_wrong() {
     assert_problem(&post(&[key, json_type], b"{\"type\":"), 400);
     assert_problem(&post(&[key, json_type], b"[]"), 400);
     assert_problem(&post(&[key, json_type], &vec![b' '; (1 << 20) + 1]), 413);
-    assert!(node.list("/events").len() == 1, "what was refused is not kept");
+    assert!(node.taken_in().len() == 1, "what was refused is not kept");
 }
 
 #[test]
