@@ -96,7 +96,12 @@ fn model(journal: &MemoryJournal) -> Vec<Line> {
                 let state = state_after(outcome.verdict);
                 let attempts = u32::from(outcome.attempt);
                 match lines.iter_mut().find(|line| line.id == outcome.delivery) {
-                    Some(line) => (line.state, line.attempts) = (state, attempts),
+                    Some(line) => {
+                        let is_over = line.replay.is_some_and(|replay| over.contains(&replay));
+                        let is_void = is_over && state == DeliveryState::Retrying;
+                        line.state = if is_void { DeliveryState::Cancelled } else { state };
+                        line.attempts = attempts;
+                    }
                     None => lines.push(Line {
                         place: at,
                         id: outcome.delivery,

@@ -381,7 +381,7 @@ fn write_attempt(
     let delivery = match delivery {
         Some((delivery, replay)) => {
             if let Some(replay) = replay {
-                replays::note_state(db, super::position(replay), state)?;
+                replays::note_state(db, (super::position(replay), delivery), state)?;
             }
             delivery
         }

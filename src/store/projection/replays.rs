@@ -187,14 +187,26 @@ pub(super) fn note_sent(db: &Connection, replay: Position, event: Position) -> r
     Ok(())
 }
 
-/// One of its deliveries came to this state. Those that are cancelled are what is left.
-pub(super) fn note_state(db: &Connection, replay: Position, state: DeliveryState) -> rusqlite::Result<()> {
+/// One of its deliveries, by its row, came to this state. Those that are cancelled are what is left.
+pub(super) fn note_state(
+    db: &Connection,
+    (replay, delivery): (Position, i64),
+    state: DeliveryState,
+) -> rusqlite::Result<()> {
     let sql = match state {
         DeliveryState::Delivered => "UPDATE replays SET delivered = delivered + 1 WHERE position = $1",
         DeliveryState::Failed => "UPDATE replays SET failed = failed + 1 WHERE position = $1",
+        // An attempt may end after the replay's end was written and before its lane knows of it: it is not retried.
+        DeliveryState::Retrying if is_over(db, replay)? => return cancel(db, delivery),
         DeliveryState::Retrying | DeliveryState::Cancelled | DeliveryState::Expired => return Ok(()),
     };
     db.prepare_cached(sql)?.execute([int(replay.0)])?;
+    Ok(())
+}
+
+fn cancel(db: &Connection, delivery: i64) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE deliveries SET state = $1, next_attempt_at = NULL WHERE listed = $2")?
+        .execute(params![DeliveryState::Cancelled.name(), delivery])?;
     Ok(())
 }
 
