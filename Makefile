@@ -57,7 +57,8 @@ lint: ## Formatting, clippy, licences and duplicates of dependencies
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@command -v cargo-deny >/dev/null || cargo install --locked --root $(TOOLS) cargo-deny \
 		|| echo "make lint: cargo-deny is missing and cannot be installed here: dependencies are not checked" >&2
-	@if command -v cargo-deny >/dev/null; then cargo deny --offline --workspace check bans licenses sources; fi
+# It reads the crates of every platform, those that are never built here too.
+	@if command -v cargo-deny >/dev/null; then cargo fetch --locked --quiet && cargo deny --offline --workspace check bans licenses sources; fi
 
 fmt: ## Format all code
 	cargo fmt --all
