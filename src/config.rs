@@ -111,6 +111,8 @@ pub struct DispatchSettings {
     pub concurrency_total: usize,
     /// No byte for so long makes a receiver one that gives no answer (2 s).
     pub quiet_after: Duration,
+    /// Requests a second, at most, to all receivers in trouble together (500).
+    pub troubled_per_s: u32,
     /// Longest pause between probes of a receiver that gives no answer.
     pub probe_pause: Duration,
     /// Waiting retries per webhook (1,000).

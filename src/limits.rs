@@ -73,6 +73,9 @@ pub const RESPONSE_HEAD_BYTES: usize = 64 * 1024;
 /// Longest `Retry-After` that is respected, in seconds.
 pub const RETRY_AFTER_S: u64 = 3600;
 
+/// Answers in a row, none of which accepted what was sent, after which a receiver is one in trouble (docs/delivery.md).
+pub const TROUBLE_AFTER_ERRORS: u32 = 10;
+
 /// What waits in memory to be written to the journal; beyond it intake answers 503.
 pub const JOURNAL_PENDING_BYTES: usize = 32 * 1024 * 1024;
 

@@ -78,6 +78,7 @@ fn dispatch(merged: &Merged) -> Result<DispatchSettings, ConfigError> {
         concurrency: merged.number("concurrency", 1..=10_000)?,
         concurrency_total: merged.number("concurrency_total", 2..=100_000)?,
         quiet_after: merged.duration("quiet_after", Duration::from_millis(10)..=Duration::from_secs(300))?,
+        troubled_per_s: merged.number("troubled_per_s", 1..=1_000_000)?,
         probe_pause: merged.duration("probe_pause", Duration::from_millis(1)..=DAY)?,
         waiting_retries: merged.number("waiting_retries", 1..=1_000_000)?,
         replay_rate_per_s: merged.number("replay_rate_per_s", 10..=100_000)?,

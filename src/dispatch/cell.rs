@@ -62,7 +62,7 @@ impl LaneCell {
             state: Mutex::new(CellState {
                 lane,
                 parked: Vec::new(),
-                share: Share::Unanswering,
+                share: Share::Unproven,
                 queued: false,
                 alarm: None,
                 listed: false,

@@ -8,6 +8,7 @@ use super::lane::{Eras, Lane, Undone};
 use super::matching::{Index, Wants};
 use super::restart::{KnownReceiver, Refeed, Restart, lanes_at_checkpoint};
 use super::scheduler::{Parts, Scheduler};
+use super::timer::Alarm;
 use super::worker::event_at;
 use crate::catalog::Snapshot;
 use crate::filter::{Facts, Interest};
@@ -101,9 +102,10 @@ async fn mind_the_time(scheduler: Arc<Scheduler>, stop: CancellationToken) {
             due = scheduler.timer.next() => due,
             () = stop.cancelled() => return,
         };
-        for cell in due.into_iter().filter_map(|webhook| scheduler.lane(webhook)) {
-            scheduler.look_at(&cell);
-        }
+        due.into_iter().for_each(|alarm| match alarm {
+            Alarm::Places => scheduler.serve_waiters(),
+            Alarm::Lane(webhook) => scheduler.lane(webhook).iter().for_each(|cell| scheduler.look_at(cell)),
+        });
     }
 }
 

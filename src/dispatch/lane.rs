@@ -32,10 +32,10 @@ pub use self::undone::{Expired, Undone};
 
 use self::figures::InFlight;
 use self::order::Order;
-use self::pace::Bucket;
 use self::queue::Queue;
 use self::receiver::Receiver;
 use self::replayed::Replayed;
+use super::bucket::Bucket;
 use super::job::{Event, Job, Part, Visitor, Waiting};
 use crate::filter::Interest;
 use crate::model::{Backlog, DeliveryId, LaneMark, Position, SubscriptionId, UnixMs, Verdict, WebhookId};
@@ -353,7 +353,7 @@ impl Lane {
             self.open.swap_remove(index);
         }
         match answered {
-            Some(true) => self.receiver.answered(),
+            Some(true) => self.receiver.answered(verdict == Verdict::Delivered),
             Some(false) => self.narrow(job.probe, now),
             None => {}
         }

@@ -10,7 +10,7 @@ use super::cell::{CellState, LaneCell, Slot};
 use super::job::Job;
 use super::lane::{Expired, LaneLimits, Pace};
 use super::retry::RetryRules;
-use super::timer::Timer;
+use super::timer::{Alarm, Timer};
 use super::worker;
 use crate::catalog::{Snapshot, Webhook};
 use crate::clock::{Clock, Random};
@@ -88,7 +88,7 @@ impl Scheduler {
             workers: TaskTracker::new(),
             stopping: CancellationToken::new(),
             lanes: RwLock::new(HashMap::new()),
-            budget: Mutex::new(Budget::new(settings.concurrency_total)),
+            budget: Mutex::new(Budget::new(settings.concurrency_total, settings.troubled_per_s)),
             queued_bytes: AtomicUsize::new(0),
             parked: AtomicUsize::new(0),
             changed: Mutex::new(Vec::new()),
@@ -172,10 +172,11 @@ impl Scheduler {
         while !state.queued && state.lane.can_take(now) {
             let mut budget = self.budget.lock();
             let held = state.lane.in_flight();
-            if !budget.take(state.share, held) {
+            if !budget.take(state.share, held, now) {
                 if held == 0 {
                     budget.queue(state.share, cell.webhook);
                     state.queued = true;
+                    self.serve_again(&mut budget, now);
                 }
                 return;
             }
@@ -315,7 +316,8 @@ impl Scheduler {
         self.set_pace(state, now);
         let mut budget = self.budget.lock();
         if !self.is_held()
-            && !budget.is_scarce(state.share)
+            && state.lane.can_take(now)
+            && budget.keep(state.share, now)
             && let Some(job) = state.lane.take(now)
         {
             return AfterSettle::Next(job);
@@ -349,7 +351,7 @@ impl Scheduler {
 
     /// Moves a lane's places when its receiver began or ceased to answer.
     fn reassign(&self, state: &mut CellState, ending: usize) {
-        let share = if state.lane.is_answering() { Share::Answering } else { Share::Unanswering };
+        let share = state.lane.share();
         if share != state.share {
             self.budget.lock().reassign(state.share, share, state.lane.in_flight() + ending);
             state.share = share;
@@ -359,12 +361,21 @@ impl Scheduler {
     /// Gives free places to the lanes that wait for one.
     pub(super) fn serve_waiters(self: &Arc<Self>) {
         loop {
-            let served = self.budget.lock().serve_next();
-            let Some((webhook, share)) = served else { return };
+            let now = self.parts.clock.now();
+            let mut budget = self.budget.lock();
+            let Some((webhook, share)) = budget.serve_next(now) else { return self.serve_again(&mut budget, now) };
+            drop(budget);
             match self.lane(webhook) {
                 Some(cell) => self.start_with_place(&cell, share),
                 None => self.budget.lock().give_back(share),
             }
+        }
+    }
+
+    /// Those who wait for their time, not for a place, are served when it comes.
+    fn serve_again(&self, budget: &mut Budget, now: UnixMs) {
+        if let Some(at) = budget.next_alarm(now) {
+            self.timer.set(at, Alarm::Places);
         }
     }
 
@@ -412,7 +423,7 @@ impl Scheduler {
         let Some(due) = state.lane.next_due(now).filter(|due| *due > now) else { return };
         if state.alarm.is_none_or(|alarm| due < alarm) {
             state.alarm = Some(due);
-            self.timer.set(due, cell.webhook);
+            self.timer.set(due, Alarm::Lane(cell.webhook));
         }
     }
 
@@ -433,7 +444,7 @@ impl Scheduler {
 
     /// Looks at the lane again at `at`, whatever else happens.
     pub(super) fn look_again_at(&self, cell: &LaneCell, at: UnixMs) {
-        self.timer.set(at, cell.webhook);
+        self.timer.set(at, Alarm::Lane(cell.webhook));
     }
 
     /// Keeps the total of queued bytes, and the list for the next checkpoint.

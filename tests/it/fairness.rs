@@ -2,6 +2,7 @@
 
 use crate::support::{Node, Receiver, Reply};
 use serde_json::json;
+use std::time::Instant;
 
 const EVENTS: usize = 300;
 
@@ -25,4 +26,54 @@ fn healthy_receivers_get_everything_while_others_hang_and_fail() {
         assert!(count <= 16, "{count} requests hang at once");
     }
     assert!(!failing.requests().is_empty());
+}
+
+/// Every kind of bad receiver at once, with few requests in flight and a slow pace for those in trouble.
+#[test]
+fn every_kind_of_bad_receiver_at_once_holds_up_no_healthy_one() {
+    let node = Node::with(&["--concurrency-total", "16", "--troubled-per-s", "10"], &[]);
+    let wait = vec![("retry-after", String::from("1"))];
+    let bad = [
+        Reply::Hang,
+        Reply::Drip,
+        Reply::Reset,
+        Reply::CloseEarly,
+        Reply::Garbage,
+        Reply::Status(404),
+        Reply::Status(500),
+        Reply::Full(429, wait, Vec::new()),
+    ];
+    let bad = bad.map(Receiver::always);
+    let gone = node.webhook("http://127.0.0.1:1/nobody", json!({}));
+    let healthy: Vec<Receiver> = (0..2).map(|_| Receiver::ok()).collect();
+    for receiver in bad.iter().chain(&healthy) {
+        node.webhook(&receiver.url(), json!({"timeout_s": 2}));
+    }
+    for number in 0..EVENTS {
+        node.track(&format!("event {number}"));
+    }
+    for receiver in &healthy {
+        assert_eq!(receiver.wait(EVENTS).len(), EVENTS);
+    }
+    assert!(node.metric("fanfare_dispatch_in_flight").unwrap() <= 16.0);
+    assert!(node.metric("fanfare_dispatch_lanes_narrowed").unwrap() >= 1.0);
+    assert!(!node.list(&format!("/webhooks/{}/deliveries", gone.id)).is_empty(), "the log says what it met");
+}
+
+/// While all that a receiver answers are errors, its events wait in the journal; the first one that it accepts ends that.
+#[test]
+fn a_receiver_in_trouble_is_asked_slowly_and_goes_on_at_once_when_it_recovers() {
+    let node = Node::with(&["--troubled-per-s", "5", "--retry-delays", "100ms"], &[]);
+    let receiver = Receiver::always(Reply::Status(500));
+    node.webhook(&receiver.url(), json!({}));
+    let names: Vec<String> = (0..EVENTS).map(|number| format!("event {number}")).collect();
+    let began = Instant::now();
+    names.iter().for_each(|name| node.track(name));
+    let before = receiver.wait(20).len();
+    let most = 10 + 32 + 1 + (began.elapsed().as_secs_f64() * 5.0).ceil() as usize;
+    assert!(before <= most, "{before} requests, of which {most} may have begun until it was known, and since");
+    receiver.set(Reply::Status(200));
+    receiver.wait_for(names.last().unwrap());
+    let arrived = receiver.names();
+    assert!(names.iter().all(|name| arrived.contains(name)), "none is lost");
 }

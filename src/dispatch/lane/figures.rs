@@ -1,6 +1,7 @@
 //! What a lane tells of itself: to whoever decides for it, and to metrics.
 
 use super::Lane;
+use crate::dispatch::budget::Share;
 use crate::dispatch::job::{Job, Part, Visitor};
 use crate::model::{Backlog, DeliveryId, Position, UnixMs};
 use std::cmp::Reverse;
@@ -30,9 +31,9 @@ impl Lane {
         self.in_flight.len()
     }
 
-    /// Whether the receiver is known to answer: what decides from which share of the total its attempts are taken.
-    pub fn is_answering(&self) -> bool {
-        self.receiver.is_answering()
+    /// What decides from which share of the total its attempts are taken.
+    pub fn share(&self) -> Share {
+        self.receiver.share()
     }
 
     /// Whether the lane starts one probe at a time.

@@ -1,5 +1,7 @@
-//! What a lane knows of its receiver: whether it answers, and when one that does not may be probed.
+//! What a lane knows of its receiver: whether it answers and takes what it is sent, and when one that does not answer may be probed.
 
+use crate::dispatch::budget::Share;
+use crate::limits;
 use crate::model::UnixMs;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ const PROBE_PAUSE_MIN: Duration = Duration::from_millis(100);
 pub struct Receiver {
     state: State,
     probed: bool,
+    /// Answers since it last accepted something.
+    errors: u32,
     /// It has asked for no requests before this.
     rests_until: Option<UnixMs>,
 }
@@ -27,9 +31,14 @@ enum State {
 }
 
 impl Receiver {
-    /// Whether it is known to answer.
-    pub fn is_answering(&self) -> bool {
-        self.state == State::Answering
+    /// How it is doing: as one of which share its lane is counted.
+    pub fn share(&self) -> Share {
+        match self.state {
+            State::Silent { .. } => Share::Troubled,
+            _ if self.errors >= limits::TROUBLE_AFTER_ERRORS => Share::Troubled,
+            State::Unproven => Share::Unproven,
+            State::Answering => Share::Good,
+        }
     }
 
     /// Whether it gives no answer.
@@ -85,9 +94,10 @@ impl Receiver {
         self.probed &= !probe;
     }
 
-    /// It has answered, whatever it said.
-    pub fn answered(&mut self) {
+    /// It has answered; `accepted`: it took what it was sent.
+    pub fn answered(&mut self, accepted: bool) {
         self.state = State::Answering;
+        self.errors = if accepted { 0 } else { self.errors.saturating_add(1) };
     }
 
     /// It had not answered before a restart: it may be probed at once.
@@ -107,5 +117,39 @@ impl Receiver {
         };
         self.state = State::Silent { pause, next_at: now.after(pause) };
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_in_a_row_are_trouble_and_one_acceptance_ends_it() {
+        let mut receiver = Receiver::default();
+        assert_eq!(receiver.share(), Share::Unproven);
+        for _ in 1..limits::TROUBLE_AFTER_ERRORS {
+            receiver.answered(false);
+            assert_eq!(receiver.share(), Share::Good, "errors are answers");
+        }
+        receiver.answered(true);
+        receiver.answered(false);
+        assert_eq!(receiver.share(), Share::Good, "they were not in a row");
+        (1..limits::TROUBLE_AFTER_ERRORS).for_each(|_| receiver.answered(false));
+        assert_eq!(receiver.share(), Share::Troubled);
+        receiver.fell_silent(false, UnixMs(0), Duration::from_secs(1));
+        receiver.answered(false);
+        assert_eq!(receiver.share(), Share::Troubled, "that it answers is no end of it");
+        receiver.answered(true);
+        assert_eq!(receiver.share(), Share::Good);
+    }
+
+    #[test]
+    fn no_answer_is_trouble_at_once() {
+        let mut receiver = Receiver::default();
+        receiver.fell_silent(false, UnixMs(0), Duration::from_secs(1));
+        assert_eq!(receiver.share(), Share::Troubled);
+        receiver.answered(true);
+        assert_eq!(receiver.share(), Share::Good);
     }
 }
