@@ -3,9 +3,9 @@
 
 use crate::catalog::{Acted, Catalog, ChangeError, Told};
 use crate::journal::Journal;
-use crate::model::{Position, UnixMs};
+use crate::model::{IncidentKind, Position};
 use crate::observe::{Metrics, TurnOff};
-use crate::store::projection::{self, Incident, IncidentKind, Projection};
+use crate::store::projection::{self, Incident, Projection};
 use crate::store::sqlite::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// Incidents that are read together.
 const AT_ONCE: usize = 100;
 
-/// Answers that a mail shows.
+/// Answers that a mail and the error log show.
 const ANSWERS: usize = 3;
 
 /// The pause after a failure.
@@ -114,17 +114,6 @@ async fn incidents_after(parts: &Parts, done: Position) -> Result<Vec<Told>, Hea
 
 fn told(projection: &Projection, incident: Incident) -> Result<Told, HealthError> {
     let stands = projection.health(incident.webhook)?.stands(incident.kind);
-    Ok(Told { answers: answers(projection, &incident)?, stands, incident })
-}
-
-/// What the receiver last answered, in lines for a mail.
-fn answers(projection: &Projection, incident: &Incident) -> Result<Vec<String>, HealthError> {
-    let failures = projection.last_failures(incident.webhook, ANSWERS)?;
-    let line = |(at, status, reason): (UnixMs, Option<u16>, crate::model::Reason)| {
-        let at = at.rfc3339();
-        let status =
-            status.filter(|status| *status > 0).map_or_else(String::new, |status| format!("status {status}. "));
-        format!("{at}: {status}{}", reason.sentence())
-    };
-    Ok(failures.into_iter().map(line).collect())
+    let answers = projection.last_failures(incident.webhook, ANSWERS)?;
+    Ok(Told { answers, stands, incident })
 }

@@ -116,6 +116,9 @@ pub const LANE_QUEUES_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of events that are carried on at a time: what retries need of the part that the journal is about to delete.
 pub const CARRIED_AT_ONCE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes of a receiver's answer that are shown with a webhook's turning off, at most.
+pub const EXCERPT_BYTES: usize = 512;
+
 /// Rows of a list when the caller names no number, and the most that may be named.
 pub const PAGE_DEFAULT: usize = 50;
 /// See [`PAGE_DEFAULT`].

@@ -360,6 +360,12 @@ pub fn headers(lines: &str) -> Vec<HeaderJson> {
     lines.split("\r\n").filter_map(line).collect()
 }
 
+/// The kept part of a body as text; `None` when it is none.
+pub fn excerpt(body: &[u8], cut: bool) -> Option<String> {
+    let (text, encoding) = kept_text(body, cut);
+    encoding.is_none().then_some(text)
+}
+
 /// The kept part of a body: a cut in the middle of a character does not make text binary.
 fn kept_text(body: &[u8], cut: bool) -> (String, Option<&'static str>) {
     match std::str::from_utf8(body) {

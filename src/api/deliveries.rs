@@ -3,6 +3,7 @@
 use super::answer::{DeliveryDetailJson, DeliveryJson, DeliveryList, List, RangeJson};
 use super::auth::{Admin, Caller};
 use super::list::{self, Asked};
+use super::notice::LogJson;
 use super::paths::Id;
 use super::problem::ApiError;
 use super::{Api, delivery_text, export, paths, webhooks};
@@ -94,13 +95,14 @@ pub struct LogQuery {
 /// Rows of a download that are read at a time. Each may have six attempts with 16 KiB of answer.
 const LOG_ROWS: usize = 50;
 
-/// Downloads a webhook's deliveries with all their attempts as one JSON array, newest first, however many there are.
+/// Downloads a webhook's deliveries with all their attempts as one JSON array, newest first, however many there are. When
+/// it was turned off, and when its owner was warned, stands among them, unless a `status` or an `event` is asked for.
 #[utoipa::path(
     get,
     path = paths::WEBHOOK_LOG,
     params(("id" = String, Path), LogQuery),
     tag = "deliveries",
-    responses((status = 200, body = Vec<DeliveryDetailJson>), ApiError)
+    responses((status = 200, body = Vec<LogJson>), ApiError)
 )]
 pub async fn log(
     caller: Caller,
@@ -110,6 +112,7 @@ pub async fn log(
 ) -> Result<Response, ApiError> {
     let query = query(&api, &caller, &id, &asked)?;
     let file = format!("{}-log.json", query.webhook);
+    let current = api.parts.catalog.current();
     let read = move |query: DeliveryQuery| {
         let api = Arc::clone(&api);
         async move {
@@ -119,7 +122,7 @@ pub async fn log(
             Ok::<_, ApiError>((page.data, next))
         }
     };
-    Ok(export::download(&file, query, read, |detail| DeliveryDetailJson::of(&detail)))
+    Ok(export::download(&file, query, read, move |item| LogJson::of(&item, &current)))
 }
 
 /// What is asked of the records, from the newest on.

@@ -1,12 +1,14 @@
-//! `/error-log`: every failed attempt of the subscription, each with all that is needed to act on it.
+//! `/error-log`: every failed attempt of the subscription, each with all that is needed to act on it, and what was done
+//! about the webhooks that fail.
 
 use super::answer::{AttemptJson, List, rfc3339};
 use super::auth::Caller;
 use super::list::{self, Asked};
+use super::notice::{NoticeJson, is_warning};
 use super::problem::ApiError;
 use super::{Api, paths, webhooks};
 use crate::catalog::Snapshot;
-use crate::record::view::{ErrorEntry, ErrorQuery};
+use crate::record::view::{ErrorEntry, ErrorItem, ErrorQuery};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -20,9 +22,10 @@ use utoipa::{IntoParams, ToSchema};
 pub struct ErrorLogQuery {
     /// A webhook's id.
     webhook: Option<String>,
-    /// An event's name.
+    /// An event's name: only attempts of it.
     event: Option<String>,
-    /// failed (for good), retrying (tried again after it), or the status that the receiver answered, like 503.
+    /// failed (for good), retrying (tried again after it), or the status that the receiver answered, like 503: only
+    /// attempts that ended so. turned_off or warned: only when webhooks were turned off, or their owners warned.
     status: Option<String>,
     /// Rows at most: 1 to 500, 50 by default.
     limit: Option<usize>,
@@ -32,7 +35,7 @@ pub struct ErrorLogQuery {
 
 /// A failed attempt.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ErrorLogEntry)]
+#[schema(as = FailedAttempt)]
 pub struct ErrorJson {
     /// The webhook that it was made for.
     pub webhook_id: String,
@@ -51,6 +54,29 @@ pub struct ErrorJson {
     pub attempt: AttemptJson,
 }
 
+/// What stands in the error log.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schema(as = ErrorLogEntry)]
+pub enum ErrorLogJson {
+    /// A failed attempt of a delivery.
+    Delivery(Box<ErrorJson>),
+    /// A webhook was turned off because its deliveries fail.
+    TurnedOff(NoticeJson),
+    /// A webhook's owner was warned that its deliveries fail.
+    Warned(NoticeJson),
+}
+
+impl ErrorLogJson {
+    fn of(item: &ErrorItem, snapshot: &Snapshot) -> Self {
+        match item {
+            ErrorItem::Attempt(entry) => Self::Delivery(Box::new(ErrorJson::of(entry, snapshot))),
+            ErrorItem::Notice(view) if is_warning(view) => Self::Warned(NoticeJson::of(view, snapshot)),
+            ErrorItem::Notice(view) => Self::TurnedOff(NoticeJson::of(view, snapshot)),
+        }
+    }
+}
+
 impl ErrorJson {
     fn of(entry: &ErrorEntry, snapshot: &Snapshot) -> Self {
         let webhook = snapshot.webhooks.get(&entry.delivery.webhook);
@@ -66,19 +92,20 @@ impl ErrorJson {
     }
 }
 
-/// Lists the failed attempts of all of the subscription's webhooks, newest first.
+/// Lists the failed attempts of all of the subscription's webhooks, and when webhooks were turned off or their owners
+/// warned, newest first.
 #[utoipa::path(
     get,
     path = paths::ERROR_LOG,
     params(ErrorLogQuery),
     tag = "deliveries",
-    responses((status = 200, body = List<ErrorJson>), ApiError)
+    responses((status = 200, body = List<ErrorLogJson>), ApiError)
 )]
 pub async fn list(
     caller: Caller,
     State(api): State<Arc<Api>>,
     Asked(asked): Asked<ErrorLogQuery>,
-) -> Result<Json<List<ErrorJson>>, ApiError> {
+) -> Result<Json<List<ErrorLogJson>>, ApiError> {
     let webhook = asked.webhook.as_deref().map(|id| webhooks::find(&api, &caller, id)).transpose()?;
     let query = ErrorQuery {
         subscription: caller.subscription.id,
@@ -90,5 +117,5 @@ pub async fn list(
     };
     let page = api.records(move |records| records.errors(&query)).await?;
     let current = api.parts.catalog.current();
-    Ok(Json(List::of(page, |entry| ErrorJson::of(&entry, &current))))
+    Ok(Json(List::of(page, |entry| ErrorLogJson::of(&entry, &current))))
 }

@@ -86,15 +86,18 @@ pub fn withheld(asked: Option<&str>) -> Result<Option<WithheldAs>, ApiError> {
     asked.map(|name| WithheldAs::from_name(name).ok_or_else(names)).transpose()
 }
 
-/// How a failed attempt ended.
+/// How a failed attempt ended, or what else is in the error log.
 ///
 /// # Errors
-/// Neither of the two words, nor a status.
+/// None of the words, nor a status.
 pub fn error_status(asked: Option<&str>) -> Result<Option<ErrorStatus>, ApiError> {
-    let wrong = || ApiError::Query(String::from("status: must be failed, retrying, or a status like 503"));
+    let wrong =
+        || ApiError::Query(String::from("status: must be failed, retrying, turned_off, warned, or a status like 503"));
     let read = |text: &str| match text {
         "failed" => Ok(ErrorStatus::Failed),
         "retrying" => Ok(ErrorStatus::Retrying),
+        "turned_off" => Ok(ErrorStatus::TurnedOff),
+        "warned" => Ok(ErrorStatus::Warned),
         digits => digits
             .parse()
             .ok()

@@ -22,6 +22,7 @@ mod guides;
 mod keys;
 mod list;
 mod metadata;
+mod notice;
 mod operator;
 pub mod paths;
 mod privacy;
@@ -53,8 +54,8 @@ use crate::limits;
 use crate::model::{DeliveryId, EventId, EventKind, PersonKind, Replay, ReplayId, SubscriptionId, UniqueId, WebhookId};
 use crate::oidc::Provider;
 use crate::record::view::{
-    DeliveryDetail, DeliveryQuery, DeliverySummary, ErrorEntry, ErrorQuery, EventDetail, EventQuery, EventSummary,
-    KnownGroup, Missed, Page, PersonDetail, RangeSummary, ReplayAsk, ReplayView, Tried, WebhookStats,
+    DeliveryDetail, DeliveryQuery, DeliverySummary, ErrorItem, ErrorQuery, EventDetail, EventQuery, EventSummary,
+    KnownGroup, LogItem, Missed, Page, PersonDetail, RangeSummary, ReplayAsk, ReplayView, Tried, WebhookStats,
 };
 use crate::record::{Explained, RecordError, Records};
 use axum::Router;
@@ -82,11 +83,11 @@ pub trait RecordReader: Send + Sync + 'static {
     /// [`RecordError`].
     fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError>;
 
-    /// The same, each with all its attempts.
+    /// The same, each with all its attempts, and what was done about the webhook because it was failing.
     ///
     /// # Errors
     /// [`RecordError`].
-    fn log(&self, query: &DeliveryQuery) -> Result<Page<DeliveryDetail>, RecordError>;
+    fn log(&self, query: &DeliveryQuery) -> Result<Page<LogItem>, RecordError>;
 
     /// A webhook's newest ranges of events that ended without an attempt, newest first.
     ///
@@ -146,11 +147,11 @@ pub trait RecordReader: Send + Sync + 'static {
         most: usize,
     ) -> Result<Vec<Tried>, RecordError>;
 
-    /// A subscription's failed attempts, newest first.
+    /// A subscription's failed attempts, and what was done about failing webhooks, newest first.
     ///
     /// # Errors
     /// [`RecordError`].
-    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorEntry>, RecordError>;
+    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorItem>, RecordError>;
 
     /// A subscription's events, newest first.
     ///
@@ -216,7 +217,7 @@ impl RecordReader for Records {
         Self::deliveries(self, query)
     }
 
-    fn log(&self, query: &DeliveryQuery) -> Result<Page<DeliveryDetail>, RecordError> {
+    fn log(&self, query: &DeliveryQuery) -> Result<Page<LogItem>, RecordError> {
         Self::log(self, query)
     }
 
@@ -262,7 +263,7 @@ impl RecordReader for Records {
         Self::try_filter(self, subscription, interest, most)
     }
 
-    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorEntry>, RecordError> {
+    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorItem>, RecordError> {
         Self::errors(self, query)
     }
 

@@ -1,7 +1,7 @@
 //! A webhook as the API shows it.
 
 use super::answer::rfc3339;
-use crate::catalog::{Snapshot, Webhook, auth_json, categories_json, format_json};
+use crate::catalog::{Snapshot, User, Webhook, auth_json, categories_json, format_json};
 use crate::model::{UnixMs, WebhookKind};
 use crate::record::view::WebhookStats;
 use serde::Serialize;
@@ -125,6 +125,13 @@ pub struct HealthJson {
     pub warned: bool,
 }
 
+impl OwnerJson {
+    /// An owner as they are shown.
+    pub fn of(user: &User) -> Self {
+        Self { id: user.id.to_string(), name: user.name.clone(), email: user.email.clone() }
+    }
+}
+
 impl WebhookJson {
     /// A webhook as it is shown.
     pub fn of(webhook: &Webhook, snapshot: &Snapshot, stats: &WebhookStats, now: UnixMs) -> Self {
@@ -143,11 +150,7 @@ impl WebhookJson {
             categories: categories_json(values.categories),
             enabled: webhook.is_on(),
             state: webhook.state.name(),
-            owner: owner.map(|user| OwnerJson {
-                id: user.id.to_string(),
-                name: user.name.clone(),
-                email: user.email.clone(),
-            }),
+            owner: owner.map(|user| OwnerJson::of(user)),
             timeout_s: values.timeout_s,
             audit: values.audit,
             filter: values.filter.clone(),

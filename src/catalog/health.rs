@@ -2,15 +2,17 @@
 //!
 //! Each incident has a position in the journal, and they are acted on in that order. What was done is kept with what it
 //! did, in one transaction: a mail that is queued, or a webhook that is turned off, is so once, whatever is derived again.
+//! Before that the journal is told, for the error log; it may be told twice when the process ends in between, and whoever
+//! reads it knows both as one, by the incident.
 
 use super::audit::{Actor, Deed, fields};
 use super::change::{switch_to, to_its_end};
 use super::{Catalog, ChangeError, Webhook};
 use crate::journal::{Group, Journal};
 use crate::mail::{Occasion, Queue};
-use crate::model::{Entry, Position, UnixMs, WebhookState};
+use crate::model::{Entry, IncidentKind, LastAnswer, Mailed, Notice, Position, UnixMs, WebhookState};
 use crate::store::configured::{self, AuditEntry, MailRow, WebhookRow};
-use crate::store::projection::{Incident, IncidentKind};
+use crate::store::projection::Incident;
 use crate::store::sqlite::StoreError;
 use rusqlite::Connection;
 use serde_json::{Map, json};
@@ -28,10 +30,25 @@ const TURNING_OFF: &str = "turning_off";
 pub struct Told {
     /// What happened.
     pub incident: Incident,
-    /// What the receiver last answered, a line each, newest first.
-    pub answers: Vec<String>,
+    /// What the receiver last answered, newest first.
+    pub answers: Vec<LastAnswer>,
     /// The webhook has not been switched off and on again since.
     pub stands: bool,
+}
+
+impl Told {
+    /// What the receiver last answered, a line each.
+    fn lines(&self) -> Vec<String> {
+        self.answers.iter().map(LastAnswer::line).collect()
+    }
+
+    /// The same as a part of a mail.
+    fn words(&self) -> String {
+        match self.answers.is_empty() {
+            true => String::from("No answer of its is on record."),
+            false => format!("The last answers:\n{}", self.lines().join("\n")),
+        }
+    }
 }
 
 /// What was done about an incident.
@@ -76,7 +93,7 @@ impl Catalog {
             };
             let is_as_it_was = webhook.is_on() && told.stands;
             match incident.kind {
-                IncidentKind::Warning if is_as_it_was => catalog.warn(webhook, &told).await,
+                IncidentKind::Warning if is_as_it_was => catalog.warn(&*journal, webhook, &told).await,
                 IncidentKind::FailuresInARow | IncidentKind::FailureRate => {
                     let begun = catalog.store.call(|connection| configured::meta(connection, TURNING_OFF)).await?;
                     let was_begun = begun == Some(incident.position.to_string());
@@ -96,9 +113,10 @@ impl Catalog {
         Ok(Acted::PassedOver)
     }
 
-    async fn warn(&self, webhook: &Webhook, told: &Told) -> Result<Acted, ChangeError> {
+    async fn warn(&self, journal: &dyn Journal, webhook: &Webhook, told: &Told) -> Result<Acted, ChangeError> {
         let incident = told.incident;
-        let mail = self.mail_to_owner(webhook, told);
+        let (mailed, mail) = self.mail_to_owner(webhook, told);
+        self.write_notice(journal, webhook, told, mailed).await?;
         let after = json!({"failed": incident.failed, "since": incident.since.0, "mailed": mail.is_some()});
         let entry = self.entry(webhook, "webhook.warned", after);
         self.finish(entry, mail, incident, None).await?;
@@ -116,14 +134,15 @@ impl Catalog {
             // Dispatch follows the journal from here on, whatever becomes of the rest.
             self.switch_snapshot(since, &switch);
         }
-        let mail = self.mail_to_owner(webhook, told);
+        let (mailed, mail) = self.mail_to_owner(webhook, told);
+        self.write_notice(journal, webhook, told, mailed).await?;
         let after = json!({
             "state": WebhookState::TurnedOff.name(),
             "reason": incident.kind.name(),
             "failed": incident.failed,
             "deliveries": incident.of,
             "since": incident.since.0,
-            "answers": told.answers,
+            "answers": told.lines(),
             "mailed": mail.is_some(),
         });
         let entry = self.entry(webhook, "webhook.turned_off", after);
@@ -140,6 +159,31 @@ impl Catalog {
             }
         });
         Ok(Acted::TurnedOff)
+    }
+
+    /// Tells the journal what is being done, for the error log.
+    async fn write_notice(
+        &self,
+        journal: &dyn Journal,
+        webhook: &Webhook,
+        told: &Told,
+        mailed: Mailed,
+    ) -> Result<(), ChangeError> {
+        let Incident { position, kind, failed, of, since, .. } = told.incident;
+        let notice = Notice {
+            webhook: webhook.id,
+            subscription: webhook.subscription,
+            incident: position,
+            kind,
+            failed,
+            of,
+            since,
+            answers: told.answers.clone(),
+            mailed,
+            at: self.clock.now(),
+        };
+        journal.append(Group::of(&Entry::Notice(notice))).await?;
+        Ok(())
     }
 
     /// Everything that follows from an incident, and that it was done, in one transaction.
@@ -176,38 +220,25 @@ impl Catalog {
     }
 
     /// To the owner, as long as they are a member of the subscription; otherwise to nobody, and the log says so.
-    fn mail_to_owner(&self, webhook: &Webhook, Told { incident, answers, .. }: &Told) -> Option<MailRow> {
-        let current = self.current();
-        let owner = current.owners.get(&webhook.id).and_then(|id| current.users.get(id));
-        let Some(owner) = owner.filter(|owner| owner.is_member()) else {
+    fn mail_to_owner(&self, webhook: &Webhook, told: &Told) -> (Mailed, Option<MailRow>) {
+        let (current, incident) = (self.current(), told.incident);
+        let id = current.owners.get(&webhook.id);
+        let Some(owner) = id.and_then(|id| current.users.get(id)).filter(|owner| owner.is_member()) else {
             tracing::warn!(webhook = %webhook.id, incident = incident.kind.name(), "the webhook has no owner to be mailed");
-            return None;
+            return (if id.is_some() { Mailed::OwnerHasLeft } else { Mailed::NoOwner }, None);
         };
-        let since = incident.since.rfc3339();
-        let answers = match answers.is_empty() {
-            true => String::from("No answer of its is on record."),
-            false => format!("The last answers:\n{}", answers.join("\n")),
-        };
-        let (webhook_name, answers, id) = (webhook.values.name.as_str(), answers.as_str(), webhook.id.to_string());
+        let (since, id, answers) = (incident.since.rfc3339(), webhook.id.to_string(), told.words());
+        let why = incident.kind.why(incident.failed, incident.of, incident.since);
+        let (webhook, answers) = ((id.as_str(), webhook.values.name.as_str()), answers.as_str());
         let occasion = match incident.kind {
-            IncidentKind::Warning => Occasion::WebhookWarning {
-                webhook: (&id, webhook_name),
-                failed: incident.failed,
-                since: &since,
-                answers,
-            },
-            kind => {
-                Occasion::WebhookTurnedOff { webhook: (&id, webhook_name), why: &why(kind, incident, &since), answers }
+            IncidentKind::Warning => {
+                Occasion::WebhookWarning { webhook, failed: incident.failed, since: &since, answers }
+            }
+            IncidentKind::FailuresInARow | IncidentKind::FailureRate => {
+                Occasion::WebhookTurnedOff { webhook, why: &why, answers }
             }
         };
-        Some(self.mail.write(&owner.email, occasion))
-    }
-}
-
-fn why(kind: IncidentKind, incident: &Incident, since: &str) -> String {
-    match kind {
-        IncidentKind::FailureRate => format!("{} of its last {} deliveries failed", incident.failed, incident.of),
-        _ => format!("{} deliveries in a row failed, the first at {since}", incident.failed),
+        (Mailed::Owner(owner.id), Some(self.mail.write(&owner.email, occasion)))
     }
 }
 

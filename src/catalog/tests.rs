@@ -6,10 +6,11 @@ use crate::config::Settings;
 use crate::journal::{AppendError, Chunk, Group, Holder, Journal, ReadError};
 use crate::mail::Letters;
 use crate::model::{
-    Category, CategorySet, ClientCertificate, Entry, Position, Secret, Selection, Switch, WebhookKind, WebhookState,
+    Category, CategorySet, ClientCertificate, DeliveryId, Entry, IncidentKind, LastAnswer, Mailed, Position, Reason,
+    Secret, Selection, Switch, WebhookKind, WebhookState,
 };
 use crate::seal::MasterKeyError;
-use crate::store::projection::{Incident, IncidentKind};
+use crate::store::projection::Incident;
 use crate::store::sqlite::{self, Sync};
 use std::path::Path;
 use std::pin::Pin;
@@ -394,7 +395,9 @@ fn incident(webhook: WebhookId, position: u64) -> Told {
         of: 20,
         since: UnixMs(1),
     };
-    Told { incident, answers: vec![String::from("status 500")], stands: true }
+    let delivery = DeliveryId { webhook, origin: Position(4) };
+    let answer = LastAnswer { delivery, outcome: None, at: UnixMs(4), status: 500, reason: Reason::ServerError };
+    Told { incident, answers: vec![answer], stands: true }
 }
 
 #[tokio::test]
@@ -435,6 +438,12 @@ async fn a_webhook_is_turned_off_once_whatever_breaks_in_between() {
     let bench = Bench { catalog: reopen(bench.dir.path()).unwrap(), ..bench };
     bench.catalog.act_on(bench.journal.clone(), incident(id, 9)).await.unwrap();
     assert_eq!((state(&bench), turned_off(&bench).await), (WebhookState::TurnedOff, 1));
+    // The journal was told twice, of one incident.
+    let told = bench.journal.each_entry(|entry| match entry {
+        Entry::Notice(notice) => Some((notice.incident, notice.mailed)),
+        _ => None,
+    });
+    assert_eq!(told, [(Position(9), Mailed::NoOwner); 2]);
     assert_eq!(bench.catalog.incidents_done(Position(0)).await.unwrap(), Position(9));
     // Once more, and one about a webhook that a person has switched off: neither does anything.
     bench.catalog.act_on(bench.journal.clone(), incident(id, 9)).await.unwrap();

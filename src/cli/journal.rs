@@ -210,6 +210,11 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
             "subscription": c.entry.subscription.0, "unique_id": c.entry.unique_id.to_string(),
             "visitor": c.entry.visitor_id, "account": c.entry.account_id, "bytes": c.entry.body.len(),
             "body": bodies.then(|| String::from_utf8_lossy(c.entry.body))}),
+        Entry::Notice(n) => {
+            json!({"entry": "notice", "webhook": n.webhook.to_string(), "subscription": n.subscription.0,
+            "incident": n.incident.0, "kind": n.kind.name(), "failed": n.failed, "of": n.of, "mailed": n.mailed.name(),
+            "at": n.at.0})
+        }
         Entry::Erased => json!({"entry": "erased"}),
     };
     fields["position"] = json!(position.0);

@@ -80,6 +80,7 @@ impl Recall {
             | Entry::Visit(_)
             | Entry::Metadata(_)
             | Entry::Carried(_)
+            | Entry::Notice(_)
             | Entry::Erased => {}
         }
     }

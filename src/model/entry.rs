@@ -2,8 +2,8 @@
 //! add at the end of [`Entry`] only, and never change a struct that a release has written (write a new variant).
 
 use super::{
-    AppId, CategorySet, DeliveryId, EventKind, PersonKind, Position, Reason, Selection, SubscriptionId, Timings,
-    UniqueId, UnixMs, Verdict, WebhookId, Withheld,
+    AppId, CategorySet, DeliveryId, EventKind, Notice, PersonKind, Position, Reason, Selection, SubscriptionId,
+    Timings, UniqueId, UnixMs, Verdict, WebhookId, Withheld,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,8 @@ pub enum Entry<'a> {
     /// An event, once more, because a delivery of it is under way and its first place is about to be deleted.
     #[serde(borrow)]
     Carried(CarriedEntry<'a>),
+    /// A failing webhook's owner was warned, or it was turned off.
+    Notice(Notice),
 }
 
 impl<'a> Entry<'a> {

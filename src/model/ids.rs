@@ -55,7 +55,8 @@ impl AppId {
 pub struct WebhookId(pub u64);
 
 /// A person. Written `usr_` and 16 hex digits. Random, below 2^63.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct UserId(pub u64);
 
 /// An integration key. Written `key_` and 16 hex digits. Random, below 2^63.

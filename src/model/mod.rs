@@ -8,6 +8,7 @@ mod exclusion;
 mod guide;
 mod ids;
 pub mod metadata;
+mod notice;
 mod person;
 mod receiver;
 mod secret;
@@ -28,6 +29,7 @@ pub use ids::{
     AppId, DeliveryId, DoNotProcessId, EventId, ExclusionId, ForgetJobId, KeyId, PersonHash, Position, ReplayId,
     SubscriptionId, UniqueId, UserId, WebhookId,
 };
+pub use notice::{IncidentKind, LastAnswer, Mailed, Notice};
 pub use person::{PersonKind, is_anonymous, parent_account};
 pub use receiver::{Auth, ClientCertificate, ClientCredentials, Format, Header, Keys, Old, Preset, WebhookKind};
 pub use secret::Secret;

@@ -1,13 +1,13 @@
 //! Deliveries: in lists, and one with everything known of it.
 
 use super::lookup::{LookUp, Sent};
-use super::view::{AttemptView, DeliveryDetail, DeliveryQuery, DeliverySummary, Page};
+use super::view::{AttemptView, DeliveryDetail, DeliveryQuery, DeliverySummary, LogItem, Page};
 use super::{RecordError, Records, cursor, place};
 use crate::model::{
     DeliveryId, DeliveryState, Entry, EventEntry, EventId, EventKind, OutcomeEntry, Position, Reason, ReplayId,
     SubscriptionId, UniqueId, UnixMs,
 };
-use crate::store::projection::{DeliveryRow, Listed, RowFilter, Success};
+use crate::store::projection::{DeliveryRow, KeptNotice, Listed, RowFilter, Success};
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,6 +26,21 @@ struct LastAttempt {
     status: u16,
     reason: Reason,
     total_us: u32,
+}
+
+/// A line of a webhook's log, before it is filled in.
+enum LogLine {
+    Delivery(Listed),
+    Notice(KeptNotice),
+}
+
+impl LogLine {
+    fn place(&self) -> Position {
+        match self {
+            Self::Delivery(listed) => listed.place(),
+            Self::Notice(kept) => kept.position,
+        }
+    }
 }
 
 impl Records {
@@ -57,26 +72,43 @@ impl Records {
         Ok(Page { data, next: page.next.map(cursor) })
     }
 
-    /// The same page, each delivery with all its attempts.
+    /// The same page, each delivery with all its attempts, and among them what was done about the webhook because it was
+    /// failing.
     ///
     /// # Errors
     /// [`RecordError`].
-    pub fn log(&self, query: &DeliveryQuery) -> Result<Page<DeliveryDetail>, RecordError> {
-        let page = self.projection.list(&filter(query)?)?;
-        let mut data = Vec::with_capacity(page.lines.len());
-        for line in &page.lines {
-            let detail = match line {
-                Listed::Row(row) if row.subscription == Some(query.subscription) => self.detail_of_row(row)?,
-                Listed::Row(_) => None,
-                Listed::Success(success) => {
-                    let id = DeliveryId { webhook: query.webhook, origin: success.event };
-                    let detail = self.detail_at(query.subscription, id, *success)?;
-                    detail.filter(|detail| detail.summary.created_at.is_within(query.from, query.to))
-                }
-            };
-            data.extend(detail);
+    pub fn log(&self, query: &DeliveryQuery) -> Result<Page<LogItem>, RecordError> {
+        let before = self.page_start(query.cursor.as_deref())?;
+        let page = self.projection.list(&RowFilter { before, ..filter(query)? })?;
+        let notices = self.notices_in_log(query, (page.next.unwrap_or_default(), before))?;
+        let mut lines: Vec<LogLine> = page.lines.into_iter().map(LogLine::Delivery).collect();
+        lines.extend(notices.into_iter().map(LogLine::Notice));
+        lines.sort_by_key(|line| std::cmp::Reverse(line.place()));
+        let is_cut = lines.len() > query.limit;
+        lines.truncate(query.limit);
+        let next = if is_cut { lines.last().map(LogLine::place) } else { page.next };
+        let mut data = Vec::with_capacity(lines.len());
+        for line in lines {
+            data.extend(self.log_item(query, line)?);
         }
-        Ok(Page { data, next: page.next.map(cursor) })
+        Ok(Page { data, next: next.map(cursor) })
+    }
+
+    /// A line with everything that belongs to it; `None` when it is not the subscription's, or not of the time asked for.
+    fn log_item(&self, query: &DeliveryQuery, line: LogLine) -> Result<Option<LogItem>, RecordError> {
+        let detail = match line {
+            LogLine::Notice(kept) => return Ok(Some(LogItem::Notice(self.notice_view(kept)?))),
+            LogLine::Delivery(Listed::Row(row)) if row.subscription == Some(query.subscription) => {
+                self.detail_of_row(&row)?
+            }
+            LogLine::Delivery(Listed::Row(_)) => None,
+            LogLine::Delivery(Listed::Success(success)) => {
+                let id = DeliveryId { webhook: query.webhook, origin: success.event };
+                let detail = self.detail_at(query.subscription, id, success)?;
+                detail.filter(|detail| detail.summary.created_at.is_within(query.from, query.to))
+            }
+        };
+        Ok(detail.map(|detail| LogItem::Delivery(Box::new(detail))))
     }
 
     /// A delivery with all attempts; `None` when there is none with this id in this subscription, or when its first

@@ -6,6 +6,7 @@ mod errors;
 mod events;
 mod explain;
 mod lookup;
+mod notices;
 mod people;
 mod replays;
 pub mod view;
@@ -83,6 +84,15 @@ impl Records {
     /// [`RecordError::Store`].
     pub fn ranges(&self, webhook: WebhookId) -> Result<Vec<RangeSummary>, RecordError> {
         Ok(self.projection.ranges(webhook, RANGES)?.into_iter().map(summary).collect())
+    }
+}
+
+impl Records {
+    /// Where a page begins that is put together from several reads: all of them see what stands before it, so that nothing
+    /// is passed over which was written between two of them.
+    fn page_start(&self, cursor: Option<&str>) -> Result<Position, RecordError> {
+        let projected = self.projection.projected();
+        Ok(place(cursor)?.min(Position(projected.0 + 1)))
     }
 }
 

@@ -1,10 +1,12 @@
-use super::view::{DeliveryQuery, DeliverySummary, EventQuery, EventSummary, Page};
+use super::view::{
+    DeliveryQuery, DeliverySummary, ErrorItem, ErrorQuery, ErrorStatus, EventQuery, EventSummary, LogItem, Page,
+};
 use super::{RecordError, Records};
 use crate::clock::ManualClock;
 use crate::journal::Journal;
 use crate::model::{
-    ClosedWhy, DeliveryId, DeliveryState, Entry, EventId, EventKind, Position, Redelivery, Resend, ShapedOutcome,
-    SubscriptionId, UnixMs, Verdict, WebhookId,
+    ClosedWhy, DeliveryId, DeliveryState, Entry, EventId, EventKind, IncidentKind, Notice, Position, Redelivery,
+    Resend, ShapedOutcome, SubscriptionId, UnixMs, Verdict, WebhookId,
 };
 use crate::store::projection::Projection;
 use crate::store::projection::history::{
@@ -176,6 +178,62 @@ fn query(webhook: u64, limit: usize) -> DeliveryQuery {
     }
 }
 
+/// The notices of a journal: each incident's where it was told first, with what was told last.
+fn notices(journal: &MemoryJournal) -> Vec<(Position, Notice)> {
+    let mut found: Vec<(Position, Notice)> = Vec::new();
+    for entry in journal.read(Position(1), usize::MAX).unwrap().entries() {
+        let (at, Entry::Notice(notice)) = entry.unwrap() else { continue };
+        match found.iter_mut().find(|(_, known)| known.incident == notice.incident) {
+            Some((_, known)) => *known = notice,
+            None => found.push((at, notice)),
+        }
+    }
+    found
+}
+
+/// What the error log shows, told apart by what it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shown {
+    Attempt(DeliveryId, u32),
+    Notice(Position),
+    Delivery(DeliveryId),
+}
+
+/// The failed attempts and the notices of a journal that are asked for, newest first.
+fn errors(journal: &MemoryJournal, query: &ErrorQuery) -> Vec<Shown> {
+    let of = |webhook| query.webhook.is_none_or(|wanted| wanted == webhook);
+    let mut found = Vec::new();
+    for entry in journal.read(Position(1), usize::MAX).unwrap().entries() {
+        let (at, entry) = entry.unwrap();
+        let Some(outcome) = entry.outcome().filter(|outcome| of(outcome.delivery.webhook)) else { continue };
+        let is_asked_for = match (query.status, outcome.verdict) {
+            (_, Verdict::Delivered | Verdict::Cancelled) | (Some(ErrorStatus::TurnedOff | ErrorStatus::Warned), _) => {
+                false
+            }
+            (Some(ErrorStatus::Retrying), verdict) => matches!(verdict, Verdict::Retry { .. }),
+            (Some(ErrorStatus::Failed), verdict) => verdict == Verdict::Failed,
+            (Some(ErrorStatus::Answered(status)), _) => outcome.status == status,
+            (None, _) => true,
+        };
+        if is_asked_for && query.event.is_none_or(|kind| kind == outcome.kind) {
+            found.push((at, Shown::Attempt(outcome.delivery, u32::from(outcome.attempt))));
+        }
+    }
+    for (at, notice) in notices(journal) {
+        let is_asked_for = match query.status {
+            None => true,
+            Some(ErrorStatus::Warned) => notice.kind == IncidentKind::Warning,
+            Some(ErrorStatus::TurnedOff) => notice.kind != IncidentKind::Warning,
+            Some(_) => false,
+        };
+        if is_asked_for && query.event.is_none() && of(notice.webhook) {
+            found.push((at, Shown::Notice(notice.incident)));
+        }
+    }
+    found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    found.into_iter().map(|(_, shown)| shown).collect()
+}
+
 fn event_query(limit: usize) -> EventQuery {
     EventQuery { limit, ..EventQuery::of(SUBSCRIPTION) }
 }
@@ -220,6 +278,69 @@ proptest! {
         let expected: Vec<_> = lines.iter().filter(wanted).cloned().collect();
         // A delivery that was not there at the first page stands above it, so the pages never meet it.
         prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_error_log_is_what_a_naive_list_has(
+        before in steps(400), later in steps(40), limit in 1_usize..12, webhook in prop::option::of(1_u64..4),
+        status in prop::option::weighted(0.5, 0_usize..5), kind in prop::option::weighted(0.2, 0_usize..8),
+    ) {
+        let rig = Rig::new();
+        let mut world = World::new();
+        rig.play(&mut world, &before);
+        let all = [
+            ErrorStatus::Retrying, ErrorStatus::Failed, ErrorStatus::Answered(503), ErrorStatus::TurnedOff,
+            ErrorStatus::Warned,
+        ];
+        let query = ErrorQuery {
+            subscription: SUBSCRIPTION,
+            webhook: webhook.map(WebhookId),
+            event: kind.map(|index| EventKind::ALL[index]),
+            status: status.map(|index| all[index]),
+            cursor: None,
+            limit,
+        };
+        let expected = errors(&rig.journal, &query);
+        // What is new stands above the first page.
+        let mut new = later.into_iter();
+        let found = rig.pages(
+            |cursor| rig.records.errors(&ErrorQuery { cursor, ..query.clone() }).unwrap(),
+            |rig| if let Some(step) = new.next() { rig.play(&mut world, &[step]) },
+        );
+        let shown = |item: &ErrorItem| match item {
+            ErrorItem::Attempt(entry) => Shown::Attempt(entry.delivery, entry.attempt.attempt),
+            ErrorItem::Notice(view) => Shown::Notice(view.notice.incident),
+        };
+        prop_assert_eq!(found.iter().map(shown).collect::<Vec<_>>(), expected);
+        let others = rig.records.errors(&ErrorQuery { subscription: OTHER, ..query }).unwrap();
+        prop_assert!(others.data.is_empty());
+    }
+
+    #[test]
+    fn a_log_is_its_deliveries_and_notices_in_one_order(
+        before in steps(400), webhook in 1_u64..4, limit in 1_usize..12, status in prop::option::weighted(0.2, 0_usize..5),
+        from in times(), to in times(),
+    ) {
+        let rig = Rig::new();
+        rig.play(&mut World::new(), &before);
+        let status = status.map(|index| DeliveryState::ALL[index]);
+        let (webhook, is_within) = (WebhookId(webhook), |at: UnixMs| at.is_within(from, to));
+        let lines = model(&rig.journal).into_iter().filter(|line| {
+            line.id.webhook == webhook && is_within(line.created_at) && status.is_none_or(|status| status == line.state)
+        });
+        let mut expected: Vec<_> = lines.map(|line| (line.place, Shown::Delivery(line.id))).collect();
+        let notices = notices(&rig.journal).into_iter();
+        let asked_for = notices.filter(|(_, notice)| status.is_none() && notice.webhook == webhook && is_within(notice.at));
+        expected.extend(asked_for.map(|(at, notice)| (at, Shown::Notice(notice.incident))));
+        expected.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let query = DeliveryQuery { status, from, to, ..query(webhook.0, limit) };
+        let found = rig.pages(|cursor| rig.records.log(&DeliveryQuery { cursor, ..query.clone() }).unwrap(), |_| {});
+        let shown = |item: &LogItem| match item {
+            LogItem::Delivery(detail) => Shown::Delivery(detail.summary.id),
+            LogItem::Notice(view) => Shown::Notice(view.notice.incident),
+        };
+        let expected: Vec<_> = expected.into_iter().map(|(_, shown)| shown).collect();
+        prop_assert_eq!(found.iter().map(shown).collect::<Vec<_>>(), expected);
     }
 
     #[test]

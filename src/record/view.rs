@@ -3,7 +3,7 @@
 
 use crate::filter::Judgement;
 use crate::model::{
-    AppId, DeliveryId, DeliveryState, EventId, EventKind, Reason, Replay, ReplayChoice, ReplayEnd, ReplayId,
+    AppId, DeliveryId, DeliveryState, EventId, EventKind, Notice, Reason, Replay, ReplayChoice, ReplayEnd, ReplayId,
     SubscriptionId, Timings, UniqueId, UnixMs, WebhookId, Withheld,
 };
 use bytes::Bytes;
@@ -433,7 +433,7 @@ pub struct ErrorQuery {
     pub limit: usize,
 }
 
-/// How a failed attempt ended.
+/// How a failed attempt ended, or what else is in the error log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorStatus {
     /// It is tried again.
@@ -442,6 +442,46 @@ pub enum ErrorStatus {
     Failed,
     /// The receiver answered with this status; 408 is also a timeout of our own.
     Answered(u16),
+    /// Not an attempt: a webhook was turned off.
+    TurnedOff,
+    /// Not an attempt: a webhook's owner was warned.
+    Warned,
+}
+
+/// What stands in the error log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrorItem {
+    /// A failed attempt.
+    Attempt(Box<ErrorEntry>),
+    /// What was done about a failing webhook.
+    Notice(NoticeView),
+}
+
+/// What stands in a webhook's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogItem {
+    /// A delivery with all its attempts.
+    Delivery(Box<DeliveryDetail>),
+    /// What was done about it because it was failing.
+    Notice(NoticeView),
+}
+
+/// What was done about a failing webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoticeView {
+    /// What, why, and who was told.
+    pub notice: Notice,
+    /// For each of its answers, the beginning of what the receiver wrote, as far as that is still kept.
+    pub excerpts: Vec<Option<Excerpt>>,
+}
+
+/// The beginning of a response's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The bytes, at most [`crate::limits::EXCERPT_BYTES`].
+    pub body: Bytes,
+    /// There was more.
+    pub is_cut: bool,
 }
 
 /// A failed attempt.

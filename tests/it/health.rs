@@ -112,6 +112,86 @@ fn a_failing_webhook_is_warned_of_once_turned_off_once_and_turned_on_by_review()
     assert_eq!(smtp.wait(4).len(), 4, "another incident, another warning and another mail");
 }
 
+/// The entries of one kind about a webhook in the error log, once there are any.
+fn noted(node: &Node, webhook: &Webhook, kind: &str) -> Vec<Value> {
+    let found = wait_until(kind, || {
+        let found = node.list(&format!("/error-log?webhook={}&status={kind}&", webhook.id));
+        (!found.is_empty()).then_some(found)
+    });
+    assert!(found.iter().all(|entry| entry["kind"] == kind && entry["webhook_id"] == json!(webhook.id)), "{found:?}");
+    found
+}
+
+#[test]
+fn what_was_done_about_a_failing_webhook_is_in_the_logs() {
+    let smtp = Smtp::start();
+    let mut node = node(&smtp, &[]);
+    let long = "no such field. ".repeat(100);
+    let bad = Receiver::always(Reply::Full(400, vec![], long.clone().into_bytes()));
+    let webhook = node.webhook(&bad.url(), json!({"name": "Orders"}));
+    let other = node.webhook(&Receiver::always(Reply::Status(400)).url(), json!({"categories": ["guides"]}));
+    fail(&node, &webhook, 6);
+    wait_for_state(&node, &webhook, "turned_off");
+
+    let off = noted(&node, &webhook, "turned_off").remove(0);
+    assert_eq!((&off["webhook_name"], &off["rule"]), (&json!("Orders"), &json!("failures_in_a_row")));
+    assert_eq!((&off["failed"], &off["deliveries"]), (&json!(4), &json!(4)));
+    assert!(off["reason"].as_str().unwrap().starts_with("4 deliveries in a row failed, the first at 2"), "{off}");
+    assert_eq!((&off["mailed"], &off["mailed_to"]["email"]), (&json!("owner"), &json!("ada@example.com")));
+    let answers = off["answers"].as_array().unwrap();
+    assert_eq!(answers.len(), 3);
+    for answer in answers {
+        let delivery = node.get(&format!("/deliveries/{}", answer["delivery_id"].as_str().unwrap()));
+        assert_eq!((&answer["status"], &answer["reason"]), (&json!(400), &delivery["reason"]));
+        assert_eq!((&answer["at"], &answer["excerpt_cut"]), (&delivery["last_attempt_at"], &json!(true)));
+        assert_eq!(answer["excerpt"], &long[..512]);
+    }
+    let text = off["text"].as_str().unwrap();
+    for part in
+        ["Turned off: webhook Orders", &webhook.id, "4 deliveries in a row", "Ada <ada@example.com>", "status 400"]
+    {
+        assert!(text.contains(part) && text.contains("no such field"), "{part} is missing in\n{text}");
+    }
+
+    // In the order of time among the failures, in pages of any size; and in the webhook's own log.
+    let log = |query: &str| node.list(&format!("/error-log?webhook={}{query}&", webhook.id));
+    let kinds: Vec<_> = log("").iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect();
+    let at = |kind: &str| kinds.iter().position(|of| of == kind).unwrap();
+    assert!(at("turned_off") < at("warned") && kinds.last().unwrap() == "delivery", "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| *kind != "delivery").count(), 2);
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = node.get(&format!("/error-log?webhook={}&limit=1{cursor}", webhook.id));
+        paged.extend(page["data"].as_array().unwrap().clone());
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(paged, log(""));
+    assert!(log("&event=trackEventReceived").iter().all(|entry| entry["kind"] == "delivery"));
+    assert!(log("&status=failed").iter().all(|entry| entry["kind"] == "delivery"));
+    assert!(node.list(&format!("/error-log?webhook={}&", other.id)).is_empty());
+    let download = |query: &str| {
+        let path = format!("/webhooks/{}/log.json{query}", webhook.id);
+        node.api("GET", &path, None).expect(200).json().as_array().unwrap().clone()
+    };
+    let all = download("");
+    let notices: Vec<_> = all.iter().filter(|row| row["kind"] != "delivery").cloned().collect();
+    assert_eq!(notices, [off.clone(), noted(&node, &webhook, "warned").remove(0)]);
+    assert_eq!(all.last().unwrap()["kind"], "delivery");
+    assert!(download("?status=failed").iter().all(|row| row["kind"] == "delivery"));
+    assert!(download("?from=2999-01-01T00:00:00Z").is_empty());
+
+    // It stays once and the same, whatever is told anew, and outlives the webhook.
+    let before = log("");
+    node.stop();
+    assert!(node.command(&["store", "rebuild"]).status.success());
+    node.serve();
+    assert_eq!(node.list(&format!("/error-log?webhook={}&", webhook.id)), before);
+    node.api("DELETE", &format!("/webhooks/{}", webhook.id), None).expect(204);
+    let left = node.list("/error-log?status=turned_off&");
+    assert_eq!((left.len(), &left[0]["webhook_name"], &left[0]["at"]), (1, &Value::Null, &off["at"]));
+}
+
 #[test]
 fn a_success_between_keeps_it_on_and_many_failures_of_many_turn_it_off() {
     let smtp = Smtp::start();
@@ -138,6 +218,9 @@ fn a_receiver_that_is_gone_is_turned_off_by_its_probes() {
         (node.deliveries(&webhook)[0]["status"] == "cancelled").then_some(())
     });
     assert_eq!(entries(&node, "webhook.turned_off")[0]["after"]["mailed"], false, "there is no owner yet");
+    let notice = &noted(&node, &webhook, "turned_off")[0];
+    assert_eq!((&notice["mailed"], &notice["mailed_to"]), (&json!("no_owner"), &Value::Null));
+    assert_eq!((&notice["answers"][0]["status"], &notice["answers"][0]["excerpt"]), (&Value::Null, &json!("")));
 }
 
 #[test]
@@ -164,6 +247,12 @@ fn an_owner_who_has_left_is_not_mailed() {
     assert_eq!(entries(&node, "webhook.turned_off")[0]["after"]["mailed"], false);
     assert!(node.log().contains("no owner to be mailed"));
     assert_eq!(smtp.wait(1).len(), 1, "the invitation, and nothing since");
+    for kind in ["warned", "turned_off"] {
+        let notices = noted(&node, &webhook, kind);
+        assert_eq!((notices.len(), &notices[0]["mailed"]), (1, &json!("owner_has_left")), "{kind}");
+        assert_eq!(notices[0]["mailed_to"], Value::Null);
+        assert!(notices[0]["text"].as_str().unwrap().contains("nobody: the owner is no longer a member"));
+    }
 }
 
 #[test]
@@ -239,7 +328,9 @@ fn a_webhooks_log_is_downloaded_whole_and_a_delivery_is_copied_as_text() {
     let all = log("");
     assert_eq!(all.len(), 120);
     for (row, listed) in all.iter().zip(node.deliveries(&webhook)) {
-        assert_eq!(*row, node.get(&format!("/deliveries/{}", listed["id"].as_str().unwrap())));
+        let mut detail = node.get(&format!("/deliveries/{}", listed["id"].as_str().unwrap()));
+        detail["kind"] = json!("delivery");
+        assert_eq!(*row, detail);
     }
     let failed = log("?status=failed");
     assert!(failed.len() >= 12 && failed.iter().all(|row| row["status"] == "failed"));

@@ -261,7 +261,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the failed attempts of all of the subscription's webhooks, newest first. */
+        /**
+         * Lists the failed attempts of all of the subscription's webhooks, and when webhooks were turned off or their owners
+         *     warned, newest first.
+         */
         get: operations["get_error_log"];
         put?: never;
         post?: never;
@@ -972,7 +975,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Downloads a webhook's deliveries with all their attempts as one JSON array, newest first, however many there are. */
+        /**
+         * Downloads a webhook's deliveries with all their attempts as one JSON array, newest first, however many there are. When
+         *     it was turned off, and when its owner was warned, stands among them, unless a `status` or an `event` is asked for.
+         */
         get: operations["get_webhooks_id_log_json"];
         put?: never;
         post?: never;
@@ -1145,6 +1151,26 @@ export interface components {
         /** @description An app. */
         App: {
             /** @description Public. */
+        /** @description What a receiver answered. */
+        Answer: {
+            /** @description When the attempt began. */
+            at: string;
+            /** @description The delivery, with its other attempts. */
+            delivery_id: string;
+            /** @description The beginning of the answer's body; null when it is not text, or no longer kept. */
+            excerpt?: string | null;
+            /** @description Whether the body was longer. */
+            excerpt_cut: boolean;
+            /** @description Why the attempt failed, for programs. */
+            reason: string;
+            /** @description The same, for people. */
+            sentence: string;
+            /**
+             * Format: int32
+             * @description The status received; 408 for a timeout of our own; null when there was none.
+             */
+            status?: number | null;
+        };
             agent_key: string;
             /** @description When it was made. */
             created_at: string;
@@ -1374,21 +1400,17 @@ export interface components {
              */
             email: string;
         };
-        /** @description A failed attempt. */
-        ErrorLogEntry: components["schemas"]["Attempt"] & {
-            /** @description The delivery, with its other attempts. */
-            delivery_id: string;
-            /** @description The event's name. */
-            event: string;
-            /** @description The event that it carries. */
-            event_id: string;
-            /** @description When it is tried again; null when it failed for good. */
-            next_attempt_at?: string | null;
-            /** @description The webhook that it was made for. */
-            webhook_id: string;
-            /** @description Its name; null when it was deleted. */
-            webhook_name?: string | null;
-        };
+        /** @description What stands in the error log. */
+        ErrorLogEntry: (components["schemas"]["FailedAttempt"] & {
+            /** @enum {string} */
+            kind: "delivery";
+        }) | (components["schemas"]["Notice"] & {
+            /** @enum {string} */
+            kind: "turned_off";
+        }) | (components["schemas"]["Notice"] & {
+            /** @enum {string} */
+            kind: "warned";
+        });
         /** @description An event in a list. */
         Event: {
             /** @description When it was accepted. */
@@ -1483,6 +1505,21 @@ export interface components {
         /** @description A job that forgets somebody. */
         ForgetJob: {
             /** @description When it was asked for. */
+        /** @description A failed attempt. */
+        FailedAttempt: components["schemas"]["Attempt"] & {
+            /** @description The delivery, with its other attempts. */
+            delivery_id: string;
+            /** @description The event's name. */
+            event: string;
+            /** @description The event that it carries. */
+            event_id: string;
+            /** @description When it is tried again; null when it failed for good. */
+            next_attempt_at?: string | null;
+            /** @description The webhook that it was made for. */
+            webhook_id: string;
+            /** @description Its name; null when it was deleted. */
+            webhook_name?: string | null;
+        };
             asked_at: string;
             /** @description When everything was erased; null until then. */
             done_at?: string | null;
@@ -1773,20 +1810,16 @@ export interface components {
         /** @description A page of a list. */
         List_ErrorLogEntry: {
             /** @description The rows. Fewer than asked for does not mean the end: only `next` says that. */
-            data: (components["schemas"]["Attempt"] & {
-                /** @description The delivery, with its other attempts. */
-                delivery_id: string;
-                /** @description The event's name. */
-                event: string;
-                /** @description The event that it carries. */
-                event_id: string;
-                /** @description When it is tried again; null when it failed for good. */
-                next_attempt_at?: string | null;
-                /** @description The webhook that it was made for. */
-                webhook_id: string;
-                /** @description Its name; null when it was deleted. */
-                webhook_name?: string | null;
-            })[];
+            data: ((components["schemas"]["FailedAttempt"] & {
+                /** @enum {string} */
+                kind: "delivery";
+            }) | (components["schemas"]["Notice"] & {
+                /** @enum {string} */
+                kind: "turned_off";
+            }) | (components["schemas"]["Notice"] & {
+                /** @enum {string} */
+                kind: "warned";
+            }))[];
             /** @description The next page's `cursor`; null at the end. */
             next?: string | null;
         };
@@ -2089,6 +2122,17 @@ export interface components {
         /** @description Why a row was not set. */
         MetadataError: {
             /** @description The row's id as it was sent; null when it has none. */
+        /** @description A line of a webhook's log. */
+        LogEntry: (components["schemas"]["DeliveryDetail"] & {
+            /** @enum {string} */
+            kind: "delivery";
+        }) | (components["schemas"]["Notice"] & {
+            /** @enum {string} */
+            kind: "turned_off";
+        }) | (components["schemas"]["Notice"] & {
+            /** @enum {string} */
+            kind: "warned";
+        });
             id?: string | null;
             /** @description What is wrong with it. */
             reason: string;
@@ -2132,6 +2176,38 @@ export interface components {
         /** @description Who created a webhook. */
         Owner: {
             /** @description Their e-mail address. */
+        /** @description That a webhook was turned off, or that its owner was warned of it. */
+        Notice: {
+            /** @description What the receiver last answered, newest first. */
+            answers: components["schemas"]["Answer"][];
+            /** @description When. */
+            at: string;
+            /**
+             * Format: int64
+             * @description For failure_rate the deliveries that were counted; otherwise the same as `failed`.
+             */
+            deliveries: number;
+            /**
+             * Format: int64
+             * @description Deliveries that failed: in a row, or of `deliveries`.
+             */
+            failed: number;
+            /** @description Who was told by mail: owner; or nobody: owner_has_left (they are no longer a member), no_owner (none is known). */
+            mailed: string;
+            mailed_to?: components["schemas"]["Owner"] | null;
+            /** @description Why, for people. */
+            reason: string;
+            /** @description The rule that applied: failures_in_a_row (a warning stands at half of it) or failure_rate. */
+            rule: string;
+            /** @description When the first of the row failed. */
+            since: string;
+            /** @description All of this as text, to be pasted into a message to whoever runs the receiver. */
+            text: string;
+            /** @description Which webhook. */
+            webhook_id: string;
+            /** @description Its name; null when it was deleted. */
+            webhook_name?: string | null;
+        };
             email: string;
             /** @description The user's id. */
             id: string;
@@ -3658,9 +3734,12 @@ export interface operations {
             query?: {
                 /** @description A webhook's id. */
                 webhook?: string;
-                /** @description An event's name. */
+                /** @description An event's name: only attempts of it. */
                 event?: string;
-                /** @description failed (for good), retrying (tried again after it), or the status that the receiver answered, like 503. */
+                /**
+                 * @description failed (for good), retrying (tried again after it), or the status that the receiver answered, like 503: only
+                 *     attempts that ended so. turned_off or warned: only when webhooks were turned off, or their owners warned.
+                 */
                 status?: string;
                 /** @description Rows at most: 1 to 500, 50 by default. */
                 limit?: number;
@@ -5789,7 +5868,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeliveryDetail"][];
+                    "application/json": components["schemas"]["LogEntry"][];
                 };
             };
             400: components["responses"]["Problem400"];

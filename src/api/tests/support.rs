@@ -270,7 +270,7 @@ impl RecordReader for FakeRecords {
         Ok(Page { data: mine.map(|(_, row)| row.summary.clone()).collect(), next: Some(String::from("more")) })
     }
 
-    fn log(&self, query: &DeliveryQuery) -> Result<Page<DeliveryDetail>, RecordError> {
+    fn log(&self, query: &DeliveryQuery) -> Result<Page<LogItem>, RecordError> {
         self.asked.lock().unwrap().push(format!("{query:?}"));
         self.check(query.cursor.as_deref())?;
         Ok(Page { data: Vec::new(), next: None })
@@ -327,7 +327,7 @@ impl RecordReader for FakeRecords {
         Ok(Missed { since: None, events: 0, is_complete: true })
     }
 
-    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorEntry>, RecordError> {
+    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorItem>, RecordError> {
         self.asked.lock().unwrap().push(format!("{query:?}"));
         self.check(query.cursor.as_deref())?;
         Ok(Page { data: Vec::new(), next: None })

@@ -6,6 +6,7 @@
 use super::carried;
 use super::codec::{Success, pack_positions, push_item};
 use super::health::Healths;
+use super::notices;
 use super::people::People;
 use super::replays;
 use super::stretches::Stretches;
@@ -148,6 +149,7 @@ impl Applier {
             Entry::Metadata(metadata) => self.people.metadata(db, metadata),
             Entry::Receiver(news) => self.healths.receiver(db, position, news),
             Entry::Carried(carried) => carried::note(db, position, carried.event),
+            Entry::Notice(notice) => notices::insert(db, position, notice),
             Entry::Erased => Ok(()),
         }
     }

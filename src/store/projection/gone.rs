@@ -35,7 +35,8 @@ fn delete_gone(
     dropped: &mut Dropped,
 ) -> rusqlite::Result<()> {
     let latest = latest_switches(db)?;
-    let tables = [Table::Lanes, Table::Health, Table::Webhooks, Table::Switches];
+    // The switches go last: by them it is known what is over.
+    let tables = [Table::Lanes, Table::Health, Table::Webhooks, Table::Notices, Table::Switches];
     for table in tables {
         let known = webhooks_in(db, table)?.into_iter().filter(|webhook| !existing.contains(webhook));
         // One that was made since `existing` was, and is on, has a switch that the journal still tells of.
@@ -121,6 +122,7 @@ mod tests {
             for sql in [
                 "INSERT INTO webhooks (webhook, last_error_at) VALUES ($1, 1)",
                 "INSERT INTO health (webhook, health) VALUES ($1, x'00')",
+                "INSERT INTO notices VALUES ($1, $1, $1, 1, FALSE, 1, x'')",
                 "INSERT INTO lanes (webhook, open, settled, behind_events, behind_bytes) VALUES ($1, x'', x'', 0, 0)",
             ] {
                 db.execute(sql, [webhook]).unwrap();
@@ -130,10 +132,11 @@ mod tests {
         let forget = |oldest| {
             let mut dropped = Dropped::default();
             delete_gone(&db, &existing, Position(oldest), &mut dropped).unwrap();
-            [Table::Webhooks, Table::Health, Table::Lanes, Table::Switches].map(|table| dropped.of(table))
+            [Table::Webhooks, Table::Health, Table::Lanes, Table::Notices, Table::Switches]
+                .map(|table| dropped.of(table))
         };
-        assert_eq!(forget(20), [1, 1, 1, 0], "the fourth has no switch; the others are told of, or are on");
-        assert_eq!(forget(50), [1, 1, 1, 2], "the second");
+        assert_eq!(forget(20), [1, 1, 1, 1, 0], "the fourth has no switch; the others are told of, or are on");
+        assert_eq!(forget(50), [1, 1, 1, 1, 2], "the second");
         assert_eq!(switches(&db), [(1, 10), (3, 12), (3, 90)], "the third is on: it was made just now");
     }
 }

@@ -6,7 +6,9 @@
 
 use super::{Error, Projection, int, position};
 use crate::config::HealthSettings;
-use crate::model::{OutcomeEntry, Position, ReceiverIs, ReceiverNews, Switch, UnixMs, Verdict, WebhookId};
+use crate::model::{
+    IncidentKind, OutcomeEntry, Position, ReceiverIs, ReceiverNews, Switch, UnixMs, Verdict, WebhookId,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::Entry;
@@ -35,32 +37,6 @@ pub struct Incident {
     pub of: u64,
     /// When the first of a row failed.
     pub since: UnixMs,
-}
-
-/// What is to be done about a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IncidentKind {
-    /// Its owner is warned: it is half-way to being turned off.
-    Warning,
-    /// It is turned off: so many deliveries in a row have failed, for so long.
-    FailuresInARow,
-    /// It is turned off: too many of the deliveries within the window have failed.
-    FailureRate,
-}
-
-impl IncidentKind {
-    /// Its name in the store, in mails and in the audit log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Warning => "warning",
-            Self::FailuresInARow => "failures_in_a_row",
-            Self::FailureRate => "failure_rate",
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Self> {
-        [Self::Warning, Self::FailuresInARow, Self::FailureRate].into_iter().find(|kind| kind.name() == name)
-    }
 }
 
 /// How a webhook stands between two incidents.

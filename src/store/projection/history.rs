@@ -5,9 +5,10 @@ use crate::config::{HealthSettings, IntakeSettings, RecordSettings};
 use crate::journal::Journal;
 use crate::model::{
     AppId, Audited, Backlog, CategorySet, CategorySwitch, Checkpoint, Closed, ClosedWhy, DeliveryId, Entry, EventEntry,
-    EventKind, HeldEntry, LaneMark, MetadataEntry, OutcomeEntry, PersonKind, Position, Reason, ReceiverIs,
-    ReceiverNews, Redelivery, Replay, ReplayChoice, ReplayEnd, ReplayEnded, Resend, Selection, ShapedOutcome,
-    SubscriptionId, Switch, Timings, UniqueId, UnixMs, Verdict, VisitEntry, WebhookId, Withheld,
+    EventKind, HeldEntry, IncidentKind, LaneMark, LastAnswer, Mailed, MetadataEntry, Notice, OutcomeEntry, PersonKind,
+    Position, Reason, ReceiverIs, ReceiverNews, Redelivery, Replay, ReplayChoice, ReplayEnd, ReplayEnded, Resend,
+    Selection, ShapedOutcome, SubscriptionId, Switch, Timings, UniqueId, UnixMs, UserId, Verdict, VisitEntry,
+    WebhookId, Withheld,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub(crate) enum Step {
     Resend { replay: usize, pick: usize },
     EndReplay { replay: usize },
     Receiver { webhook: u8, silent: bool },
+    Notice { incident: u64, left: bool },
     Visit { visitor: u8, value: u8 },
     Metadata { visitor: u8, value: u8 },
     Wait { seconds: u32 },
@@ -67,6 +69,7 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         2 => (any::<usize>(), any::<usize>()).prop_map(|(replay, pick)| Step::Resend { replay, pick }),
         1 => any::<usize>().prop_map(|replay| Step::EndReplay { replay }),
         1 => (0_u8..3, any::<bool>()).prop_map(|(webhook, silent)| Step::Receiver { webhook, silent }),
+        1 => (0_u64..20, any::<bool>()).prop_map(|(incident, left)| Step::Notice { incident, left }),
         2 => (0_u8..6, any::<u8>()).prop_map(|(visitor, value)| Step::Visit { visitor, value }),
         2 => (0_u8..6, any::<u8>()).prop_map(|(visitor, value)| Step::Metadata { visitor, value }),
         2 => (1_u32..4000).prop_map(|seconds| Step::Wait { seconds }),
@@ -172,6 +175,7 @@ impl World {
                 let webhook = WebhookId(u64::from(*webhook) + 1);
                 journal.add(&Entry::Receiver(ReceiverNews { webhook, is, at: self.now }));
             }
+            Step::Notice { incident, left } => self.notice(journal, *incident, *left),
             Step::Visit { visitor, value } => self.visit(journal, *visitor, *value),
             Step::Metadata { visitor, value } => self.metadata(journal, *visitor, *value),
             Step::Wait { seconds } => self.now.0 += i64::from(*seconds) * 1000,
@@ -206,6 +210,29 @@ impl World {
         if !is_over {
             self.waiting.push((DeliveryId { webhook, origin }, event, kind, 0));
         }
+    }
+
+    /// Of few incidents, so that some are told more than once.
+    fn notice(&self, journal: &MemoryJournal, incident: u64, left: bool) {
+        let answer = |(delivery, ..): &(DeliveryId, Position, EventKind, u8)| LastAnswer {
+            delivery: *delivery,
+            outcome: None,
+            at: self.now,
+            status: 503,
+            reason: Reason::ServerError,
+        };
+        journal.add(&Entry::Notice(Notice {
+            webhook: WebhookId(incident % 3 + 1),
+            subscription: SUBSCRIPTION,
+            incident: Position(incident + 1),
+            kind: IncidentKind::ALL[incident as usize / 3 % 3],
+            failed: 3,
+            of: 5,
+            since: START,
+            answers: self.waiting.iter().rev().take(2).map(answer).collect(),
+            mailed: if left { Mailed::OwnerHasLeft } else { Mailed::Owner(UserId(7)) },
+            at: self.now,
+        }));
     }
 
     fn visit(&self, journal: &MemoryJournal, visitor: u8, value: u8) {

@@ -4,7 +4,9 @@
 use super::codec::{self, Success};
 use super::read::{DeliveryRow, Listed, ListedPage, RowFilter, kind};
 use super::{Error, Projection, int, position};
-use crate::model::{DeliveryId, DeliveryState, Position, Reason, SubscriptionId, UniqueId, UnixMs, WebhookId};
+use crate::model::{
+    DeliveryId, DeliveryState, LastAnswer, Position, Reason, SubscriptionId, UniqueId, UnixMs, WebhookId,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// What one page looks at, at most: some 100,000 successes.
@@ -89,24 +91,25 @@ impl Projection {
         })
     }
 
-    /// The last failed attempts of a webhook's deliveries, newest first: when each began, its status and its reason. One
-    /// for each delivery.
+    /// The last failed attempts of a webhook's deliveries, newest first. One for each delivery.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn last_failures(&self, webhook: WebhookId, most: usize) -> Result<Vec<(UnixMs, Option<u16>, Reason)>, Error> {
+    pub fn last_failures(&self, webhook: WebhookId, most: usize) -> Result<Vec<LastAnswer>, Error> {
         let sql = format!(
-            "SELECT {ROW_COLUMNS} FROM deliveries WHERE webhook = $1 AND state IN ('failed', 'retrying')
-             ORDER BY listed DESC LIMIT $2"
+            "SELECT {ROW_COLUMNS}, (SELECT MAX(position) FROM attempts WHERE delivery = listed) FROM deliveries
+             WHERE webhook = $1 AND state IN ('failed', 'retrying') ORDER BY listed DESC LIMIT $2"
         );
         self.read(|db| {
             let mut statement = db.prepare_cached(&sql)?;
             let mut rows = statement.query([int(webhook.0), int(most as u64)])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
+                let outcome = row.get::<_, Option<i64>>(16)?.map(position);
                 let row = delivery_row(row)?;
                 if let (Some(at), Some(reason)) = (row.last_attempt_at, row.reason) {
-                    found.push((at, row.status, reason));
+                    let status = row.status.unwrap_or(0);
+                    found.push(LastAnswer { delivery: row.id, outcome, at, status, reason });
                 }
             }
             Ok(found)

@@ -18,6 +18,7 @@ pub(crate) mod history;
 mod list;
 #[cfg(test)]
 pub(crate) mod memory;
+mod notices;
 mod people;
 mod read;
 mod rebuild;
@@ -30,8 +31,9 @@ mod successes;
 mod tests;
 
 pub use codec::Success;
-pub use health::{Health, Incident, IncidentKind, KeptReceiver};
+pub use health::{Health, Incident, KeptReceiver};
 pub use list::KeptAttempt;
+pub use notices::{KeptNotice, NoticeFilter};
 pub use people::PersonRow;
 pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};
 pub use replays::{Before, ReplayRow};

@@ -70,6 +70,7 @@ fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Resu
         "DELETE FROM ranges WHERE position >= $1",
         "DELETE FROM stretches WHERE last_position >= $1",
         "DELETE FROM incidents WHERE position >= $1",
+        "DELETE FROM notices WHERE position >= $1",
         "DELETE FROM replays WHERE position >= $1",
         "DELETE FROM carried WHERE at >= $1",
     ] {

@@ -41,6 +41,8 @@ pub enum Table {
     Stretches,
     /// Incidents of failing webhooks.
     Incidents,
+    /// What was said of failing webhooks.
+    Notices,
     /// Replays that are over.
     Replays,
     /// Ids of items, some hundred a row.
@@ -59,7 +61,7 @@ pub enum Table {
 
 impl Table {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Deliveries,
         Self::Attempts,
         Self::Successes,
@@ -68,6 +70,7 @@ impl Table {
         Self::Ranges,
         Self::Stretches,
         Self::Incidents,
+        Self::Notices,
         Self::Replays,
         Self::Items,
         Self::Carried,
@@ -88,6 +91,7 @@ impl Table {
             Self::Ranges => "ranges",
             Self::Stretches => "stretches",
             Self::Incidents => "incidents",
+            Self::Notices => "notices",
             Self::Replays => "replays",
             Self::Items => "items",
             Self::Carried => "carried",
@@ -282,6 +286,12 @@ fn delete_small(
             cutoff.0,
             "DELETE FROM incidents
              WHERE at < $1 AND position IN (SELECT position FROM incidents ORDER BY position LIMIT $2)",
+        ),
+        (
+            Table::Notices,
+            cutoff.0,
+            "DELETE FROM notices
+             WHERE at < $1 AND position IN (SELECT position FROM notices ORDER BY position LIMIT $2)",
         ),
         (
             Table::Replays,

@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "records 4: replays", sql: REPLAYS },
     Migration { name: "records 5: filters", sql: FILTERS },
     Migration { name: "records 6: carried events", sql: CARRIED },
+    Migration { name: "records 7: notices", sql: NOTICES },
 ];
 
 /// What a webhook is told of is more than its categories.
@@ -23,6 +24,16 @@ const FILTERS: &str = "
 
 /// Where events stand that were carried on: by where they were accepted.
 const CARRIED: &str = "CREATE TABLE carried (event INTEGER PRIMARY KEY, at BIGINT NOT NULL);";
+
+/// What was said of failing webhooks: one of each incident.
+const NOTICES: &str = "
+    CREATE TABLE notices (
+        position INTEGER PRIMARY KEY, incident BIGINT NOT NULL, webhook BIGINT NOT NULL, subscription BIGINT NOT NULL,
+        is_warning BOOLEAN NOT NULL, at BIGINT NOT NULL, notice BLOB NOT NULL
+    );
+    CREATE UNIQUE INDEX notices_by_incident ON notices (incident);
+    CREATE INDEX notices_by_subscription ON notices (subscription, position);
+";
 
 /// People as more than "seen", and where in the journal they are.
 const PEOPLE: &str = "

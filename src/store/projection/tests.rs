@@ -6,8 +6,8 @@ use super::{FILE_NAME, Projection, open_writer};
 use crate::clock::ManualClock;
 use crate::journal::{Holder, Journal};
 use crate::model::{
-    AppId, DeliveryId, Entry, EventEntry, EventKind, OutcomeEntry, PersonKind, Position, Reason, Timings, UniqueId,
-    UnixMs, Verdict, WebhookId,
+    AppId, DeliveryId, Entry, EventEntry, EventKind, IncidentKind, Mailed, Notice, OutcomeEntry, PersonKind, Position,
+    Reason, Timings, UniqueId, UnixMs, Verdict, WebhookId,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -24,6 +24,7 @@ fn dump(db: &Connection) -> Vec<String> {
         "metadata",
         "health",
         "incidents",
+        "notices",
         "held",
         "deliveries",
         "attempts",
@@ -331,6 +332,21 @@ fn failures(journal: &MemoryJournal, rows: u64, bytes: usize) {
     }
 }
 
+fn notice() -> Notice {
+    Notice {
+        webhook: WebhookId(1),
+        subscription: SUBSCRIPTION,
+        incident: Position(2),
+        kind: IncidentKind::Warning,
+        failed: 3,
+        of: 3,
+        since: START,
+        answers: Vec::new(),
+        mailed: Mailed::NoOwner,
+        at: START,
+    }
+}
+
 fn count(db: &Connection, table: &str) -> i64 {
     db.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }
@@ -339,6 +355,7 @@ fn count(db: &Connection, table: &str) -> i64 {
 fn age_deletes_in_steps_and_spares_what_waits() {
     let journal = MemoryJournal::new();
     failures(&journal, 2500, 10);
+    journal.add(&Entry::Notice(notice()));
     let dir = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(dir.path());
     rig.finish(&journal);
@@ -354,8 +371,16 @@ fn age_deletes_in_steps_and_spares_what_waits() {
     let dropped = |table| sweeps.iter().map(|swept| swept.dropped.of(table)).sum::<u64>();
     assert_eq!((count(&rig.db, "deliveries"), count(&rig.db, "attempts")), (1, 1), "only what waits is left");
     assert_eq!((count(&rig.db, "successes"), count(&rig.db, "minutes")), (0, 0));
-    let tables = [Table::Deliveries, Table::Attempts, Table::Successes, Table::Minutes, Table::Marks, Table::Ranges];
-    assert_eq!(tables.map(dropped), [2500, 2500, 10, 2, 1, 0]);
+    let tables = [
+        Table::Deliveries,
+        Table::Attempts,
+        Table::Successes,
+        Table::Minutes,
+        Table::Marks,
+        Table::Ranges,
+        Table::Notices,
+    ];
+    assert_eq!(tables.map(dropped), [2500, 2500, 10, 2, 1, 0, 1]);
 }
 
 #[test]

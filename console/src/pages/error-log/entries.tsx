@@ -6,23 +6,33 @@ import { Copy } from "../../parts/copy";
 import { Headers } from "../../parts/headers";
 import { Time } from "../../parts/time";
 import { Timings } from "../../parts/timings";
+import { NoticeBody, NoticeHead } from "./notice";
 
 type Entry = Schemas["ErrorLogEntry"];
+type Attempt = Extract<Entry, { kind: "delivery" }>;
 
-/** Failed attempts, each with all that is needed to act on it. */
+function keyOf(entry: Entry): string {
+  return entry.kind === "delivery" ? `${entry.delivery_id}-${entry.attempt}` : `${entry.webhook_id}-${entry.kind}-${entry.at}`;
+}
+
+/** Failed attempts and what was done about failing webhooks, each with all that is needed to act on it. */
 export function ErrorEntries({ entries }: { entries: Entry[] }) {
   if (entries.length === 0) return null;
   return (
     <Accordion variant="separated" multiple>
       {entries.map((entry) => {
-        const key = `${entry.delivery_id}-${entry.attempt}`;
+        const key = keyOf(entry);
         return (
           <Accordion.Item key={key} value={key}>
             <Accordion.Control>
-              <Head entry={entry} />
+              {entry.kind === "delivery" ? (
+                <Head entry={entry} />
+              ) : (
+                <NoticeHead notice={entry} what={entry.kind === "turned_off" ? "turned off" : "warned"} />
+              )}
             </Accordion.Control>
             <Accordion.Panel>
-              <Body entry={entry} />
+              {entry.kind === "delivery" ? <Body entry={entry} /> : <NoticeBody notice={entry} />}
             </Accordion.Panel>
           </Accordion.Item>
         );
@@ -31,7 +41,7 @@ export function ErrorEntries({ entries }: { entries: Entry[] }) {
   );
 }
 
-function Head({ entry }: { entry: Entry }) {
+function Head({ entry }: { entry: Attempt }) {
   return (
     <Group gap="sm" wrap="wrap">
       <Badge variant="light" color="red" radius="sm" tt="none" miw={76}>
@@ -51,7 +61,7 @@ function Head({ entry }: { entry: Entry }) {
   );
 }
 
-function Body({ entry }: { entry: Entry }) {
+function Body({ entry }: { entry: Attempt }) {
   return (
     <Stack gap="sm">
       {entry.detail !== "" && (

@@ -10,7 +10,7 @@ import { ErrorEntries } from "./entries";
 
 const route = getRouteApi("/signed-in/error-log");
 
-/** Every failed attempt of the subscription, newest first. */
+/** Every failed attempt of the subscription, and when webhooks were turned off, newest first. */
 export function ErrorLog() {
   const { webhook, event, status } = route.useSearch();
   const navigate = useNavigate();
@@ -26,7 +26,7 @@ export function ErrorLog() {
         <Select label="Event" placeholder="any" clearable data={[...EVENTS]} value={event ?? null} onChange={(chosen) => { narrow({ event: chosen ?? "" }); }} w={200} />
         <TextInput
           label="Status"
-          placeholder="503, failed or retrying"
+          placeholder="503, failed, turned_off…"
           value={status ?? ""}
           onChange={(change) => { narrow({ status: change.currentTarget.value.trim() }); }}
           w={190}
@@ -36,7 +36,7 @@ export function ErrorLog() {
       {log.isError && <Failed error={log.error} again={() => void log.refetch()} />}
       {log.isSuccess && log.rows.length === 0 && (
         <Empty title="No errors">
-          {webhook ?? event ?? status ? "No failed attempt is like that." : "Every attempt that is kept was accepted by its receiver."}
+          {webhook ?? event ?? status ? "No entry is like that." : "Every attempt that is kept was accepted by its receiver."}
         </Empty>
       )}
       <ErrorEntries entries={log.rows} />
