@@ -11,7 +11,7 @@ use super::{Api, paths, webhooks};
 use crate::catalog::WebhookValues;
 use crate::deliver::{Message, Outcome};
 use crate::limits;
-use crate::model::{EventKind, Keys, Reason, WebhookKind};
+use crate::model::{EventKind, Keys, Reason, WebhookId, WebhookKind, WebhookState};
 use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
@@ -48,6 +48,32 @@ pub struct TestResult {
     pub response: ResponseJson,
     /// How long its parts took.
     pub timings: TimingsJson,
+    /// How the webhook is turned on again. Only when Fanfare has turned it off, and the receiver accepted the test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_on: Option<TurnOnOffer>,
+}
+
+/// How a webhook that Fanfare has turned off is turned on again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TurnOnOffer {
+    /// Who may do it: admin, after reviewing the log, while the last error is not more than 14 days ago; otherwise operator.
+    pub by: TurnOnBy,
+    /// How: an admin's call, or the operator's command.
+    pub call: String,
+    /// Whether what was tested is what is saved. Otherwise it is to be saved first.
+    pub is_saved: bool,
+    /// All of this, for people.
+    pub sentence: String,
+}
+
+/// Who may turn a webhook on again.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnOnBy {
+    /// An admin of the subscription.
+    Admin,
+    /// Whoever runs the installation.
+    Operator,
 }
 
 /// What a success means at Segment.
@@ -86,7 +112,8 @@ pub async fn unsaved(
     run(&api, &caller, (values, Keys::default()), event).await
 }
 
-/// Sends a test to a stored webhook, also while it is off. Values in the body, unsaved ones, go before the stored.
+/// Sends a test to a stored webhook, also while it is off. Values in the body, unsaved ones, go before the stored. Where
+/// Fanfare has turned the webhook off and the receiver accepts the test, the answer says how it is turned on again.
 #[utoipa::path(
     post,
     path = paths::WEBHOOK_TEST,
@@ -109,7 +136,37 @@ pub async fn stored(
     let overlap = patch.secret_overlap;
     values.apply(patch)?;
     let keys = values.keys_after(&webhook, overlap, api.parts.clock.now())?;
-    run(&api, &caller, (values, keys), event).await
+    let is_saved = values == *webhook.values;
+    let Json(mut result) = run(&api, &caller, (values, keys), event).await?;
+    if result.delivered {
+        result.turn_on = offer(&api, &caller, webhook.id, is_saved).await?;
+    }
+    Ok(Json(result))
+}
+
+/// How the webhook is turned on again, if Fanfare has turned it off. It may have been switched while the test was under way,
+/// so it is looked at now.
+async fn offer(api: &Api, caller: &Caller, id: WebhookId, is_saved: bool) -> Result<Option<TurnOnOffer>, ApiError> {
+    let current = api.parts.catalog.current();
+    let webhook = current.webhook(caller.subscription.id, id);
+    if webhook.is_none_or(|webhook| webhook.state != WebhookState::TurnedOff) {
+        return Ok(None);
+    }
+    let stats = api.records(move |records| records.webhook_stats(id)).await?;
+    let (by, call, how) = if webhooks::is_reviewable(&stats, api.parts.clock.now()) {
+        let call = format!("POST {}", paths::WEBHOOK_TURN_ON.replace("{id}", &id.to_string()));
+        (TurnOnBy::Admin, call, "Review its log, then turn it on again.")
+    } else {
+        let command = format!("fanfare operator webhooks turn-on {id}");
+        (
+            TurnOnBy::Operator,
+            command,
+            "Its last error is too long ago to be reviewed: ask whoever runs this installation to turn it on again.",
+        )
+    };
+    let save = if is_saved { "" } else { " What was tested is not saved yet: save it first." };
+    let sentence = format!("The receiver accepts events, and the webhook is still off. {how}{save}");
+    Ok(Some(TurnOnOffer { by, call, is_saved, sentence }))
 }
 
 async fn run(
@@ -147,6 +204,7 @@ impl TestResult {
             response: ResponseJson::of(&outcome.response_headers, &outcome.response_body, outcome.response_cut),
             timings: TimingsJson::of(outcome.timings),
             detail: outcome.detail,
+            turn_on: None,
         }
     }
 }

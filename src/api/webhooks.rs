@@ -164,13 +164,18 @@ pub async fn turn_on(
     }
     let id = webhook.id;
     let stats = api.records(move |records| records.webhook_stats(id)).await?;
-    let oldest = api.parts.clock.now().before(Duration::from_secs(limits::REVIEW_DAYS * 24 * 3600));
-    if stats.last_error_at.is_none_or(|at| at < oldest) {
+    if !is_reviewable(&stats, api.parts.clock.now()) {
         return Err(ApiError::OperatorNeeded(limits::REVIEW_DAYS));
     }
     let (journal, of) = (Arc::clone(&api.parts.journal), (caller.subscription.id, id));
     let turned = api.parts.catalog.turn_on(caller.actor(), journal, of).await.map_err(ApiError::from_change)?;
     Ok(Json(changed(&api, &turned, &stats)))
+}
+
+/// Whether a webhook's log tells of errors of late, so that an admin may review it and turn the webhook on again.
+pub(super) fn is_reviewable(stats: &WebhookStats, now: UnixMs) -> bool {
+    let oldest = now.before(Duration::from_secs(limits::REVIEW_DAYS * 24 * 3600));
+    stats.last_error_at.is_some_and(|at| at >= oldest)
 }
 
 /// The caller's webhook with this id.

@@ -1075,7 +1075,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends a test to a stored webhook, also while it is off. Values in the body, unsaved ones, go before the stored. */
+        /**
+         * Sends a test to a stored webhook, also while it is off. Values in the body, unsaved ones, go before the stored. Where
+         *     Fanfare has turned the webhook off and the receiver accepts the test, the answer says how it is turned on again.
+         */
         post: operations["post_webhooks_id_test"];
         delete?: never;
         options?: never;
@@ -1148,9 +1151,6 @@ export interface components {
             /** @description The key's name or the user's e-mail address. */
             name: string;
         };
-        /** @description An app. */
-        App: {
-            /** @description Public. */
         /** @description What a receiver answered. */
         Answer: {
             /** @description When the attempt began. */
@@ -1171,6 +1171,9 @@ export interface components {
              */
             status?: number | null;
         };
+        /** @description An app. */
+        App: {
+            /** @description Public. */
             agent_key: string;
             /** @description When it was made. */
             created_at: string;
@@ -1502,9 +1505,6 @@ export interface components {
              */
             pattern: string;
         };
-        /** @description A job that forgets somebody. */
-        ForgetJob: {
-            /** @description When it was asked for. */
         /** @description A failed attempt. */
         FailedAttempt: components["schemas"]["Attempt"] & {
             /** @description The delivery, with its other attempts. */
@@ -1520,6 +1520,9 @@ export interface components {
             /** @description Its name; null when it was deleted. */
             webhook_name?: string | null;
         };
+        /** @description A job that forgets somebody. */
+        ForgetJob: {
+            /** @description When it was asked for. */
             asked_at: string;
             /** @description When everything was erased; null until then. */
             done_at?: string | null;
@@ -2119,9 +2122,6 @@ export interface components {
             /** @description The next page's `cursor`; null at the end. */
             next?: string | null;
         };
-        /** @description Why a row was not set. */
-        MetadataError: {
-            /** @description The row's id as it was sent; null when it has none. */
         /** @description A line of a webhook's log. */
         LogEntry: (components["schemas"]["DeliveryDetail"] & {
             /** @enum {string} */
@@ -2133,6 +2133,9 @@ export interface components {
             /** @enum {string} */
             kind: "warned";
         });
+        /** @description Why a row was not set. */
+        MetadataError: {
+            /** @description The row's id as it was sent; null when it has none. */
             id?: string | null;
             /** @description What is wrong with it. */
             reason: string;
@@ -2173,9 +2176,6 @@ export interface components {
             /** @description When the first of them was accepted; null when there are none. */
             since?: string | null;
         };
-        /** @description Who created a webhook. */
-        Owner: {
-            /** @description Their e-mail address. */
         /** @description That a webhook was turned off, or that its owner was warned of it. */
         Notice: {
             /** @description What the receiver last answered, newest first. */
@@ -2208,6 +2208,9 @@ export interface components {
             /** @description Its name; null when it was deleted. */
             webhook_name?: string | null;
         };
+        /** @description Who created a webhook. */
+        Owner: {
+            /** @description Their e-mail address. */
             email: string;
             /** @description The user's id. */
             id: string;
@@ -2532,6 +2535,7 @@ export interface components {
             status?: number | null;
             /** @description How long its parts took. */
             timings: components["schemas"]["Timings"];
+            turn_on?: components["schemas"]["TurnOnOffer"] | null;
         };
         /** @description Milliseconds from the start of an attempt to the end of each part; null for a part that did not happen. */
         Timings: {
@@ -2627,6 +2631,22 @@ export interface components {
         TurnOn: {
             /** @description true: they have reviewed the webhook's log, and the receiver is repaired. */
             reviewed_logs: boolean;
+        };
+        /**
+         * @description Who may turn a webhook on again.
+         * @enum {string}
+         */
+        TurnOnBy: "admin" | "operator";
+        /** @description How a webhook that Fanfare has turned off is turned on again. */
+        TurnOnOffer: {
+            /** @description Who may do it: admin, after reviewing the log, while the last error is not more than 14 days ago; otherwise operator. */
+            by: components["schemas"]["TurnOnBy"];
+            /** @description How: an admin's call, or the operator's command. */
+            call: string;
+            /** @description Whether what was tested is what is saved. Otherwise it is to be saved first. */
+            is_saved: boolean;
+            /** @description All of this, for people. */
+            sentence: string;
         };
         /** @description A user. */
         User: {

@@ -105,6 +105,37 @@ async fn what_was_turned_off_is_turned_on_by_review_within_a_fortnight() {
 }
 
 #[tokio::test]
+async fn a_successful_test_offers_to_turn_on_what_was_turned_off() {
+    let node = Node::new();
+    let id = node.webhook(&node.admin).await;
+    let path = format!("/api/v1/webhooks/{id}/test");
+    assert_eq!(node.call("POST", &path, None).await.ok(200)["turn_on"], Value::Null, "it is off, by a person");
+    let sql = format!("UPDATE webhooks SET state = 'turned_off' WHERE id = {}", id.parse::<WebhookId>().unwrap().0);
+    open(&node.dir.path().join("fanfare.db"), Sync::Full).unwrap().execute_batch(&sql).unwrap();
+    let node = node.restart();
+    let day = 24 * 3600 * 1000;
+    node.records.stats.lock().unwrap().last_error_at = Some(UnixMs(NOW.0 - 14 * day));
+    let offer = async |body| node.call("POST", &path, body).await.ok(200)["turn_on"].clone();
+    let admin = offer(None).await;
+    assert_eq!((&admin["by"], &admin["is_saved"]), (&json!("admin"), &json!(true)));
+    assert_eq!(admin["call"], json!(format!("POST /api/v1/webhooks/{id}/turn-on")));
+    assert!(!admin["sentence"].as_str().unwrap().contains("saved"));
+    let other = offer(Some(json!({"url": "http://example.com/repaired"}))).await;
+    assert_eq!(other["is_saved"], false);
+    assert!(other["sentence"].as_str().unwrap().contains("save it first"));
+    node.records.stats.lock().unwrap().last_error_at = Some(UnixMs(NOW.0 - 14 * day - 1));
+    let operator = offer(None).await;
+    assert_eq!(operator["by"], "operator");
+    assert_eq!(operator["call"], json!(format!("fanfare operator webhooks turn-on {id}")));
+    *node.receiver.fails.lock().unwrap() = true;
+    assert_eq!(offer(None).await, Value::Null, "the receiver is not repaired");
+    *node.receiver.fails.lock().unwrap() = false;
+    let unsaved = json!({"type": "url", "url": "http://example.com/", "categories": "all"});
+    let unsaved = node.call("POST", "/api/v1/webhooks/test", Some(unsaved)).await.ok(200);
+    assert_eq!(unsaved["turn_on"], Value::Null, "there is none to turn on");
+}
+
+#[tokio::test]
 async fn every_wrong_value_is_refused_by_name() {
     let node = Node::new();
     let id = node.webhook(&node.admin).await;

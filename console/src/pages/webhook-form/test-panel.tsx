@@ -1,6 +1,7 @@
 import { Alert, Badge, Button, Group, Paper, Select, Stack, Tabs, Text, Title } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, ask, type Schemas } from "../../api/client";
 import { EVENTS } from "../../api/words";
@@ -56,13 +57,32 @@ export function TestPanel({ input, id, isReady }: TestPanelProps) {
           </Button>
         </Group>
         <Refused error={test.error} />
-        <div aria-live="polite">{test.data && <Result result={test.data} />}</div>
+        <div aria-live="polite">{test.data && <Result result={test.data} id={id} />}</div>
       </Stack>
     </Paper>
   );
 }
 
-function Result({ result }: { result: Schemas["TestResult"] }) {
+/** What leads to turning a webhook on again, once its receiver accepts events. */
+function Offer({ offer, id }: { offer: Schemas["TurnOnOffer"]; id: string }) {
+  return (
+    <Alert color="violet" title="Turn it on again">
+      <Stack gap="sm">
+        <Text size="sm">{offer.sentence}</Text>
+        {offer.by === "operator" && <Code text={offer.call} label="The operator's command" />}
+        {offer.by === "admin" && offer.is_saved && (
+          <Group>
+            <Button component={Link} to={`/webhooks/${id}/review`}>
+              Review logs and turn on
+            </Button>
+          </Group>
+        )}
+      </Stack>
+    </Alert>
+  );
+}
+
+function Result({ result, id }: { result: Schemas["TestResult"]; id: string | undefined }) {
   return (
     <Stack gap="sm">
       <Group gap="xs">
@@ -78,6 +98,7 @@ function Result({ result }: { result: Schemas["TestResult"] }) {
           {result.detail}
         </Text>
       )}
+      {result.turn_on && id !== undefined && <Offer offer={result.turn_on} id={id} />}
       <Timings timings={result.timings} />
       <Tabs defaultValue="response">
         <Tabs.List>
