@@ -16,22 +16,34 @@ export TEST_NODE_MODULES := $(TOOLS)/node/node_modules
 # What runs the receivers of docs/receivers.md: a command, and Debian's package that brings it.
 RUNTIMES := npm:npm go:golang-go ruby:ruby php:php-cli javac:default-jdk-headless mcs:mono-mcs openssl:openssl
 
+# The console as it goes into the program. It is built anew when its source has changed.
+CONSOLE := console/dist/site/index.html
+CONSOLE_SOURCE := $(shell find console/src console/public console/scripts console/*.json console/*.js console/*.ts console/index.html -type f)
+NPM_CI := npm ci --no-audit --no-fund --loglevel=error
+
 .PHONY: help build run test tools bench crash lint fmt
 
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-build: ## The program, at target/release/fanfare
+build: $(CONSOLE) ## The program with the console in it, at target/release/fanfare
 	cargo build --release --locked --bin fanfare
 
 run: build ## Build and start it on ./data, receivers on this machine allowed
 	@echo "The page is at http://$(LISTEN)/, the data in $(DATA). Next: the three commands of README.md. Ctrl-C ends."
 	exec target/release/fanfare serve --data-dir $(DATA) --listen $(LISTEN) --allow-private
 
-test: tools ## All tests (installs what they need when it is missing; needs node and python3)
+$(CONSOLE): console/node_modules/installed $(CONSOLE_SOURCE)
+	cd console && npm run --silent build
+
+console/node_modules/installed: console/package-lock.json
+	@command -v npm >/dev/null || { echo "make: npm is missing, and the console is built with it. Install Node.js 20.19 or later. \`cargo build --release\` works without: that program has everything but the console." >&2; exit 1; }
+	cd console && $(NPM_CI) >/dev/null && touch node_modules/installed
+
+test: tools $(CONSOLE) ## All tests (installs what they need when it is missing; needs node and python3)
+	cd console && npm run --silent check && npm run --silent test
 	cargo nextest run --workspace --locked
 	cargo test --workspace --locked --doc
-	cd console && npm ci --no-audit --no-fund --loglevel=error >/dev/null && npm run --silent check && npm run --silent test && npm run --silent build
 
 tools:
 	@command -v node >/dev/null || { echo "make test: node is missing: the tests check bodies with JSON.parse and JSON.stringify. Install Node.js 18 or later." >&2; exit 1; }

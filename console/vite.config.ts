@@ -6,6 +6,7 @@ export default defineConfig({
   base: "./",
   plugins: [react()],
   build: {
+    outDir: "dist/site",
     target: "es2022",
     manifest: true,
     // An asset inside the page would need an exception in the content security policy.

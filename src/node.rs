@@ -321,6 +321,7 @@ impl Node {
             settings: settings.api.clone(),
             sign_in: settings.sign_in.clone(),
             provider: self.provider.clone(),
+            home: api::console::home(&settings.public_url),
             secure: settings.public_url.starts_with("https://"),
             defaults: WebhookDefaults {
                 timeout_s: settings.delivery.timeout.as_secs() as u32,
@@ -330,7 +331,10 @@ impl Node {
             clock: Arc::clone(&system.clock),
         });
         let intake = intake::router(Arc::clone(&self.intake));
-        intake.merge(api).merge(api::console::router()).merge(observation::router(self))
+        intake
+            .merge(api)
+            .merge(api::console::router(&settings.public_url, Arc::clone(&system.random)))
+            .merge(observation::router(self))
     }
 }
 

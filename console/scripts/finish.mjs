@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
 const MOST = 250 * 1024;
-const dist = new URL("../dist/", import.meta.url);
+const dist = new URL("../dist/site/", import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL(".vite/manifest.json", dist), "utf8"));
 
 // Nobody asks for it once this is done, and everything in the folder gets into the program.

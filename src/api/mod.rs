@@ -349,6 +349,8 @@ pub struct ApiParts {
     pub sign_in: SignInSettings,
     /// With whom people sign in besides a password.
     pub provider: Option<Arc<Provider>>,
+    /// The path of the console, as browsers see it.
+    pub home: String,
     /// Whether browsers reach this installation over https: cookies are then for https only.
     pub secure: bool,
     /// For new webhooks.

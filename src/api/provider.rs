@@ -126,7 +126,7 @@ pub async fn callback(
     api.throttle.proved_secret(address);
     let cookies = [session_cookie(&api, &signed_in), cookie::clear_pending(api.parts.secure)];
     let cookies: Vec<_> = cookies.into_iter().flatten().map(|value| (header::SET_COOKIE, value)).collect();
-    Ok((AppendHeaders(cookies), Redirect::to("/")).into_response())
+    Ok((AppendHeaders(cookies), Redirect::to(&api.parts.home)).into_response())
 }
 
 /// What went wrong with the provider, for whoever stands before it; the log has it too, for whoever can mend it.

@@ -9,6 +9,7 @@ mod support;
 mod api;
 mod attacks;
 mod audit;
+mod console;
 mod crash;
 mod credentials;
 mod delivery;

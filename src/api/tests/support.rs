@@ -213,6 +213,7 @@ impl Parts {
             },
             sign_in: Settings::defaults().sign_in,
             provider: None,
+            home: String::from("/"),
             secure: false,
             defaults: WebhookDefaults { timeout_s: 300, concurrency: 32 },
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
