@@ -21,7 +21,7 @@ CONSOLE := console/dist/site/index.html
 CONSOLE_SOURCE := $(shell find console/src console/public console/scripts console/*.json console/*.js console/*.ts console/index.html -type f)
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
-.PHONY: help build run test tools bench crash lint fmt
+.PHONY: help build run test client tools bench crash lint fmt
 
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -44,6 +44,17 @@ test: tools $(CONSOLE) ## All tests (installs what they need when it is missing;
 	cd console && npm run --silent check && npm run --silent test
 	cargo nextest run --workspace --locked
 	cargo test --workspace --locked --doc
+	@$(MAKE) --silent target/schema.ts
+	@cmp -s target/schema.ts console/src/api/schema.ts || { echo "make test: the console's client does not fit the API any more. \`make client\` makes it anew: commit what it changes." >&2; exit 1; }
+
+client: target/schema.ts ## The console's client anew, from the API's own description
+	cp target/schema.ts console/src/api/schema.ts
+
+# What the client of this very API looks like.
+.PHONY: target/schema.ts
+target/schema.ts: console/node_modules/installed
+	@cargo run --quiet --locked --bin fanfare -- openapi >target/openapi.json
+	@cd console && npm run --silent generate >/dev/null
 
 tools:
 	@command -v node >/dev/null || { echo "make test: node is missing: the tests check bodies with JSON.parse and JSON.stringify. Install Node.js 18 or later." >&2; exit 1; }

@@ -9,6 +9,7 @@ mod init;
 mod journal;
 mod listen;
 mod master_key;
+mod openapi;
 mod operator;
 mod serve;
 mod settings;
@@ -58,6 +59,7 @@ pub fn command() -> Command {
             audit::command(),
             journal::command(),
             store::command(),
+            openapi::command(),
             version::command(),
         ])
 }
@@ -73,6 +75,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("audit", matches)) => audit::run(matches),
         Some(("journal", matches)) => journal::run(matches),
         Some(("store", matches)) => store::run(matches),
+        Some(("openapi", _)) => openapi::run(),
         Some(("version", _)) => version::run(),
         // clap lets only the commands above through.
         _ => Ok(ExitCode::from(2)),

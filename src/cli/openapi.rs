@@ -6,7 +6,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 pub(super) fn command() -> Command {
-    Command::new("openapi").about("Print the description of the management API (OpenAPI 3.1), as a server gives it at /api/openapi.json")
+    Command::new("openapi")
+        .about("Print the description of the management API (OpenAPI 3.1), as a server gives it at /api/openapi.json")
 }
 
 pub(super) fn run() -> anyhow::Result<ExitCode> {

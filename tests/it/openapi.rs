@@ -74,3 +74,11 @@ fn a_person_finds_no_call_that_breaks() {
     // It adds a wrong cookie to the right one instead of replacing it, and finds that the right one still opens.
     run_without(&node, "a person", &[("Cookie", &cookie), ("X-CSRF-Token", &csrf)], ",ignored_auth");
 }
+
+#[test]
+fn the_program_prints_the_document_that_a_server_gives() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_fanfare")).arg("openapi").output().unwrap();
+    assert!(printed.status.success(), "{printed:?}");
+    let served = Node::start().call("GET", "/api/openapi.json", &[], None).expect(200);
+    assert_eq!(printed.stdout.strip_suffix(b"\n"), Some(&served.body[..]));
+}
