@@ -189,7 +189,7 @@ pub const FILTER_BYTES: usize = 4096;
 pub const FILTER_DEPTH: usize = 32;
 
 /// What looking at one event may cost a filter, in steps: a part of it that is evaluated, an element of a list, some
-/// characters of a text. They take about a tenth of a millisecond; a usual filter takes ten of them.
+/// characters of a text. At 40 ns each they take 0.4 ms; a usual filter takes ten of them.
 pub const FILTER_STEPS: u32 = 10_000;
 
 /// Events that a filter is tried against.
