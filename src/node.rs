@@ -473,3 +473,6 @@ fn restored(settings: &Settings, system: &System, projection: &Projection) -> an
     let held = held.map(|held| RestoredHeld { position: held.position, due: held.due, draft: held.draft });
     Ok(Restored { item_ids: Box::new(item_ids.into_iter()), held: held.collect() })
 }
+
+#[cfg(test)]
+mod tests;

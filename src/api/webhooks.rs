@@ -169,7 +169,7 @@ pub async fn turn_on(
     }
     let (journal, of) = (Arc::clone(&api.parts.journal), (caller.subscription.id, id));
     let turned = api.parts.catalog.turn_on(caller.actor(), journal, of).await.map_err(ApiError::from_change)?;
-    Ok(Json(changed(&api, &turned, &stats)))
+    Ok(Json(changed(&api, &turned, &stats.begun_anew())))
 }
 
 /// Whether a webhook's log tells of errors of late, so that an admin may review it and turn the webhook on again.

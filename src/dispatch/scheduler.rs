@@ -466,6 +466,12 @@ impl Scheduler {
         std::mem::take(&mut *self.changed.lock())
     }
 
+    /// Attempts and reads under way.
+    #[cfg(test)]
+    pub(crate) fn at_work(&self) -> usize {
+        self.workers.len()
+    }
+
     /// Everything at or before this position was handed to the lanes at the head.
     pub(super) fn feeding(&self) -> Position {
         Position(self.feeding.load(Ordering::SeqCst))

@@ -551,3 +551,10 @@ pub struct WebhookStats {
     /// Its owner has been warned of them.
     pub warned: bool,
 }
+
+impl WebhookStats {
+    /// The same for a webhook that was switched on at this moment: what decides about turning it off begins anew.
+    pub fn begun_anew(self) -> Self {
+        Self { failures_in_a_row: 0, failing_since: None, warned: false, ..self }
+    }
+}
