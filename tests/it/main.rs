@@ -6,6 +6,7 @@
 
 mod support;
 
+mod agent;
 mod api;
 mod attacks;
 mod audit;
