@@ -19,14 +19,17 @@ RUNTIMES := npm:npm go:golang-go ruby:ruby php:php-cli javac:default-jdk-headles
 # The console as it goes into the program. It is built anew when its source has changed.
 CONSOLE := console/dist/site/index.html
 CONSOLE_SOURCE := $(shell find console/src console/public console/scripts console/*.json console/*.js console/*.ts console/index.html -type f)
+# The browser agent, as it goes into the program and as a module for those who bundle.
+AGENT := agent/dist/script/fanfare.js
+AGENT_SOURCE := $(shell find agent/src agent/scripts agent/*.json agent/*.js agent/*.ts -type f)
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
-.PHONY: help build run test client tools bench crash lint fmt
+.PHONY: help build run agent test client tools bench crash lint fmt
 
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-build: $(CONSOLE) ## The program with the console in it, at target/release/fanfare
+build: $(CONSOLE) $(AGENT) ## The program with console and agent in it, at target/release/fanfare
 	cargo build --release --locked --bin fanfare
 
 run: build ## Build and start it on ./data, receivers on this machine allowed
@@ -36,12 +39,18 @@ run: build ## Build and start it on ./data, receivers on this machine allowed
 $(CONSOLE): console/node_modules/installed $(CONSOLE_SOURCE)
 	cd console && npm run --silent build
 
-console/node_modules/installed: console/package-lock.json
-	@command -v npm >/dev/null || { echo "make: npm is missing, and the console is built with it. Install Node.js 20.19 or later. \`cargo build --release\` works without: that program has everything but the console." >&2; exit 1; }
-	cd console && $(NPM_CI) >/dev/null && touch node_modules/installed
+agent: $(AGENT) ## The browser agent: a script, and a module in agent/dist/module
 
-test: tools $(CONSOLE) ## All tests (installs what they need when it is missing; needs node and python3)
+$(AGENT): agent/node_modules/installed $(AGENT_SOURCE)
+	cd agent && npm run --silent build
+
+%/node_modules/installed: %/package-lock.json
+	@command -v npm >/dev/null || { echo "make: npm is missing, and $* is built with it. Install Node.js 20.19 or later. \`cargo build --release\` works without: that program has everything but console and agent." >&2; exit 1; }
+	cd $* && $(NPM_CI) >/dev/null && touch node_modules/installed
+
+test: tools $(CONSOLE) $(AGENT) ## All tests (installs what they need when it is missing; needs node and python3)
 	cd console && npm run --silent check && npm run --silent test
+	cd agent && npm run --silent check && npm run --silent test
 	cargo nextest run --workspace --locked
 	cargo test --workspace --locked --doc
 	@$(MAKE) --silent target/schema.ts

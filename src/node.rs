@@ -333,6 +333,7 @@ impl Node {
         let intake = intake::router(Arc::clone(&self.intake));
         intake
             .merge(api)
+            .merge(api::agent::router())
             .merge(api::console::router(&settings.public_url, Arc::clone(&system.random)))
             .merge(observation::router(self))
     }

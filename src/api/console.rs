@@ -109,7 +109,8 @@ fn file(console: &Console, path: &str, asked: &HeaderMap, keep: &'static str) ->
     (headers, axum::response::AppendHeaders(encoding), bytes(compressed.unwrap_or(plain))).into_response()
 }
 
-fn bytes(file: Cow<'static, [u8]>) -> Bytes {
+/// A file as a body: without a copy where it is part of the program.
+pub(super) fn bytes(file: Cow<'static, [u8]>) -> Bytes {
     match file {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => Bytes::from(bytes),
@@ -117,7 +118,7 @@ fn bytes(file: Cow<'static, [u8]>) -> Bytes {
 }
 
 /// Whether `Accept-Encoding` names gzip, and not with the weight of 0 that refuses it.
-fn takes_gzip(asked: &HeaderMap) -> bool {
+pub(super) fn takes_gzip(asked: &HeaderMap) -> bool {
     let values = asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| {
         let mut parts = coding.split(';').map(str::trim);

@@ -4,6 +4,7 @@
 //! answer. Every way to fail is in one table, [`problem::ApiError`].
 
 mod account;
+pub mod agent;
 mod answer;
 mod apps;
 mod audit_log;
