@@ -14,7 +14,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 export TEST_PYTHON := $(PYTHON)
 export TEST_NODE_MODULES := $(TOOLS)/node/node_modules
 # What runs the receivers of docs/receivers.md: a command, and Debian's package that brings it.
-RUNTIMES := npm:npm go:golang-go ruby:ruby php:php-cli javac:default-jdk-headless mcs:mono-mcs openssl:openssl
+RUNTIMES := npm:npm go:golang-go ruby:ruby php:php-cli javac:default-jdk-headless mcs:mono-mcs openssl:openssl chromium:chromium
 
 # The console as it goes into the program. It is built anew when its source has changed.
 CONSOLE := console/dist/site/index.html
@@ -45,14 +45,15 @@ $(AGENT): agent/node_modules/installed $(AGENT_SOURCE)
 	cd agent && npm run --silent build
 
 %/node_modules/installed: %/package-lock.json
-	@command -v npm >/dev/null || { echo "make: npm is missing, and $* is built with it. Install Node.js 20.19 or later. \`cargo build --release\` works without: that program has everything but console and agent." >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "make: npm is missing, and $* is built (or tried out) with it. Install Node.js 20.19 or later. \`cargo build --release\` works without: that program has everything but console and agent." >&2; exit 1; }
 	cd $* && $(NPM_CI) >/dev/null && touch node_modules/installed
 
-test: tools $(CONSOLE) $(AGENT) ## All tests (installs what they need when it is missing; needs node and python3)
+test: tools $(CONSOLE) $(AGENT) e2e/node_modules/installed ## All tests (installs what they need when it is missing; needs node and python3)
 	cd console && npm run --silent check && npm run --silent test
 	cd agent && npm run --silent check && npm run --silent test
 	cargo nextest run --workspace --locked
 	cargo test --workspace --locked --doc
+	cd e2e && npm run --silent check && npm run --silent test
 	@$(MAKE) --silent target/schema.ts
 	@cmp -s target/schema.ts console/src/api/schema.ts || { echo "make test: the console's client does not fit the API any more. \`make client\` makes it anew: commit what it changes." >&2; exit 1; }
 

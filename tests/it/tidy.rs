@@ -56,7 +56,7 @@ fn architecture_names_every_folder() {
     for name in names {
         assert!(architecture.contains(&format!("`{name}/`")), "ARCHITECTURE.md does not name src/{name}/");
     }
-    for name in ["bench", "deploy", "docs"] {
+    for name in ["bench", "console", "deploy", "docs", "e2e"] {
         assert!(architecture.contains(&format!("{name}/")), "ARCHITECTURE.md does not name {name}/");
     }
 }

@@ -43,7 +43,7 @@ const signedIn = createRoute({
   component: Shell,
   beforeLoad: async ({ location }) => {
     const session = await queries.query({ queryKey: ["session"], queryFn: readSession, staleTime: "static" });
-    if (session === null) throw redirect({ to: "/sign-in", search: { next: location.href } });
+    if (session === null) throw redirect({ to: "/sign-in", search: { next: location.publicHref } });
   },
 });
 

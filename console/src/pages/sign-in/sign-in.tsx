@@ -48,7 +48,7 @@ export function SignIn() {
     onSuccess: (session) => {
       keepToken(session.csrf_token);
       queries.setQueryData(["session"], session);
-      router.history.push(next ?? router.buildLocation({ to: "/webhooks", search: {} }).href);
+      router.history.push(next ?? router.buildLocation({ to: "/webhooks", search: {} }).publicHref);
     },
     onError: (error) => {
       const more = wantedBy(error);
