@@ -207,6 +207,36 @@ pub const SENT_BODY_KEPT_BYTES: usize = 16 * 1024;
 /// Longest client certificate with what leads to its root, in bytes of PEM.
 pub const CERTIFICATE_BYTES: usize = 32 * 1024;
 
+/// Streams of deliveries that may be open at a time (docs/api.md), in all and by those of one subscription: each asks the
+/// records for what is new, four times a second at most.
+pub const LIVE_STREAMS: usize = 64;
+/// See [`LIVE_STREAMS`].
+pub const LIVE_STREAMS_PER_SUBSCRIPTION: usize = 16;
+
+/// Rows that a stream sends at a time; of what is new beyond it, only the number is told.
+pub const LIVE_ROWS: usize = 100;
+
+/// New rows that a stream counts at a time; beyond it, it says "at least".
+pub const LIVE_COUNTED: usize = 500;
+
+/// Deliveries of which a stream tells how their retries go: the newest ones that wait.
+pub const LIVE_WATCHED: usize = 100;
+
+/// The least time between two looks of a stream at the records.
+pub const LIVE_PACE: Duration = Duration::from_millis(250);
+
+/// So often a stream says that it is there, when nothing is new.
+pub const LIVE_BEAT: Duration = Duration::from_secs(5);
+
+/// So often a stream asks whether its caller may still read, when there is something to send.
+pub const LIVE_ASK: Duration = Duration::from_secs(1);
+
+/// A stream ends after so long; whoever still looks opens the next one.
+pub const LIVE_TTL: Duration = Duration::from_secs(15 * 60);
+
+/// Steps of a webhook's figures that one call answers: a day by the minute.
+pub const FIGURE_STEPS: i64 = 1440;
+
 /// Apps of one subscription.
 pub const APPS: usize = 1_000;
 

@@ -64,7 +64,7 @@ pub async fn serve(
         TcpListener::bind(settings.listen).await.with_context(|| format!("listening on {}", settings.listen))?;
     let address = listener.local_addr()?;
     let node = Node::open(&settings, &system, Arc::new(client(&settings, &system)?)).await?;
-    let router = node.router(&settings, &system);
+    let router = node.router(&settings, &system, &stop);
     started(&Started { address, initialised });
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
     let ratings = tokio::spawn(Arc::clone(&node.intake).run(stop.clone()));
@@ -310,7 +310,7 @@ impl Node {
         }))
     }
 
-    fn router(&self, settings: &Settings, system: &System) -> axum::Router {
+    fn router(&self, settings: &Settings, system: &System, stop: &CancellationToken) -> axum::Router {
         let seam: Arc<dyn Journal> = Arc::clone(&self.journal) as Arc<dyn Journal>;
         let api = api::router(ApiParts {
             catalog: Arc::clone(&self.catalog),
@@ -329,6 +329,7 @@ impl Node {
             },
             trusted_proxies: settings.trusted_proxies.clone(),
             clock: Arc::clone(&system.clock),
+            stop: stop.clone(),
         });
         let intake = intake::router(Arc::clone(&self.intake));
         intake

@@ -162,6 +162,24 @@ async fn with_session(api: &Api, parts: &Parts, (visit, standing): (Visit, &Stan
     Ok(Caller { subscription: Arc::clone(subscription), who: Who::Session(session), visit })
 }
 
+/// Whether what somebody came with still opens what it did: for answers that go on after that was looked at.
+pub async fn still_opens(api: &Api, headers: &HeaderMap, caller: &Caller) -> bool {
+    match &caller.who {
+        Who::Key(key) => {
+            let current = api.parts.catalog.current();
+            let found = key_text(headers).and_then(|text| current.key(text));
+            found.is_some_and(|found| {
+                found.id == key.id && found.role == key.role && !found.has_expired(api.parts.clock.now())
+            })
+        }
+        Who::Session(session) => {
+            let Some(token) = cookie::token(headers, api.parts.secure) else { return false };
+            let found = api.parts.catalog.session(token).await.ok().flatten();
+            found.is_some_and(|found| found.user.id == session.user.id && found.user.role == session.user.role)
+        }
+    }
+}
+
 /// Counts a credential that nobody has.
 fn wrong(api: &Api, address: IpAddr, error: ApiError) -> ApiError {
     api.throttle.wrong_key(address).map_or_else(ApiError::TooManyWrongKeys, |()| error)

@@ -18,10 +18,12 @@ mod error_log;
 mod events;
 mod exclusions;
 mod export;
+mod figures;
 mod formats;
 mod guides;
 mod keys;
 mod list;
+mod live;
 mod metadata;
 mod notice;
 mod operator;
@@ -29,6 +31,7 @@ pub mod paths;
 mod privacy;
 mod problem;
 mod provider;
+mod reader;
 mod receiver_input;
 mod replays;
 mod session;
@@ -44,21 +47,17 @@ mod webhooks;
 
 pub use operator::PREFIX as OPERATOR_PREFIX;
 pub use paths::METADATA_PREFIX;
+pub use reader::RecordReader;
 
 use crate::catalog::{Catalog, Subscription};
 use crate::clock::Clock;
 use crate::config::{ApiSettings, SignInSettings};
 use crate::deliver::{Destination, Message, Outcome};
-use crate::filter::Interest;
 use crate::journal::Journal;
 use crate::limits;
-use crate::model::{DeliveryId, EventId, EventKind, PersonKind, Replay, ReplayId, SubscriptionId, UniqueId, WebhookId};
+use crate::model::{EventKind, UniqueId, UnixMs};
 use crate::oidc::Provider;
-use crate::record::view::{
-    DeliveryDetail, DeliveryQuery, DeliverySummary, ErrorItem, ErrorQuery, EventDetail, EventQuery, EventSummary,
-    KnownGroup, LogItem, Missed, Page, PersonDetail, RangeSummary, ReplayAsk, ReplayView, Tried, WebhookStats,
-};
-use crate::record::{Explained, RecordError, Records};
+use crate::record::RecordError;
 use axum::Router;
 use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
@@ -66,252 +65,20 @@ use axum::routing::{any, get};
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use ipnet::IpNet;
+use live::Streams;
 use problem::ApiError;
 use std::pin::Pin;
 use std::sync::Arc;
 use throttle::Throttle;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// What the API needs of the records. Every method blocks.
-pub trait RecordReader: Send + Sync + 'static {
-    /// A webhook's deliveries, newest first.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError>;
-
-    /// The same, each with all its attempts, and what was done about the webhook because it was failing.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn log(&self, query: &DeliveryQuery) -> Result<Page<LogItem>, RecordError>;
-
-    /// A webhook's newest ranges of events that ended without an attempt, newest first.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn ranges(&self, webhook: WebhookId) -> Result<Vec<RangeSummary>, RecordError>;
-
-    /// One delivery, if the subscription has it.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError>;
-
-    /// What a replay is to send, with its place in the journal.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn plan_replay(&self, ask: &ReplayAsk) -> Result<Replay, RecordError>;
-
-    /// A webhook's replays, newest first.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn replays(&self, webhook: WebhookId, cursor: Option<&str>, limit: usize) -> Result<Page<ReplayView>, RecordError>;
-
-    /// One replay.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn replay(&self, id: ReplayId) -> Result<Option<ReplayView>, RecordError>;
-
-    /// How many of a subscription's replays are not over.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn open_replays(&self, subscription: SubscriptionId) -> Result<usize, RecordError>;
-
-    /// What a webhook has missed since it went off last, of what `interest` asks for.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn missed(
-        &self,
-        subscription: SubscriptionId,
-        webhook: WebhookId,
-        interest: &Interest,
-    ) -> Result<Missed, RecordError>;
-
-    /// The newest events of the categories that `interest` names, newest first, and what its filter says of each.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn try_filter(
-        &self,
-        subscription: SubscriptionId,
-        interest: &Interest,
-        most: usize,
-    ) -> Result<Vec<Tried>, RecordError>;
-
-    /// A subscription's failed attempts, and what was done about failing webhooks, newest first.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorItem>, RecordError>;
-
-    /// A subscription's events, newest first.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn events(&self, query: &EventQuery) -> Result<Page<EventSummary>, RecordError>;
-
-    /// One event, if the subscription has it.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn event(&self, subscription: SubscriptionId, id: EventId) -> Result<Option<EventDetail>, RecordError>;
-
-    /// What became of an event for each of these webhooks; `None` when the subscription has no such event.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn explain(
-        &self,
-        subscription: SubscriptionId,
-        id: EventId,
-        webhooks: &[WebhookId],
-    ) -> Result<Option<Explained>, RecordError>;
-
-    /// A visitor or an account, if the subscription knows it.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn person(
-        &self,
-        subscription: SubscriptionId,
-        kind: PersonKind,
-        id: &str,
-    ) -> Result<Option<PersonDetail>, RecordError>;
-
-    /// Returns once everything that is in the journal now is on record.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn catch_up(&self) -> Result<(), RecordError>;
-
-    /// One group of metadata of each of these ids, as far as it is on record: `None` for somebody unknown.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn metadata(
-        &self,
-        subscription: SubscriptionId,
-        kind: PersonKind,
-        group: &str,
-        ids: &[String],
-    ) -> Result<Vec<Option<KnownGroup>>, RecordError>;
-
-    /// How a webhook is doing.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    fn webhook_stats(&self, webhook: WebhookId) -> Result<WebhookStats, RecordError>;
-}
-
-impl RecordReader for Records {
-    fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError> {
-        Self::deliveries(self, query)
-    }
-
-    fn log(&self, query: &DeliveryQuery) -> Result<Page<LogItem>, RecordError> {
-        Self::log(self, query)
-    }
-
-    fn ranges(&self, webhook: WebhookId) -> Result<Vec<RangeSummary>, RecordError> {
-        Self::ranges(self, webhook)
-    }
-
-    fn delivery(&self, subscription: SubscriptionId, id: DeliveryId) -> Result<Option<DeliveryDetail>, RecordError> {
-        Self::delivery(self, subscription, id)
-    }
-
-    fn plan_replay(&self, ask: &ReplayAsk) -> Result<Replay, RecordError> {
-        Self::plan_replay(self, ask)
-    }
-
-    fn replays(&self, webhook: WebhookId, cursor: Option<&str>, limit: usize) -> Result<Page<ReplayView>, RecordError> {
-        Self::replays(self, webhook, cursor, limit)
-    }
-
-    fn replay(&self, id: ReplayId) -> Result<Option<ReplayView>, RecordError> {
-        Self::replay(self, id)
-    }
-
-    fn open_replays(&self, subscription: SubscriptionId) -> Result<usize, RecordError> {
-        Self::open_replays(self, subscription)
-    }
-
-    fn missed(
-        &self,
-        subscription: SubscriptionId,
-        webhook: WebhookId,
-        interest: &Interest,
-    ) -> Result<Missed, RecordError> {
-        Self::missed(self, subscription, webhook, interest)
-    }
-
-    fn try_filter(
-        &self,
-        subscription: SubscriptionId,
-        interest: &Interest,
-        most: usize,
-    ) -> Result<Vec<Tried>, RecordError> {
-        Self::try_filter(self, subscription, interest, most)
-    }
-
-    fn errors(&self, query: &ErrorQuery) -> Result<Page<ErrorItem>, RecordError> {
-        Self::errors(self, query)
-    }
-
-    fn events(&self, query: &EventQuery) -> Result<Page<EventSummary>, RecordError> {
-        Self::events(self, query)
-    }
-
-    fn event(&self, subscription: SubscriptionId, id: EventId) -> Result<Option<EventDetail>, RecordError> {
-        Self::event(self, subscription, id)
-    }
-
-    fn explain(
-        &self,
-        subscription: SubscriptionId,
-        id: EventId,
-        webhooks: &[WebhookId],
-    ) -> Result<Option<Explained>, RecordError> {
-        Self::explain(self, subscription, id, webhooks)
-    }
-
-    fn person(
-        &self,
-        subscription: SubscriptionId,
-        kind: PersonKind,
-        id: &str,
-    ) -> Result<Option<PersonDetail>, RecordError> {
-        Self::person(self, subscription, kind, id)
-    }
-
-    fn catch_up(&self) -> Result<(), RecordError> {
-        Self::catch_up(self)
-    }
-
-    fn metadata(
-        &self,
-        subscription: SubscriptionId,
-        kind: PersonKind,
-        group: &str,
-        ids: &[String],
-    ) -> Result<Vec<Option<KnownGroup>>, RecordError> {
-        Self::metadata(self, subscription, kind, group, ids)
-    }
-
-    fn webhook_stats(&self, webhook: WebhookId) -> Result<WebhookStats, RecordError> {
-        Self::webhook_stats(self, webhook)
-    }
-}
+/// A stretch of time: from, and before.
+type Span = (UnixMs, UnixMs);
 
 /// Makes the one request of a test.
 pub trait Tester: Send + Sync + 'static {
@@ -360,6 +127,8 @@ pub struct ApiParts {
     pub trusted_proxies: Vec<IpNet>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The node stops: streams end.
+    pub stop: CancellationToken,
 }
 
 /// What every handler holds.
@@ -367,6 +136,7 @@ struct Api {
     parts: ApiParts,
     throttle: Throttle,
     tests: Arc<Semaphore>,
+    streams: Arc<Streams>,
     /// Turns of batches of metadata.
     metadata: Semaphore,
 }
@@ -417,7 +187,7 @@ pub fn router(parts: ApiParts) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(from_fn(throttle::tell))
         .layer(map_response(uncached))
-        .with_state(Arc::new(Api { parts, throttle, tests, metadata }))
+        .with_state(Arc::new(Api { parts, throttle, tests, streams: Arc::default(), metadata }))
 }
 
 /// The OpenAPI document, as it is served.
@@ -435,15 +205,11 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(test::stored))
         .routes(routes!(try_filter::try_filter))
         .routes(routes!(formats::try_out))
-        .routes(routes!(deliveries::list))
-        .routes(routes!(deliveries::read))
-        .routes(routes!(deliveries::log))
-        .routes(routes!(deliveries::text))
-        .routes(routes!(deliveries::redeliver))
         .routes(routes!(replays::create, replays::list, replays::cancel_all))
         .routes(routes!(replays::read, replays::cancel))
         .routes(routes!(replays::missed))
         .routes(routes!(error_log::list))
+        .merge(delivered())
         .merge(in_app())
         .merge(visitors_and_accounts())
         .merge(configured())
@@ -480,6 +246,18 @@ fn name_operations(document: &mut utoipa::openapi::OpenApi) {
             }
         }
     }
+}
+
+/// What became of what was sent.
+fn delivered() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(deliveries::list))
+        .routes(routes!(live::live))
+        .routes(routes!(figures::read))
+        .routes(routes!(deliveries::read))
+        .routes(routes!(deliveries::log))
+        .routes(routes!(deliveries::text))
+        .routes(routes!(deliveries::redeliver))
 }
 
 /// What happens in the product, and what is shown there.

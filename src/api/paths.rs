@@ -22,6 +22,10 @@ pub const WEBHOOK_ROTATE_SIGNING_KEY: &str = "/api/v1/webhooks/{id}/signing-key/
 pub const WEBHOOK_TEST: &str = "/api/v1/webhooks/{id}/test";
 /// A webhook's deliveries.
 pub const WEBHOOK_DELIVERIES: &str = "/api/v1/webhooks/{id}/deliveries";
+/// How a webhook did, step by step.
+pub const WEBHOOK_FIGURES: &str = "/api/v1/webhooks/{id}/figures";
+/// A webhook's deliveries as they happen.
+pub const WEBHOOK_DELIVERIES_LIVE: &str = "/api/v1/webhooks/{id}/deliveries/live";
 /// A webhook's deliveries with all attempts, as a download.
 pub const WEBHOOK_LOG: &str = "/api/v1/webhooks/{id}/log.json";
 /// A webhook's replays: ask for one, list, cancel all.

@@ -203,6 +203,9 @@ pub enum ApiError {
     /// Too many tests wait for their receivers.
     #[error("too many tests are waiting for their receivers")]
     TooManyTests,
+    /// All streams of deliveries are taken.
+    #[error("too many streams of deliveries are open already: close one, or ask for pages instead")]
+    TooManyStreams,
     /// The journal does not take it now.
     #[error("{0}; try again")]
     Journal(AppendError),
@@ -322,6 +325,7 @@ impl ApiError {
             Self::TooManyDoNotProcess(_) => (StatusCode::CONFLICT, "too_many_rules"),
             Self::TooManyForgetJobs(_) => (StatusCode::CONFLICT, "too_many_jobs"),
             Self::TooManyGuides(_) => (StatusCode::CONFLICT, "too_many_guides"),
+            Self::TooManyStreams => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams"),
             Self::TooManyTests => (StatusCode::TOO_MANY_REQUESTS, "too_many_tests"),
             Self::Journal(AppendError::TooLarge(_)) | Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Journal(_) => (StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable"),
@@ -333,7 +337,7 @@ impl ApiError {
             Self::TooManyWrongKeys(wait) | Self::TooManyCalls(wait) | Self::TooManyTries(wait) => {
                 Some(wait.as_millis().div_ceil(1000) as u64)
             }
-            Self::TooManyTests | Self::Journal(_) => Some(1),
+            Self::TooManyTests | Self::TooManyStreams | Self::Journal(_) => Some(1),
             _ => None,
         }
     }
@@ -354,7 +358,7 @@ impl ApiError {
             ("The body is too large.", Self::TooLarge(1024 * 1024)),
             ("The body is not JSON by its own account.", Self::ContentType),
             ("A field cannot have this value; `field` names it.", Self::field("name", "must not be empty")),
-            ("Too many calls, wrong credentials or tests; `Retry-After` says when.", Self::TooManyTests),
+            ("Too many calls, wrong credentials, tests or streams; `Retry-After` says when.", Self::TooManyTests),
             ("Something went wrong inside.", Self::Internal),
             ("It cannot be done now; nothing was changed. Try again.", Self::Journal(AppendError::Full)),
         ]

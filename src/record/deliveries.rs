@@ -51,9 +51,18 @@ impl Records {
     /// [`RecordError`].
     pub fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<DeliverySummary>, RecordError> {
         let page = self.projection.list(&filter(query)?)?;
-        let facts = self.facts(&page.lines)?;
-        let mut data = Vec::with_capacity(page.lines.len());
-        for line in &page.lines {
+        Ok(Page { data: self.summaries(query, &page.lines)?, next: page.next.map(cursor) })
+    }
+
+    /// What a list shows of these lines, without those that are not the query's.
+    pub(super) fn summaries(
+        &self,
+        query: &DeliveryQuery,
+        lines: &[Listed],
+    ) -> Result<Vec<DeliverySummary>, RecordError> {
+        let facts = self.facts(lines)?;
+        let mut data = Vec::with_capacity(lines.len());
+        for line in lines {
             match line {
                 Listed::Row(row) if row.subscription == Some(query.subscription) => data.extend(of_row(row)),
                 Listed::Row(_) => {}
@@ -69,7 +78,7 @@ impl Records {
                 }
             }
         }
-        Ok(Page { data, next: page.next.map(cursor) })
+        Ok(data)
     }
 
     /// The same page, each delivery with all its attempts, and among them what was done about the webhook because it was
@@ -217,7 +226,7 @@ impl Records {
 }
 
 /// What the projection is asked. It looks at times roughly, so the callers look again.
-fn filter(query: &DeliveryQuery) -> Result<RowFilter, RecordError> {
+pub(super) fn filter(query: &DeliveryQuery) -> Result<RowFilter, RecordError> {
     Ok(RowFilter {
         webhook: query.webhook,
         state: query.status,

@@ -5,6 +5,8 @@ mod deliveries;
 mod errors;
 mod events;
 mod explain;
+mod figures;
+mod live;
 mod lookup;
 mod notices;
 mod people;
@@ -20,6 +22,7 @@ use crate::model::{ClosedWhy, DeliveryState, EventId, Position, WebhookId};
 use crate::store::projection::{self, Projection, Range};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use view::{RangeSummary, WebhookStats};
 
 /// How far back a webhook's counts go.
@@ -76,6 +79,11 @@ impl Records {
             failing_since: health.failing_since,
             warned: health.warned,
         })
+    }
+
+    /// Tells that something new is on record. A hint: what it is, the records say.
+    pub fn changes(&self) -> watch::Receiver<Position> {
+        self.projection.projected_changes()
     }
 
     /// The newest ranges of a webhook's events that ended without an attempt, newest first.

@@ -3,8 +3,8 @@
 
 use crate::filter::Judgement;
 use crate::model::{
-    AppId, DeliveryId, DeliveryState, EventId, EventKind, Notice, Reason, Replay, ReplayChoice, ReplayEnd, ReplayId,
-    SubscriptionId, Timings, UniqueId, UnixMs, WebhookId, Withheld,
+    AppId, DeliveryId, DeliveryState, EventId, EventKind, Notice, Position, Reason, Replay, ReplayChoice, ReplayEnd,
+    ReplayId, SubscriptionId, Timings, UniqueId, UnixMs, WebhookId, Withheld,
 };
 use bytes::Bytes;
 
@@ -130,6 +130,41 @@ pub struct DeliverySummary {
     pub redelivery: bool,
     /// The replay that it is part of.
     pub replay: Option<ReplayId>,
+}
+
+/// How a webhook did for a while.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FigureStep {
+    /// When that began.
+    pub at: UnixMs,
+    /// Deliveries that succeeded.
+    pub delivered: u64,
+    /// Deliveries that failed for good.
+    pub failed: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Attempts that failed.
+    pub failed_attempts: u64,
+    /// How long attempts took, in milliseconds: half of them less, 95 of 100, 99 of 100. Estimated from counts between
+    /// bounds; beyond the last one, that bound.
+    pub took_ms: [f64; 3],
+    /// The longest that an event had waited for its first attempt, in full minutes.
+    pub waited_min: u64,
+}
+
+/// What has become of a webhook's deliveries since somebody looked last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newer {
+    /// The newest of those that are new, newest first.
+    pub rows: Vec<DeliverySummary>,
+    /// How many more are new.
+    pub skipped: u64,
+    /// Whether that is all of them, and not only as many as were counted.
+    pub is_complete: bool,
+    /// Those that were asked for by their ids, as they are now.
+    pub watched: Vec<DeliverySummary>,
+    /// Everything up to this place has been looked at.
+    pub seen: Position,
 }
 
 /// A replay and how far it has come.

@@ -968,6 +968,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks/{id}/deliveries/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tells of a webhook's deliveries as they happen, as server-sent events: `deliveries` holds an array of the newest ones,
+         *     newest first, and of those that were sent as `retrying` and have changed; `skipped` says how many there were besides.
+         *     The first message holds what is newest now. The stream ends after a quarter of an hour, when the credential opens
+         *     nothing more, and when the webhook is deleted.
+         */
+        get: operations["get_webhooks_id_deliveries_live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads how a webhook did: deliveries, attempts, how long they took and how long events had waited, step by step. */
+        get: operations["get_webhooks_id_figures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/webhooks/{id}/log.json": {
         parameters: {
             query?: never;
@@ -1519,6 +1558,74 @@ export interface components {
             webhook_id: string;
             /** @description Its name; null when it was deleted. */
             webhook_name?: string | null;
+        };
+        /** @description How a webhook did in one step. Deliveries that somebody asked for are not counted. */
+        FigureJson: {
+            /**
+             * Format: date-time
+             * @description When the step begins.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Attempts.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Deliveries that succeeded.
+             */
+            delivered: number;
+            /**
+             * Format: int64
+             * @description Deliveries that failed for good.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Attempts that failed.
+             */
+            failed_attempts: number;
+            /**
+             * Format: double
+             * @description Half of the attempts took less, in milliseconds.
+             */
+            p50_ms: number;
+            /**
+             * Format: double
+             * @description 95 of 100 did.
+             */
+            p95_ms: number;
+            /**
+             * Format: double
+             * @description 99 of 100 did. Each is estimated; what took longer than ten seconds counts as ten.
+             */
+            p99_ms: number;
+            /**
+             * Format: int64
+             * @description The longest that an event had waited for its first attempt: at least so many minutes.
+             */
+            waited_min: number;
+        };
+        /** @description How a webhook did. */
+        FiguresJson: {
+            /** @description The steps in which something was attempted, oldest first. */
+            data: components["schemas"]["FigureJson"][];
+            /**
+             * Format: date-time
+             * @description From this minute on.
+             */
+            from: string;
+            /**
+             * Format: int64
+             * @description Minutes of a step.
+             */
+            step_min: number;
+            /**
+             * Format: date-time
+             * @description Before this one.
+             */
+            to: string;
         };
         /** @description A job that forgets somebody. */
         ForgetJob: {
@@ -3068,7 +3175,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many calls, wrong credentials or tests; `Retry-After` says when. */
+        /** @description Too many calls, wrong credentials, tests or streams; `Retry-After` says when. */
         Problem429: {
             headers: {
                 [name: string]: unknown;
@@ -5846,6 +5953,86 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeliveryList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_webhooks_id_deliveries_live: {
+        parameters: {
+            query?: {
+                /** @description delivered, retrying, failed, cancelled or expired. */
+                status?: string;
+                /** @description An event's name. */
+                event?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_webhooks_id_figures: {
+        parameters: {
+            query?: {
+                /** @description From the minute of this time on (RFC 3339); a day before `to` by default. */
+                from?: string;
+                /** @description Before the minute of this time (RFC 3339); the one after now by default. */
+                to?: string;
+                /** @description Minutes of a step: 1 to 1440, 5 by default. At most 1440 steps are answered. */
+                step_min?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FiguresJson"];
                 };
             };
             400: components["responses"]["Problem400"];

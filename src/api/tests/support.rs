@@ -29,6 +29,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub(super) const NOW: UnixMs = UnixMs(1_626_803_900_000);
 pub(super) const SECRET: &str = "It's a Secret to Everybody";
@@ -218,6 +220,7 @@ impl Parts {
             defaults: WebhookDefaults { timeout_s: 300, concurrency: 32 },
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             clock: clock.clone(),
+            stop: CancellationToken::new(),
         };
         let (dir, admin, setup, subscription) = (self.dir, self.admin, self.setup, self.subscription);
         Node { dir, admin, setup, subscription, clock, catalog, journal, records, receiver, router: router(parts) }
@@ -269,6 +272,23 @@ impl RecordReader for FakeRecords {
         let all = self.deliveries.lock().unwrap();
         let mine = all.iter().filter(|(of, row)| *of == query.subscription && row.summary.id.webhook == query.webhook);
         Ok(Page { data: mine.map(|(_, row)| row.summary.clone()).collect(), next: Some(String::from("more")) })
+    }
+
+    fn newer(&self, query: &DeliveryQuery, seen: Option<Position>, _: &[DeliveryId]) -> Result<Newer, RecordError> {
+        let rows = self.deliveries(query)?.data;
+        let seen = seen.unwrap_or(Position(1));
+        Ok(Newer { rows, skipped: 0, is_complete: true, watched: Vec::new(), seen })
+    }
+
+    fn figures(&self, _: WebhookId, (from, to): (UnixMs, UnixMs), by: i64) -> Result<Vec<FigureStep>, RecordError> {
+        self.asked.lock().unwrap().push(format!("figures {} to {} by {by}", from.rfc3339(), to.rfc3339()));
+        let (delivered, failed, attempts, failed_attempts, took_ms) = (9, 1, 12, 3, [1.5, 20.0, 250.0]);
+        Ok(vec![FigureStep { at: from, delivered, failed, attempts, failed_attempts, took_ms, waited_min: 0 }])
+    }
+
+    /// Whoever tells of changes is gone: a stream ends after its first message.
+    fn changes(&self) -> watch::Receiver<Position> {
+        watch::channel(Position::ZERO).1
     }
 
     fn log(&self, query: &DeliveryQuery) -> Result<Page<LogItem>, RecordError> {

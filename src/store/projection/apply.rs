@@ -5,6 +5,7 @@
 
 use super::carried;
 use super::codec::{Success, pack_positions, push_item};
+use super::figures::{Minute, waited_min};
 use super::health::Healths;
 use super::notices;
 use super::people::People;
@@ -37,6 +38,8 @@ pub(super) struct Applier {
     health_settings: HealthSettings,
     stretches: Stretches,
     marked_minute: Option<i64>,
+    /// The newest mark and where it begins, where it was made by this very applier.
+    newest_mark: Option<(i64, Position)>,
     position: Position,
     applied: u64,
     written_bytes: u64,
@@ -51,19 +54,9 @@ const ROW_BYTES: u64 = 200;
 /// What is added up for one webhook.
 #[derive(Debug, Default)]
 struct Tally {
-    minutes: Vec<(i64, Counts)>,
+    minutes: Vec<(i64, Minute)>,
     last_success_at: Option<UnixMs>,
     last_error_at: Option<UnixMs>,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Counts {
-    delivered: i64,
-    failed: i64,
-    attempts: i64,
-    failed_attempts: i64,
-    total_us: i64,
-    last_position: Position,
 }
 
 /// The row of item ids that is still added to.
@@ -89,6 +82,7 @@ impl Applier {
             health_settings,
             stretches: Stretches::default(),
             marked_minute: None,
+            newest_mark: None,
             position: Position::ZERO,
             applied: 0,
             written_bytes: 0,
@@ -225,7 +219,8 @@ impl Applier {
         let redelivery = outcome.delivery.origin != outcome.event;
         // A delivery that a person asked for is neither for nor against the webhook (docs/delivery.md).
         if !redelivery {
-            self.tallies.entry(outcome.delivery.webhook).or_default().add(position, outcome, ended_at);
+            let waited = if outcome.attempt == 1 { self.waited_min(db, outcome)? } else { 0 };
+            self.tallies.entry(outcome.delivery.webhook).or_default().add(position, outcome, ended_at, waited);
             self.healths.outcome(db, (position, ended_at), outcome, &self.health_settings)?;
         }
         if outcome.attempt == 1 && outcome.verdict == Verdict::Delivered && !redelivery {
@@ -243,13 +238,27 @@ impl Applier {
         if self.marked_minute.is_some_and(|marked| minute <= marked) {
             return Ok(());
         }
-        db.prepare_cached(
-            "INSERT INTO marks (minute, position)
-             SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM marks WHERE minute >= $1)",
-        )?
-        .execute([minute, int(position.0)])?;
+        let made = db
+            .prepare_cached(
+                "INSERT INTO marks (minute, position)
+                 SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM marks WHERE minute >= $1)",
+            )?
+            .execute([minute, int(position.0)])?;
         self.marked_minute = Some(minute);
+        self.newest_mark = (made > 0).then_some((minute, position));
         Ok(())
+    }
+
+    /// How long an event had waited when its first attempt began. Mostly it is of the newest minute that has begun.
+    fn waited_min(&self, db: &Connection, outcome: &OutcomeEntry<'_>) -> rusqlite::Result<u64> {
+        let accepted = match self.newest_mark.filter(|(_, begins)| *begins <= outcome.event) {
+            Some((minute, _)) => Some(minute),
+            None => db
+                .prepare_cached("SELECT minute FROM marks WHERE position <= $1 ORDER BY position DESC LIMIT 1")?
+                .query_row([int(outcome.event.0)], |row| row.get(0))
+                .optional()?,
+        };
+        Ok(accepted.map_or(0, |minute| waited_min(minute, outcome.started_at)))
     }
 }
 
@@ -288,48 +297,25 @@ impl Items {
 }
 
 impl Tally {
-    fn add(&mut self, position: Position, outcome: &OutcomeEntry<'_>, ended_at: UnixMs) {
+    fn add(&mut self, position: Position, outcome: &OutcomeEntry<'_>, ended_at: UnixMs, waited_min: u64) {
         let minute = ended_at.0.div_euclid(MINUTE_MS);
         let at = match self.minutes.iter().rposition(|(at, _)| *at == minute) {
             Some(at) => at,
             None => {
-                self.minutes.push((minute, Counts::default()));
+                self.minutes.push((minute, Minute::default()));
                 self.minutes.len() - 1
             }
         };
-        let counts = &mut self.minutes[at].1;
+        self.minutes[at].1.add(position, outcome, waited_min);
         let delivered = outcome.verdict == Verdict::Delivered;
-        counts.delivered += i64::from(delivered);
-        counts.failed += i64::from(outcome.verdict == Verdict::Failed);
-        counts.attempts += 1;
-        counts.failed_attempts += i64::from(!delivered);
-        counts.total_us += i64::from(outcome.timings.total_us);
-        counts.last_position = position;
         let last = if delivered { &mut self.last_success_at } else { &mut self.last_error_at };
         *last = (*last).max(Some(ended_at));
     }
 }
 
 fn write_tally(db: &Connection, webhook: WebhookId, tally: &Tally) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(
-        "INSERT INTO minutes (webhook, minute, delivered, failed, attempts, failed_attempts, total_us, last_position)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (webhook, minute) DO UPDATE SET delivered = minutes.delivered + excluded.delivered,
-             failed = minutes.failed + excluded.failed, attempts = minutes.attempts + excluded.attempts,
-             failed_attempts = minutes.failed_attempts + excluded.failed_attempts,
-             total_us = minutes.total_us + excluded.total_us, last_position = excluded.last_position",
-    )?;
     for (minute, counts) in &tally.minutes {
-        statement.execute(params![
-            int(webhook.0),
-            minute,
-            counts.delivered,
-            counts.failed,
-            counts.attempts,
-            counts.failed_attempts,
-            counts.total_us,
-            int(counts.last_position.0),
-        ])?;
+        counts.write(db, webhook, *minute)?;
     }
     let time = |at: Option<UnixMs>| at.map(|at| at.0);
     db.prepare_cached(

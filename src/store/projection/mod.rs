@@ -10,6 +10,7 @@ mod apply;
 mod carried;
 mod codec;
 mod erase;
+mod figures;
 mod follow;
 mod gone;
 mod health;
@@ -31,6 +32,7 @@ mod successes;
 mod tests;
 
 pub use codec::Success;
+pub use figures::{Figures, TOOK_BOUNDS_MS, TOOK_COUNTS};
 pub use health::{Health, Incident, KeptReceiver};
 pub use list::KeptAttempt;
 pub use notices::{KeptNotice, NoticeFilter};

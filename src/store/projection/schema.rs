@@ -14,12 +14,32 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "records 5: filters", sql: FILTERS },
     Migration { name: "records 6: carried events", sql: CARRIED },
     Migration { name: "records 7: notices", sql: NOTICES },
+    Migration { name: "records 8: figures", sql: FIGURES },
 ];
 
 /// What a webhook is told of is more than its categories.
 const FILTERS: &str = "
     ALTER TABLE switches ADD COLUMN audit BOOLEAN NOT NULL DEFAULT FALSE;
     ALTER TABLE switches ADD COLUMN filter TEXT;
+";
+
+/// How long attempts took, as counts between bounds (`figures.rs` has them), and how long events had waited for their
+/// first one, in minutes.
+const FIGURES: &str = "
+    ALTER TABLE minutes ADD COLUMN took_0 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_1 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_2 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_3 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_4 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_5 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_6 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_7 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_8 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_9 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_10 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN took_11 BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE minutes ADD COLUMN waited_max BIGINT NOT NULL DEFAULT 0;
+    CREATE INDEX marks_by_position ON marks (position);
 ";
 
 /// Where events stand that were carried on: by where they were accepted.

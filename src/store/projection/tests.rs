@@ -413,7 +413,8 @@ fn counts_go_by_bytes_too_with_the_deliveries_that_they_tell_of() {
     rig.db
         .execute_batch(
             "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 200000)
-             INSERT INTO minutes SELECT n % 1000 + 10, 29453760 + n / 1000, 1, 0, 1, 0, 5, 1 FROM n",
+             INSERT INTO minutes (webhook, minute, delivered, failed, attempts, failed_attempts, total_us, last_position)
+                 SELECT n % 1000 + 10, 29453760 + n / 1000, 1, 0, 1, 0, 5, 1 FROM n",
         )
         .unwrap();
     let bound = super::retention::used_bytes(&rig.db).unwrap() / 4;

@@ -1,23 +1,32 @@
-import { Alert, Anchor, Button, Group, Select, Stack, Switch, Table, Text } from "@mantine/core";
-import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { Alert, Anchor, Button, Group, Select, Stack, Switch, Text } from "@mantine/core";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { useCallback, useState } from "react";
 import { base, type Schemas } from "../../api/client";
-import { type Delivery, STATES, useDeliveries } from "../../api/deliveries";
+import { STATES, useDeliveries } from "../../api/deliveries";
+import { useLiveDeliveries } from "../../api/live";
 import { EVENTS } from "../../api/words";
-import { More } from "../../parts/more";
 import { Empty, Failed, Waiting } from "../../parts/states";
-import { Status } from "../../parts/status";
-import { duration, Time } from "../../parts/time";
+import { Time } from "../../parts/time";
+import { DeliveryRows } from "./delivery-rows";
 
 const route = getRouteApi("/signed-in/webhooks/$id");
-const LIVE_MS = 2_000;
 
-/** A webhook's deliveries, newest first, by themselves up to date while nobody reads on. */
+/** Where the stream of deliveries is refused, their pages are read again so often; beside it, what only pages tell. */
+const POLL_MS = 2_000;
+const POLL_BESIDE_MS = 15_000;
+
+/** A webhook's deliveries, newest first: the newest as they happen, or all of them, to be read on. */
 export function Deliveries({ id }: { id: string }) {
   const { status, event } = route.useSearch();
   const [live, setLive] = useState(true);
   const navigate = useNavigate();
-  const list = useDeliveries(id, { status, event }, live ? LIVE_MS : undefined);
+  const stream = useLiveDeliveries(id, { status, event }, live);
+  const list = useDeliveries(id, { status, event }, live ? (stream.isOpen ? POLL_BESIDE_MS : POLL_MS) : undefined);
+  const rows = stream.isOpen ? stream.rows : list.rows;
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = list;
+  const readOn = useCallback(() => {
+    if (!live && hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  }, [live, hasNextPage, isFetchingNextPage, fetchNextPage]);
   const ranges = list.data?.pages[0]?.ranges ?? [];
   const narrow = (change: { status?: string | undefined; event?: string | undefined }) =>
     void navigate({ to: "/webhooks/$id", params: { id }, search: { ...present({ status, event, ...change }) }, replace: true });
@@ -40,11 +49,21 @@ export function Deliveries({ id }: { id: string }) {
       {ranges.map((range) => (
         <Range key={`${range.first_event_id}-${range.at}`} range={range} />
       ))}
-      {list.isPending && <Waiting />}
+      {list.isPending && !stream.isOpen && <Waiting />}
       {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}
-      {list.isSuccess && list.rows.length === 0 && <None isFiltered={status !== undefined || event !== undefined} />}
-      {list.rows.length > 0 && <Rows rows={list.rows} />}
-      <More list={list} />
+      {(list.isSuccess || stream.isOpen) && rows.length === 0 && <None isFiltered={status !== undefined || event !== undefined} />}
+      {stream.skipped > 0 && (
+        <Text size="sm" c="dimmed" role="status">
+          {stream.skipped.toLocaleString("en")} more went by too fast to be shown. Turn off Live to read all of them.
+        </Text>
+      )}
+      {rows.length > 0 && <DeliveryRows key={String(live)} rows={rows} onEnd={readOn} />}
+      {live && hasNextPage && (
+        <Anchor component="button" type="button" size="sm" onClick={() => { setLive(false); }}>
+          Turn off Live to read on
+        </Anchor>
+      )}
+      {isFetchingNextPage && <Waiting />}
     </Stack>
   );
 }
@@ -61,75 +80,6 @@ function None({ isFiltered }: { isFiltered: boolean }) {
     <Empty title="Nothing was delivered yet">
       Deliveries appear here the moment they happen. A webhook is sent only events that are accepted while it is on.
     </Empty>
-  );
-}
-
-function Rows({ rows }: { rows: Delivery[] }) {
-  return (
-    <Table.ScrollContainer minWidth={720}>
-      <Table verticalSpacing={6} highlightOnHover>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>State</Table.Th>
-            <Table.Th>Event</Table.Th>
-            <Table.Th>Answer</Table.Th>
-            <Table.Th>Attempts</Table.Th>
-            <Table.Th>Took</Table.Th>
-            <Table.Th>When</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {rows.map((row) => (
-            <Row key={row.id} row={row} />
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
-  );
-}
-
-function Row({ row }: { row: Delivery }) {
-  return (
-    <Table.Tr>
-      <Table.Td>
-        <Status of={row.status} />
-      </Table.Td>
-      <Table.Td>
-        <Anchor component={Link} to={`/deliveries/${row.id}`} size="sm">
-          {row.event}
-        </Anchor>
-        {row.redelivery && (
-          <Text size="xs" c="dimmed" span>
-            {" "}
-            sent again
-          </Text>
-        )}
-        {row.replay_id !== null && row.replay_id !== undefined && (
-          <Text size="xs" c="dimmed" span>
-            {" "}
-            replay
-          </Text>
-        )}
-      </Table.Td>
-      <Table.Td maw={320}>
-        <Text size="sm">{row.response_status ?? "no answer"}</Text>
-        {row.status !== "delivered" && (
-          <Text size="xs" c="dimmed" truncate title={row.sentence ?? ""}>
-            {row.sentence}
-          </Text>
-        )}
-      </Table.Td>
-      <Table.Td>{row.attempt_count}</Table.Td>
-      <Table.Td>{row.total_ms === null || row.total_ms === undefined ? "" : duration(row.total_ms)}</Table.Td>
-      <Table.Td>
-        <Time at={row.last_attempt_at ?? row.created_at} />
-        {row.next_attempt_at && (
-          <Text size="xs" c="dimmed">
-            next <Time at={row.next_attempt_at} />
-          </Text>
-        )}
-      </Table.Td>
-    </Table.Tr>
   );
 }
 

@@ -10,6 +10,7 @@ import { Failed, Refused, Waiting } from "../../parts/states";
 import { Status } from "../../parts/status";
 import { Time } from "../../parts/time";
 import { DeleteWebhook } from "../webhooks/delete-webhook";
+import { Charts } from "./charts";
 import { Deliveries } from "./deliveries";
 
 const route = getRouteApi("/signed-in/webhooks/$id");
@@ -32,6 +33,7 @@ function One({ webhook }: { webhook: Webhook }) {
     <Page title={webhook.name} crumbs={CRUMBS} actions={isAdmin && <Actions webhook={webhook} />}>
       {webhook.state === "turned_off" && <TurnedOff webhook={webhook} />}
       <Facts webhook={webhook} />
+      <Charts id={webhook.id} />
       <Tabs
         value={tab}
         onChange={(chosen) => void navigate({ to: "/webhooks/$id", params: { id: webhook.id }, search: chosen === "replays" ? { tab: chosen } : {} })}

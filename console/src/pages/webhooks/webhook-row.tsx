@@ -7,6 +7,7 @@ import { categoriesOf, destinationOf, useToggle, type Webhook } from "../../api/
 import { Bar } from "../../parts/bar";
 import { Time } from "../../parts/time";
 import { DeleteWebhook } from "./delete-webhook";
+import { Spark } from "./spark";
 
 export function WebhookRow({ webhook, isAdmin }: { webhook: Webhook; isAdmin: boolean }) {
   return (
@@ -88,7 +89,7 @@ function Trouble({ webhook }: { webhook: Webhook }) {
 }
 
 /** How the last day went, at a glance. */
-function Day({ webhook: { health } }: { webhook: Webhook }) {
+function Day({ webhook: { id, health } }: { webhook: Webhook }) {
   const total = health.delivered_24h + health.failed_24h;
   if (total === 0) {
     return (
@@ -99,6 +100,7 @@ function Day({ webhook: { health } }: { webhook: Webhook }) {
   }
   return (
     <Stack gap={4}>
+      <Spark id={id} />
       <Bar
         label={`${health.delivered_24h} delivered, ${health.failed_24h} failed`}
         parts={[
