@@ -33,11 +33,11 @@ export function Chart({ title, times, series, show, kind, end }: ChartProps) {
   return (
     <Stack gap={4}>
       <Group justify="space-between" gap="xs" wrap="nowrap">
-        <Text size="sm" fw={600}>
+        <Text size="sm" fw={600} truncate>
           {title}
         </Text>
-        <Text size="xs" c="dimmed" truncate>
-          {at === undefined ? "last 24 hours" : at.toLocaleString("en", { weekday: "short", hour: "2-digit", minute: "2-digit" })}
+        <Text size="xs" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+          {at === undefined ? "" : at.toLocaleString("en", { weekday: "short", hour: "2-digit", minute: "2-digit" })}
         </Text>
       </Group>
       <svg

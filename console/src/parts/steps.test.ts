@@ -16,5 +16,5 @@ test.each([[0, 1], [0.3, 0.5], [7, 10], [10, 10], [11, 20], [2300, 5000]])("an a
 });
 
 test("a line is broken where nothing is known", () => {
-  expect(path([1, undefined, 2, 3], (index) => index, (value) => 10 - value)).toBe("M0.0 9.0M2.0 8.0L3.0 7.0");
+  expect(path([1, undefined, 2, 3], (index) => index, (value) => 10 - value)).toBe("M0.0 9.0h0M2.0 8.0h0L3.0 7.0");
 });

@@ -19,7 +19,10 @@ export function axisEnd(largest: number): number {
   return ([1, 2, 5, 10].find((factor) => factor * power >= largest) ?? 10) * power;
 }
 
-/** A line through those points that there are, broken where one is missing; `x` and `y` say where each is. */
+/**
+ * A line through those points that there are, broken where one is missing; `x` and `y` say where each is. It begins with
+ * a line of no length, which is drawn as a dot: so a point that stands alone is seen.
+ */
 export function path(values: (number | undefined)[], x: (index: number) => number, y: (value: number) => number): string {
   let isDown = false;
   const parts = values.map((value, index) => {
@@ -27,7 +30,8 @@ export function path(values: (number | undefined)[], x: (index: number) => numbe
       isDown = false;
       return "";
     }
-    const part = `${isDown ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`;
+    const [left, top] = [x(index).toFixed(1), y(value).toFixed(1)];
+    const part = isDown ? `L${left} ${top}` : `M${left} ${top}h0`;
     isDown = true;
     return part;
   });

@@ -1,4 +1,4 @@
-import { Paper, SimpleGrid } from "@mantine/core";
+import { Paper, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useFigures } from "../../api/figures";
 import { Chart } from "../../parts/chart";
 import { Failed } from "../../parts/states";
@@ -17,44 +17,49 @@ export function Charts({ id }: { id: string }) {
   const values = (of: (step: Step) => number | undefined) => steps.map(({ step }) => step && of(step));
   return (
     <Paper withBorder p="md" component="section" aria-label="The last 24 hours">
-      <SimpleGrid cols={{ base: 1, sm: 2, lg: 4 }} spacing="lg">
-        <Chart
-          title="Deliveries a minute"
-          kind="bars"
-          times={times}
-          show={(value) => value.toLocaleString("en", { maximumFractionDigits: 2 })}
-          series={[
-            { name: "delivered", colour: "green", values: values(({ delivered }) => delivered / STEP_MIN) },
-            { name: "failed", colour: "red", values: values(({ failed }) => failed / STEP_MIN) },
-          ]}
-        />
-        <Chart
-          title="Succeeded"
-          kind="lines"
-          end={100}
-          times={times}
-          show={(value) => `${value.toFixed(value === 100 || value === 0 ? 0 : 1)} %`}
-          series={[{ name: "of all deliveries", colour: "green", values: values(successOf) }]}
-        />
-        <Chart
-          title="An attempt took"
-          kind="lines"
-          times={times}
-          show={duration}
-          series={[
-            { name: "p50", colour: "teal", values: values(({ p50_ms }) => p50_ms) },
-            { name: "p95", colour: "blue", values: values(({ p95_ms }) => p95_ms) },
-            { name: "p99", colour: "grape", values: values(({ p99_ms }) => p99_ms) },
-          ]}
-        />
-        <Chart
-          title="Waited in the queue"
-          kind="lines"
-          times={times}
-          show={(value) => `${value.toLocaleString("en")} min`}
-          series={[{ name: "the longest", colour: "orange", values: values(({ waited_min }) => waited_min) }]}
-        />
-      </SimpleGrid>
+      <Stack gap="sm">
+        <Text size="xs" c="dimmed">
+          The last 24 hours, in steps of {STEP_MIN} minutes
+        </Text>
+        <SimpleGrid cols={{ base: 1, sm: 2, lg: 4 }} spacing="lg">
+          <Chart
+            title="Deliveries a minute"
+            kind="bars"
+            times={times}
+            show={(value) => value.toLocaleString("en", { maximumFractionDigits: 2 })}
+            series={[
+              { name: "delivered", colour: "green", values: values(({ delivered }) => delivered / STEP_MIN) },
+              { name: "failed", colour: "red", values: values(({ failed }) => failed / STEP_MIN) },
+            ]}
+          />
+          <Chart
+            title="Succeeded"
+            kind="lines"
+            end={100}
+            times={times}
+            show={(value) => `${value.toFixed(value === 100 || value === 0 ? 0 : 1)} %`}
+            series={[{ name: "of all deliveries", colour: "green", values: values(successOf) }]}
+          />
+          <Chart
+            title="An attempt took"
+            kind="lines"
+            times={times}
+            show={duration}
+            series={[
+              { name: "p50", colour: "teal", values: values(({ p50_ms }) => p50_ms) },
+              { name: "p95", colour: "blue", values: values(({ p95_ms }) => p95_ms) },
+              { name: "p99", colour: "grape", values: values(({ p99_ms }) => p99_ms) },
+            ]}
+          />
+          <Chart
+            title="Waited in the queue"
+            kind="lines"
+            times={times}
+            show={(value) => `${value.toLocaleString("en")} min`}
+            series={[{ name: "the longest", colour: "orange", values: values(({ waited_min }) => waited_min) }]}
+          />
+        </SimpleGrid>
+      </Stack>
     </Paper>
   );
 }

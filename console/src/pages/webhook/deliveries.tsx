@@ -27,6 +27,12 @@ export function Deliveries({ id }: { id: string }) {
   const readOn = useCallback(() => {
     if (!live && hasNextPage && !isFetchingNextPage) void fetchNextPage();
   }, [live, hasNextPage, isFetchingNextPage, fetchNextPage]);
+  const chooseLive = (chosen: boolean) => {
+    setLive(chosen);
+    // What went by meanwhile is in no page yet.
+    if (!chosen) void list.refetch();
+  };
+  const isWaiting = !stream.isOpen && (list.isPending || (list.isFetching && rows.length === 0));
   const ranges = list.data?.pages[0]?.ranges ?? [];
   const narrow = (change: { status?: string | undefined; event?: string | undefined }) =>
     void navigate({ to: "/webhooks/$id", params: { id }, search: { ...present({ status, event, ...change }) }, replace: true });
@@ -40,7 +46,7 @@ export function Deliveries({ id }: { id: string }) {
           <Select label="Event" placeholder="any" clearable data={[...EVENTS]} value={event ?? null} onChange={(chosen) => { narrow({ event: chosen ?? undefined }); }} w={200} />
         </Group>
         <Group>
-          <Switch label="Live" checked={live} onChange={(change) => { setLive(change.currentTarget.checked); }} />
+          <Switch label="Live" checked={live} onChange={(change) => { chooseLive(change.currentTarget.checked); }} />
           <Button component="a" href={download.href} variant="default" size="sm">
             Download JSON
           </Button>
@@ -49,9 +55,9 @@ export function Deliveries({ id }: { id: string }) {
       {ranges.map((range) => (
         <Range key={`${range.first_event_id}-${range.at}`} range={range} />
       ))}
-      {list.isPending && !stream.isOpen && <Waiting />}
+      {isWaiting && <Waiting />}
       {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}
-      {(list.isSuccess || stream.isOpen) && rows.length === 0 && <None isFiltered={status !== undefined || event !== undefined} />}
+      {!isWaiting && !list.isError && rows.length === 0 && <None isFiltered={status !== undefined || event !== undefined} />}
       {stream.skipped > 0 && (
         <Text size="sm" c="dimmed" role="status">
           {stream.skipped.toLocaleString("en")} more went by too fast to be shown. Turn off Live to read all of them.
@@ -59,7 +65,7 @@ export function Deliveries({ id }: { id: string }) {
       )}
       {rows.length > 0 && <DeliveryRows key={String(live)} rows={rows} onEnd={readOn} />}
       {live && hasNextPage && (
-        <Anchor component="button" type="button" size="sm" onClick={() => { setLive(false); }}>
+        <Anchor component="button" type="button" size="sm" onClick={() => { chooseLive(false); }}>
           Turn off Live to read on
         </Anchor>
       )}
