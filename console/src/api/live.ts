@@ -1,3 +1,4 @@
+import { useDocumentVisibility } from "@mantine/hooks";
 import { useEffect, useState } from "react";
 import { base } from "./client";
 import type { Delivery } from "./deliveries";
@@ -22,7 +23,9 @@ const NOTHING: Live = { rows: [], skipped: 0, isOpen: false };
  */
 export function useLiveDeliveries(id: string, filter: { status?: string | undefined; event?: string | undefined }, isWanted: boolean): Live {
   const { status, event } = filter;
-  const key = isWanted ? streamOf(id, status, event) : undefined;
+  // A browser keeps six connections to a server: a page that nobody sees takes none of them.
+  const isSeen = useDocumentVisibility() === "visible";
+  const key = isWanted && isSeen ? streamOf(id, status, event) : undefined;
   const [live, setLive] = useState<Live & { key: string | undefined }>({ ...NOTHING, key });
   useEffect(() => {
     if (key === undefined) return;
