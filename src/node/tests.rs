@@ -198,7 +198,8 @@ impl World {
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let request = request.header("content-type", "application/json").body(body).unwrap();
-        let router = self.node().router(&self.settings, &self.system);
+        let Running { node, stop, .. } = self.running.as_ref().unwrap();
+        let router = node.router(&self.settings, &self.system, stop);
         let response = TowerToHyperService::new(router).call(request).await.unwrap();
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
@@ -245,7 +246,8 @@ impl World {
         let text = mail.letter.unwrap().text;
         let token = text.split_once("token=").unwrap().1.lines().next().unwrap().to_owned();
         let body = json!({"token": token, "password": PASSWORD});
-        let router = self.node().router(&self.settings, &self.system);
+        let Running { node, stop, .. } = self.running.as_ref().unwrap();
+        let router = node.router(&self.settings, &self.system, stop);
         let peer: SocketAddr = "192.0.2.8:4000".parse().unwrap();
         let request = Request::post("/api/v1/invitation").extension(ConnectInfo(peer));
         let request = request.header("content-type", "application/json").body(Body::from(body.to_string())).unwrap();
