@@ -13,7 +13,7 @@ PYTHON := $(TOOLS)/python/bin/python
 export PATH := $(TOOLS)/bin:$(PATH)
 export TEST_PYTHON := $(PYTHON)
 export TEST_NODE_MODULES := $(TOOLS)/node/node_modules
-# What runs the receivers of docs/receivers.md: a command, and Debian's package that brings it.
+# What runs the receivers of docs/receivers.md, and the browser for e2e/: a command, and Debian's package that brings it.
 RUNTIMES := npm:npm go:golang-go ruby:ruby php:php-cli javac:default-jdk-headless mcs:mono-mcs openssl:openssl chromium:chromium
 
 # The console as it goes into the program. It is built anew when its source has changed.
@@ -73,7 +73,7 @@ tools:
 	if [ -z "$$missing" ]; then true; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	else echo "make test: what runs the receivers of docs/receivers.md is missing. Debian's names for it:" $$missing >&2; exit 1; fi
+	else echo "make test: what runs the receivers of docs/receivers.md, or the browser for e2e, is missing. Debian's names for it:" $$missing >&2; exit 1; fi
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || python3 -m venv $(TOOLS)/python || { echo "make test: python3 with venv is missing (Debian: python3-venv): the tests start a mail server with it." >&2; exit 1; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@cmp -s tests/package-lock.json $(TOOLS)/node/installed || { mkdir -p $(TOOLS)/node && cp tests/package.json tests/package-lock.json $(TOOLS)/node/ \

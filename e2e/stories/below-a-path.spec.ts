@@ -1,6 +1,6 @@
 import { createServer, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { expect, test } from "@playwright/test";
+import { expect, test as base } from "@playwright/test";
 import { ADMIN, complaints, signIn } from "../support/story";
 import { Fanfare } from "../support/fanfare";
 
@@ -22,16 +22,23 @@ function proxy(target: () => string): Promise<Server> {
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => { resolve(server); }));
 }
 
-test("the console works below a path of a proxy", async ({ browser }) => {
-  let url = "";
-  const server = await proxy(() => url);
-  const { port } = server.address() as AddressInfo;
-  const fanfare = await Fanfare.start([], `http://127.0.0.1:${port}${PREFIX}`);
-  url = fanfare.url;
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  const said = complaints(page);
+/** An installation behind such a proxy, and where browsers find it. */
+const test = base.extend<{ proxied: { fanfare: Fanfare; url: string } }>({
+  proxied: async ({}, use) => {
+    let target = "";
+    const server = await proxy(() => target);
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${PREFIX}`;
+    const fanfare = await Fanfare.start([], url);
+    target = fanfare.url;
+    await use({ fanfare, url });
+    await fanfare.stop();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  },
+});
 
+test("the console works below a path of a proxy", async ({ page, proxied: { fanfare, url } }) => {
+  const said = complaints(page);
   expect(fanfare.keys.setup_url).toContain(`${PREFIX}/setup?token=`);
   await page.goto(fanfare.keys.setup_url);
   await page.getByLabel("Your name").fill(ADMIN.name);
@@ -39,17 +46,12 @@ test("the console works below a path of a proxy", async ({ browser }) => {
   await page.getByRole("textbox", { name: "Password" }).fill(ADMIN.password);
   await page.getByRole("button", { name: "Create the account" }).click();
   await page.getByRole("link", { name: "Add your first webhook" }).click();
-  await expect(page).toHaveURL(`http://127.0.0.1:${port}${PREFIX}/webhooks/new`);
+  await expect(page).toHaveURL(`${url}/webhooks/new`);
   await page.reload();
   await expect(page.getByRole("heading", { name: "Add Webhook" })).toBeVisible();
-  await context.clearCookies();
-  await page.goto(`http://127.0.0.1:${port}${PREFIX}/events`);
+  await page.context().clearCookies();
+  await page.goto(`${url}/events`);
   await signIn(page, ADMIN);
   await expect(page).toHaveURL(new RegExp(`${PREFIX}/events`));
-
   expect(said).toEqual([]);
-  await context.close();
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
-  await fanfare.stop();
 });

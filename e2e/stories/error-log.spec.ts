@@ -1,11 +1,18 @@
 import { until } from "../support/fanfare";
 import { Receiver } from "../support/receiver";
-import { asAdmin, expect, test } from "../support/story";
+import { asAdmin, expect, test as story } from "../support/story";
+
+const test = story.extend<{ other: Receiver }>({
+  other: async ({}, use) => {
+    const other = await Receiver.start();
+    await use(other);
+    await other.stop();
+  },
+});
 
 test.use({ flags: ["--retry-delays", "50ms"] });
 
-test("the error log is narrowed to a webhook and a status", async ({ page, fanfare, receiver }) => {
-  const other = await Receiver.start();
+test("the error log is narrowed to a webhook and a status", async ({ page, fanfare, receiver, other }) => {
   receiver.status = 503;
   other.status = 404;
   const busy = await fanfare.webhook("Busy", receiver.url);
@@ -30,5 +37,4 @@ test("the error log is narrowed to a webhook and a status", async ({ page, fanfa
   await expect(page.getByText("Attempt 2")).toBeVisible();
   await page.goto("/error-log?status=418");
   await expect(page.getByRole("heading", { name: "No errors" })).toBeVisible();
-  await other.stop();
 });

@@ -34,6 +34,8 @@ test("a failing webhook is turned off, reviewed and turned on, and what it has m
   await page.getByRole("button", { name: /500/ }).first().click();
   await expect(page.getByLabel("Response body").first()).toContainText("took");
 
+  await expect(page.getByRole("button", { name: /turned off/ })).toBeVisible();
+
   const turnOn = page.getByRole("button", { name: "Turn on" });
   await expect(turnOn).toBeDisabled();
   await page.getByLabel("I have reviewed the logs, and the receiver is repaired").check();

@@ -22,12 +22,15 @@ export class Fanfare {
   #child: ChildProcess;
   #dir: string;
   #log: string[] = [];
+  #kill = () => void this.#child.kill("SIGKILL");
 
   private constructor(url: string, keys: Keys, dir: string, flags: string[]) {
     this.url = url;
     this.keys = keys;
     this.#dir = dir;
     this.#child = spawn(PROGRAM, ["serve", ...flags], { stdio: ["ignore", "ignore", "pipe"], env: environment() });
+    // Whatever becomes of a story, nothing of it is left running.
+    process.once("exit", this.#kill);
     this.#child.stderr?.on("data", (chunk: Buffer) => this.#log.push(chunk.toString()));
   }
 
@@ -55,6 +58,7 @@ export class Fanfare {
     const ended = new Promise<number | null>((resolve) => this.#child.once("exit", resolve));
     if (this.#child.exitCode === null) this.#child.kill("SIGTERM");
     const code = this.#child.exitCode ?? (await ended);
+    process.off("exit", this.#kill);
     rmSync(this.#dir, { recursive: true, force: true });
     const log = this.#log.join("");
     if (code !== 0 || log.includes("panicked")) throw new Error(`the server ended with ${code}:\n${log}`);
