@@ -21,6 +21,7 @@ mod fairness;
 mod figures;
 mod filter;
 mod formats;
+mod fortnight;
 mod guides;
 mod health;
 mod identity;
