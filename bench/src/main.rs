@@ -75,6 +75,7 @@ fn measure(name: &str, options: &Options) -> Result<bool> {
         }
         "idle" => scenario::idle::run(options, &mut report)?,
         "exclusions" => scenario::exclusions::run(options, &mut report)?,
+        "filter" => scenario::filter::run(options, &mut report)?,
         "shapes" => scenario::shapes::run(options, &mut report)?,
         "crash" => crash::run(options, &mut report)?,
         other => bail!("unknown command {other:?}\n{}", options::USAGE),
