@@ -24,6 +24,7 @@ mod guides;
 mod keys;
 mod list;
 mod live;
+mod mails;
 mod metadata;
 mod notice;
 mod operator;
@@ -301,6 +302,8 @@ fn configured() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(keys::read, keys::revoke))
         .routes(routes!(audit_log::list))
         .routes(routes!(audit_log::export))
+        .routes(routes!(mails::list))
+        .routes(routes!(mails::try_again))
 }
 
 fn people() -> OpenApiRouter<Arc<Api>> {

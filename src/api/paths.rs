@@ -48,6 +48,10 @@ pub const EVENTS: &str = "/api/v1/events";
 pub const EVENT: &str = "/api/v1/events/{id}";
 /// Why an event was pushed, or was not.
 pub const EVENT_EXPLAIN: &str = "/api/v1/events/{id}/explain";
+/// The outbox.
+pub const MAILS: &str = "/api/v1/mails";
+/// Send a mail now that waits or was given up.
+pub const MAIL_TRY_AGAIN: &str = "/api/v1/mails/{id}/try-again";
 /// One visitor.
 pub const VISITOR: &str = "/api/v1/visitors/{id}";
 /// One account.

@@ -229,6 +229,7 @@ impl Catalog {
         };
         let (since, id, answers) = (incident.since.rfc3339(), webhook.id.to_string(), told.words());
         let why = incident.kind.why(incident.failed, incident.of, incident.since);
+        let subscription = webhook.subscription;
         let (webhook, answers) = ((id.as_str(), webhook.values.name.as_str()), answers.as_str());
         let occasion = match incident.kind {
             IncidentKind::Warning => {
@@ -238,7 +239,7 @@ impl Catalog {
                 Occasion::WebhookTurnedOff { webhook, why: &why, answers }
             }
         };
-        (Mailed::Owner(owner.id), Some(self.mail.write(&owner.email, occasion)))
+        (Mailed::Owner(owner.id), Some(self.mail.write((subscription, &owner.email), occasion)))
     }
 }
 

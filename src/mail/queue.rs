@@ -3,7 +3,7 @@
 use super::{Letter, Letters, Occasion, Refusal};
 use crate::clock::{Clock, Random};
 use crate::limits;
-use crate::model::UnixMs;
+use crate::model::{SubscriptionId, UnixMs};
 use crate::seal::{self, MasterKey};
 use crate::store::configured::{MailRow, MailState};
 use crate::store::sqlite::{Shared, StoreError};
@@ -71,13 +71,14 @@ impl Queue {
         &self.letters
     }
 
-    /// Writes a mail. It is queued by [`Self::put`], in the transaction of what caused it.
-    pub fn write(&self, recipient: &str, occasion: Occasion<'_>) -> MailRow {
+    /// Writes a mail to somebody in a subscription. It is queued by [`Self::put`], in the transaction of what caused it.
+    pub fn write(&self, (subscription, recipient): (SubscriptionId, &str), occasion: Occasion<'_>) -> MailRow {
         let letter = self.letters.write(occasion);
         let (id, now) = (self.random.id(), self.clock.now());
         let body = json!({"text": letter.text, "html": letter.html}).to_string();
         MailRow {
             id,
+            subscription: Some(subscription),
             recipient: recipient.to_owned(),
             subject: letter.subject,
             body_sealed: Some(self.key.seal(&place(id), body.as_bytes(), &*self.random)),
@@ -131,6 +132,32 @@ impl Queue {
     pub async fn newest(&self, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         let rows = self.store.call(move |connection| MailRow::newest(connection, limit)).await?;
         Ok(rows.into_iter().map(|row| self.open(row)).collect())
+    }
+
+    /// A subscription's mails, newest first, behind the one with that time and id; their words stay sealed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn of_subscription(
+        &self,
+        subscription: SubscriptionId,
+        behind: Option<(UnixMs, u64)>,
+        limit: usize,
+    ) -> Result<Vec<MailRow>, StoreError> {
+        self.store.call(move |connection| MailRow::of_subscription(connection, subscription, behind, limit)).await
+    }
+
+    /// Has a mail sent now that waits or was given up. `false`: the subscription has no such mail.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn try_again(&self, subscription: SubscriptionId, id: u64) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let again = self.store.call(move |connection| MailRow::try_again(connection, (subscription, id), now)).await?;
+        if again {
+            self.note_queued();
+        }
+        Ok(again)
     }
 
     /// Writes down what became of an attempt; one that was refused is tried again after the next of these pauses.
@@ -206,6 +233,7 @@ mod tests {
     fn mail() -> MailRow {
         MailRow {
             id: 1,
+            subscription: None,
             recipient: String::from("ada@example.com"),
             subject: String::from("s"),
             body_sealed: Some(String::from("v1.x")),

@@ -27,6 +27,7 @@ mod health;
 mod identity;
 mod intake;
 mod live;
+mod mails;
 mod master_key;
 mod metrics;
 mod openapi;

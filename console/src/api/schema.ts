@@ -556,6 +556,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the mails to the subscription's people, newest first. Without a mail server they wait here. */
+        get: operations["get_mails"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mails/{id}/try-again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a mail now that waits or was given up, as if it were new. Links in it may have expired. */
+        post: operations["post_mails_id_try_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/metadata/{kind}/{group}/value": {
         parameters: {
             query?: never;
@@ -2062,6 +2096,35 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        List_Mail: {
+            /** @description The rows. Fewer than asked for does not mean the end: only `next` says that. */
+            data: {
+                /**
+                 * Format: int32
+                 * @description How often it was tried.
+                 */
+                attempts: number;
+                /** @description When it was written. */
+                created_at: string;
+                /** @description 16 hex digits. */
+                id: string;
+                /** @description Why the last attempt failed; "" when none did. */
+                last_error: string;
+                /** @description Not before then it is tried again; null once it was sent or given up. */
+                next_attempt_at?: string | null;
+                /** @description waiting, sent or failed. */
+                state: string;
+                /** @description Its subject. */
+                subject: string;
+                /** @description The address that it goes to. */
+                to: string;
+                /** @description When anything became of it. */
+                updated_at: string;
+            }[];
+            /** @description The next page's `cursor`; null at the end. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         List_Replay: {
             /** @description The rows. Fewer than asked for does not mean the end: only `next` says that. */
             data: {
@@ -2240,6 +2303,30 @@ export interface components {
             /** @enum {string} */
             kind: "warned";
         });
+        /** @description A mail to one of the subscription's people. */
+        Mail: {
+            /**
+             * Format: int32
+             * @description How often it was tried.
+             */
+            attempts: number;
+            /** @description When it was written. */
+            created_at: string;
+            /** @description 16 hex digits. */
+            id: string;
+            /** @description Why the last attempt failed; "" when none did. */
+            last_error: string;
+            /** @description Not before then it is tried again; null once it was sent or given up. */
+            next_attempt_at?: string | null;
+            /** @description waiting, sent or failed. */
+            state: string;
+            /** @description Its subject. */
+            subject: string;
+            /** @description The address that it goes to. */
+            to: string;
+            /** @description When anything became of it. */
+            updated_at: string;
+        };
         /** @description Why a row was not set. */
         MetadataError: {
             /** @description The row's id as it was sent; null when it has none. */
@@ -4714,6 +4801,75 @@ export interface operations {
         requestBody?: never;
         responses: {
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_mails: {
+        parameters: {
+            query?: {
+                /** @description Rows at most: 1 to 500, 50 by default. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Mail"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    post_mails_id_try_again: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -53,6 +53,8 @@ impl Filled {
         let key = made("/api/v1/keys", json!({"name": "k", "role": "member"})).await;
         let app = made("/api/v1/apps", json!({"name": "Only here"})).await;
         let user = made("/api/v1/users", json!({"email": "u@example.com", "name": "U", "role": "member"})).await;
+        // The one that invites them.
+        let mail = node.call("GET", "/api/v1/mails", None).await.ok(200)["data"][0]["id"].as_str().unwrap().to_owned();
         let exclusion = made("/api/v1/exclusions", json!({"kind": "visitor", "pattern": "only-here"})).await;
         let guide = made("/api/v1/guides", json!({"name": "Only here", "steps": [{}]})).await;
         node.records.people.lock().unwrap().push((node.subscription, String::from("only-here")));
@@ -66,6 +68,7 @@ impl Filled {
             ("keys", key),
             ("apps", app),
             ("users", user),
+            ("mails", mail),
             ("exclusions", exclusion),
             ("guides", guide),
             ("do-not-process", rule),

@@ -114,7 +114,7 @@ impl Catalog {
             catalog.check_free(&user, &email)?;
             let posted =
                 catalog.post(&user, (LinkKind::EmailChange, limits::EMAIL_CHANGE_TTL), Some(&email), |queue, token| {
-                    queue.write(&email, Occasion::EmailChange { token })
+                    queue.write((user.subscription, &email), Occasion::EmailChange { token })
                 });
             catalog.write(None, move |connection| posted.put(connection)).await?;
             catalog.mail.note_queued();
@@ -140,7 +140,7 @@ impl Catalog {
             let (at, target) = (catalog.clock.now(), user.id.to_string());
             let deed = Deed { subscription: user.subscription, at, action: "user.changed", target: &target };
             let entry = deed.by(&Actor::user(&old, visit.address), before, after);
-            let mail = catalog.mail.write(&old.email, Occasion::EmailChanged { to: &user.email });
+            let mail = catalog.mail.write(old.mailbox(), Occasion::EmailChanged { to: &user.email });
             let row = user.row();
             let change = move |connection: &Connection| -> Result<(), StoreError> {
                 row.update(connection)?;
@@ -242,7 +242,7 @@ impl Catalog {
             }
             let posted =
                 self.post(user, (LinkKind::PasswordReset, limits::PASSWORD_RESET_TTL), None, |queue, token| {
-                    queue.write(&user.email, Occasion::PasswordReset { token })
+                    queue.write(user.mailbox(), Occasion::PasswordReset { token })
                 });
             self.write(None, move |connection| posted.put(connection)).await?;
             self.mail.note_queued();
@@ -256,7 +256,7 @@ impl Catalog {
         let _changing = self.changes.lock().await;
         let after = fields(json!({"password": "changed"}));
         let entry = self.session_entry(user, visit, "user.changed", after);
-        let mail = self.mail.write(&user.email, Occasion::PasswordChanged);
+        let mail = self.mail.write(user.mailbox(), Occasion::PasswordChanged);
         let id = user.id;
         let change = move |connection: &Connection| {
             let session = match &proof {

@@ -136,6 +136,11 @@ impl User {
         }
     }
 
+    /// Where mail for them goes.
+    pub fn mailbox(&self) -> (SubscriptionId, &str) {
+        (self.subscription, &self.email)
+    }
+
     /// Whether they belong to their subscription still.
     pub fn is_member(&self) -> bool {
         !matches!(self.state, UserState::Removed(_))
@@ -354,7 +359,7 @@ impl Catalog {
 
     fn invitation(&self, by: &Actor, subscription: &Subscription, user: &User) -> Posted {
         self.post(user, (LinkKind::Invitation, limits::INVITATION_TTL), None, |queue, token| {
-            queue.write(&user.email, Occasion::Invitation { by: by.face(), subscription: &subscription.name, token })
+            queue.write(user.mailbox(), Occasion::Invitation { by: by.face(), subscription: &subscription.name, token })
         })
     }
 

@@ -151,7 +151,7 @@ impl Catalog {
         let on = kept.totp_sealed.is_some();
         let after = fields(json!({"second_factor": on}));
         let entry = self.session_entry(user, visit, "user.changed", after);
-        let mail = self.mail.write(&user.email, Occasion::SecondFactor { on });
+        let mail = self.mail.write(user.mailbox(), Occasion::SecondFactor { on });
         let id = user.id;
         let change = move |connection: &Connection| -> Result<(), StoreError> {
             kept.write(connection, id)?;

@@ -2,15 +2,17 @@
 
 use super::note_dropped;
 use super::rows::number;
-use crate::model::UnixMs;
+use crate::model::{SubscriptionId, UnixMs};
 use crate::store::sqlite::StoreError;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 
 /// A mail on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailRow {
     /// Unique in the installation; its Message-ID follows from it, so that a mail sent twice shows as one.
     pub id: u64,
+    /// In which subscription; `None` of what an older version queued.
+    pub subscription: Option<SubscriptionId>,
     /// To whom.
     pub recipient: String,
     /// Its subject, which holds no secret.
@@ -59,15 +61,20 @@ impl MailState {
 }
 
 const COLUMNS: &str = "id, recipient, subject, body_sealed, state, attempts, next_attempt_at, last_error, created_at, \
-                       updated_at";
+                       updated_at, subscription_id";
 
 impl MailRow {
+    /// Whether it will be sent, or sent again.
+    pub fn is_waiting(&self) -> bool {
+        self.state == MailState::Waiting
+    }
+
     /// Queues a new one.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
-        let sql = format!("INSERT INTO mails ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+        let sql = format!("INSERT INTO mails ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
         connection.prepare_cached(&sql)?.execute(params![
             self.id as i64,
             self.recipient,
@@ -79,6 +86,7 @@ impl MailRow {
             self.last_error,
             self.created_at.0,
             self.updated_at.0,
+            self.subscription.map(|id| id.0 as i64),
         ])?;
         Ok(())
     }
@@ -102,7 +110,7 @@ impl MailRow {
     /// [`StoreError`].
     pub fn waiting(connection: &Connection, limit: usize) -> Result<Vec<Self>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM mails WHERE state = 'waiting' ORDER BY next_attempt_at, id LIMIT $1");
-        Self::read(connection, &sql, limit)
+        Self::read(connection, &sql, params![limit as i64])
     }
 
     /// How many wait.
@@ -120,7 +128,39 @@ impl MailRow {
     /// [`StoreError`].
     pub fn newest(connection: &Connection, limit: usize) -> Result<Vec<Self>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM mails ORDER BY created_at DESC, id LIMIT $1");
-        Self::read(connection, &sql, limit)
+        Self::read(connection, &sql, params![limit as i64])
+    }
+
+    /// Those of a subscription, newest first: behind the one that `behind` names by time and id, if it names one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn of_subscription(
+        connection: &Connection,
+        subscription: SubscriptionId,
+        behind: Option<(UnixMs, u64)>,
+        limit: usize,
+    ) -> Result<Vec<Self>, StoreError> {
+        let (at, id) = behind.map_or((i64::MAX, 0), |(at, id)| (at.0, id as i64));
+        let sql = format!(
+            "SELECT {COLUMNS} FROM mails WHERE subscription_id = $1 AND (created_at < $2 OR created_at = $2 AND id > $3) \
+             ORDER BY created_at DESC, id LIMIT $4"
+        );
+        Self::read(connection, &sql, params![subscription.0 as i64, at, id, limit as i64])
+    }
+
+    /// Has one that was not sent yet sent now, as if it were new. Whether there was such a one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn try_again(
+        connection: &Connection,
+        (subscription, id): (SubscriptionId, u64),
+        now: UnixMs,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE mails SET state = 'waiting', attempts = 0, next_attempt_at = $1, updated_at = $1 \
+                   WHERE id = $2 AND subscription_id = $3 AND state <> 'sent'";
+        Ok(connection.execute(sql, params![now.0, id as i64, subscription.0 as i64])? == 1)
     }
 
     /// Forgets those that ended before that time, and the oldest beyond `keep`.
@@ -135,9 +175,9 @@ impl MailRow {
         note_dropped(connection, "mails", old + beyond)
     }
 
-    fn read(connection: &Connection, sql: &str, limit: usize) -> Result<Vec<Self>, StoreError> {
+    fn read(connection: &Connection, sql: &str, values: impl Params) -> Result<Vec<Self>, StoreError> {
         let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query([limit as i64])?;
+        let mut rows = statement.query(values)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(Self::of(row)?);
@@ -157,6 +197,7 @@ impl MailRow {
             last_error: row.get(7)?,
             created_at: UnixMs(row.get(8)?),
             updated_at: UnixMs(row.get(9)?),
+            subscription: row.get::<_, Option<i64>>(10)?.map(|id| SubscriptionId(id as u64)),
         })
     }
 }

@@ -39,6 +39,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "7_guides.sql", sql: include_str!("../migrations/configured/7_guides.sql") },
     Migration { name: "8_privacy.sql", sql: include_str!("../migrations/configured/8_privacy.sql") },
     Migration { name: "9_receivers.sql", sql: include_str!("../migrations/configured/9_receivers.sql") },
+    Migration { name: "10_mails.sql", sql: include_str!("../migrations/configured/10_mails.sql") },
 ];
 
 /// Everything there is, in one consistent picture.
