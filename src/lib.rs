@@ -35,6 +35,7 @@ pub mod upkeep;
 pub mod api;
 pub mod audit;
 pub mod catalog;
+pub mod inspector;
 pub mod mail;
 pub mod oidc;
 pub mod seal;

@@ -306,6 +306,15 @@ pub const MAIL_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Mails in the outbox; beyond it the oldest are forgotten.
 pub const MAILS: usize = 10_000;
 
+/// Requests that the inspector keeps of one subscription.
+pub const INSPECTED: usize = 100;
+
+/// Of each of them this much of the body.
+pub const INSPECTED_BODY_BYTES: usize = 16 * 1024;
+
+/// Subscriptions whose requests it keeps; beyond it those of the one that received none for longest go.
+pub const INSPECTORS: usize = 20;
+
 /// After so long one more wrong password for an account is taken.
 pub const SIGN_IN_ACCOUNT_PAUSE: Duration = Duration::from_secs(90);
 

@@ -14,6 +14,7 @@ use crate::dispatch::{self, Dispatcher, KnownReceiver, Restart, Waiting};
 use crate::forget;
 use crate::health;
 use crate::http;
+use crate::inspector::Inspector;
 use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, sample};
 use crate::journal::file::{FileJournal, SystemDisk};
 use crate::journal::{Erase, Journal};
@@ -321,6 +322,8 @@ impl Node {
             settings: settings.api.clone(),
             sign_in: settings.sign_in.clone(),
             provider: self.provider.clone(),
+            inspector: Arc::new(Inspector::new(self.catalog.addresses().clone(), Arc::clone(&system.clock))),
+            public_url: settings.public_url.clone(),
             home: api::console::home(&settings.public_url),
             secure: settings.public_url.starts_with("https://"),
             defaults: WebhookDefaults {

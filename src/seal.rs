@@ -1,9 +1,11 @@
 //! The master key, and sealing what must be readable again but never in the store: AES-256-GCM with a random nonce,
 //! bound to the place where the value is kept, so that one row's sealed value opens in no other.
 
+mod address;
 mod operator;
 pub mod rotation;
 
+pub use address::AddressKey;
 pub use operator::{OperatorCall, OperatorKey};
 
 use crate::clock::Random;
@@ -60,6 +62,7 @@ pub enum MasterKeyError {
 pub struct MasterKey {
     sealing: LessSafeKey,
     operator: OperatorKey,
+    addresses: AddressKey,
 }
 
 impl MasterKey {
@@ -101,12 +104,17 @@ impl MasterKey {
         let malformed = || MasterKeyError::Malformed(place.to_owned());
         let bytes = BASE64_STANDARD.decode(text.trim()).map_err(|_| malformed())?;
         let sealing = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| malformed())?);
-        Ok(Self { sealing, operator: OperatorKey::of(&bytes) })
+        Ok(Self { sealing, operator: OperatorKey::of(&bytes), addresses: AddressKey::of(&bytes) })
     }
 
     /// By which the operator's command line is known.
     pub fn operator(&self) -> &OperatorKey {
         &self.operator
+    }
+
+    /// What makes addresses of this installation unguessable.
+    pub fn addresses(&self) -> &AddressKey {
+        &self.addresses
     }
 
     /// Seals a value for one place.

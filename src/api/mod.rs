@@ -21,6 +21,7 @@ mod export;
 mod figures;
 mod formats;
 mod guides;
+mod inspector;
 mod keys;
 mod list;
 mod live;
@@ -54,6 +55,7 @@ use crate::catalog::{Catalog, Subscription};
 use crate::clock::Clock;
 use crate::config::{ApiSettings, SignInSettings};
 use crate::deliver::{Destination, Message, Outcome};
+use crate::inspector::Inspector;
 use crate::journal::Journal;
 use crate::limits;
 use crate::model::{EventKind, UniqueId, UnixMs};
@@ -118,6 +120,10 @@ pub struct ApiParts {
     pub sign_in: SignInSettings,
     /// With whom people sign in besides a password.
     pub provider: Option<Arc<Provider>>,
+    /// What arrives at the addresses of the installation itself.
+    pub inspector: Arc<Inspector>,
+    /// What addresses of the installation start with.
+    pub public_url: String,
     /// The path of the console, as browsers see it.
     pub home: String,
     /// Whether browsers reach this installation over https: cookies are then for https only.
@@ -181,6 +187,7 @@ pub fn router(parts: ApiParts) -> Router {
     let nowhere = any(|| async { ApiError::NoRoute });
     routes
         .merge(operator::router())
+        .merge(inspector::router())
         .route(paths::OPENAPI, get(openapi))
         .route("/api", nowhere.clone())
         .route("/api/", nowhere.clone())
@@ -302,6 +309,7 @@ fn configured() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(keys::read, keys::revoke))
         .routes(routes!(audit_log::list))
         .routes(routes!(audit_log::export))
+        .routes(routes!(inspector::read, inspector::clear))
         .routes(routes!(mails::list))
         .routes(routes!(mails::try_again))
 }

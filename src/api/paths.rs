@@ -48,6 +48,8 @@ pub const EVENTS: &str = "/api/v1/events";
 pub const EVENT: &str = "/api/v1/events/{id}";
 /// Why an event was pushed, or was not.
 pub const EVENT_EXPLAIN: &str = "/api/v1/events/{id}/explain";
+/// What has arrived at the inspector.
+pub const INSPECTOR: &str = "/api/v1/inspector";
 /// The outbox.
 pub const MAILS: &str = "/api/v1/mails";
 /// Send a mail now that waits or was given up.

@@ -13,7 +13,7 @@ use crate::model::{
     Entry, KeyId, Keys, Position, Secret, Selection, SigningKey, SubscriptionId, Switch, UnixMs, UserId, WebhookId,
     WebhookState,
 };
-use crate::seal::{self, MasterKey, OperatorKey};
+use crate::seal::{self, AddressKey, MasterKey, OperatorKey};
 use crate::store::configured::{
     self, AuditEntry, AuditQuery, AuditRow, LinkRow, MIGRATIONS, MailRow, SessionRow, WebhookRow,
 };
@@ -303,6 +303,11 @@ impl Catalog {
     /// By which the operator's command line is known.
     pub fn operator_key(&self) -> &OperatorKey {
         self.key.operator()
+    }
+
+    /// What makes addresses of this installation unguessable.
+    pub fn addresses(&self) -> &AddressKey {
+        self.key.addresses()
     }
 
     /// The mails that this catalog's changes have brought about.

@@ -12,3 +12,6 @@ pub use letters::{Letter, Letters, Occasion};
 pub use queue::{MailStats, Outgoing, Queue};
 pub use sender::{Carrier, Refusal, run};
 pub use smtp::Smtp;
+
+/// A mail as it is queued.
+pub use crate::store::configured::MailRow;

@@ -25,6 +25,7 @@ mod fortnight;
 mod guides;
 mod health;
 mod identity;
+mod inspector;
 mod intake;
 mod live;
 mod mails;

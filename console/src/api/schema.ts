@@ -503,6 +503,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/inspector": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the inspector's address, and the newest requests that have arrived there. */
+        get: operations["get_inspector"];
+        put?: never;
+        post?: never;
+        /** Forgets what has arrived. */
+        delete: operations["delete_inspector"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/invitation": {
         parameters: {
             query?: never;
@@ -1792,6 +1810,45 @@ export interface components {
             waiting_retries: number;
             /** @description Whether the owner has been warned of them. If they go on, the webhook is turned off. */
             warned: boolean;
+        };
+        /** @description A header that has arrived. */
+        InspectedHeader: {
+            /** @description In lower case. */
+            name: string;
+            /** @description "(not shown)" where it may be a secret. */
+            value: string;
+        };
+        /** @description A request that has arrived. */
+        InspectedRequest: {
+            /** @description When. */
+            at: string;
+            /** @description The body as text, up to 16 KiB of it. */
+            body: string;
+            /** @description How many bytes the body had. */
+            body_bytes: number;
+            /** @description In the order of arrival. */
+            headers: components["schemas"]["InspectedHeader"][];
+            /** @description Usually POST. */
+            method: string;
+            /**
+             * Format: int64
+             * @description Counts from 1.
+             */
+            number: number;
+            /** @description The query with its `?`, or "". */
+            query: string;
+        };
+        /** @description What has arrived. */
+        Inspector: {
+            /**
+             * Format: int64
+             * @description How many requests have arrived since the server's start.
+             */
+            received: number;
+            /** @description The newest of them, newest first: at most 100. */
+            requests: components["schemas"]["InspectedRequest"][];
+            /** @description A webhook with this URL sends to the inspector. With `?status=503` it is answered so, to try out failing. */
+            url: string;
         };
         /** @description An integration key. */
         Key: {
@@ -4635,6 +4692,68 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Guide"];
                 };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_inspector: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Inspector"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_inspector: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];

@@ -7,6 +7,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::config::{ApiSettings, Settings};
 use crate::deliver::{Destination, Message, Outcome};
 use crate::filter::{Facts, Interest};
+use crate::inspector::Inspector;
 use crate::model::{
     AppId, DeliveryId, DeliveryState, EventId, EventKind, PersonKind, Position, Reason, Replay, ReplayChoice, ReplayId,
     SubscriptionId, Timings, UniqueId, UnixMs, WebhookId,
@@ -215,6 +216,8 @@ impl Parts {
             },
             sign_in: Settings::defaults().sign_in,
             provider: None,
+            inspector: Arc::new(Inspector::new(catalog.addresses().clone(), clock.clone())),
+            public_url: String::from("https://fanfare.example.com"),
             home: String::from("/"),
             secure: false,
             defaults: WebhookDefaults { timeout_s: 300, concurrency: 32 },
