@@ -31,6 +31,9 @@ async function live(fanfare: Fanfare, good: Receiver, bad: Receiver): Promise<Li
   await fetch(`${fanfare.url}/api/v1/set-up`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token, ...ADMIN }) });
   const webhook = await fanfare.webhook("CRM, all events", good.url, { secret: "It's a Secret to Everybody" });
   const failing = await fanfare.webhook("Analytics, track events only", bad.url, { categories: ["track_events"] });
+  const { url: inspector } = await fanfare.api<{ url: string }>("GET", "/inspector");
+  await fanfare.webhook("Inspected", inspector);
+  await fanfare.api("POST", "/users", { email: "mia@example.com", name: "Mia Member", role: "member" });
   await fanfare.api("POST", "/exclusions", { kind: "visitor", pattern: "bot-*" });
   for (let number = 1; number <= 12; number += 1) await fanfare.track(`Report ${number} exported`, { pages: number }, `visitor-${number % 4}`);
   await fanfare.track("Not for others", {}, "bot-7");
@@ -58,6 +61,9 @@ const PAGES: Record<string, (lived: Lived) => string> = {
   apps: () => "/apps",
   "audit-log": () => "/audit-log",
   exclusions: () => "/exclusions",
+  mails: () => "/mails",
+  inspector: () => "/inspector",
+  start: () => "/start",
 };
 
 const OUTSIDE: Record<string, string> = {

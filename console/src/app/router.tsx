@@ -144,12 +144,30 @@ const exclusions = createRoute({
   component: lazyRouteComponent(() => import("../pages/settings/exclusions"), "Exclusions"),
 });
 
+const inspector = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/inspector",
+  component: lazyRouteComponent(() => import("../pages/inspector/inspector"), "Inspector"),
+});
+
+const start = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/start",
+  component: lazyRouteComponent(() => import("../pages/start/start"), "Start"),
+});
+
+const mails = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/mails",
+  component: lazyRouteComponent(() => import("../pages/settings/mails"), "Mails"),
+});
+
 const routeTree = root.addChildren([
   signIn,
   ...links,
   signedIn.addChildren([
     home, webhooks, newWebhook, webhook, editWebhook, reviewWebhook, delivery, errorLog, events, event,
-    users, keys, apps, auditLog, exclusions,
+    users, keys, apps, auditLog, exclusions, inspector, start, mails,
   ]),
 ]);
 

@@ -4,10 +4,12 @@ import {
   IconAlertTriangle,
   IconAppWindow,
   IconBan,
+  IconEye,
   IconHistory,
   IconKey,
   IconListSearch,
   IconLogout,
+  IconMail,
   IconMoon,
   IconSun,
   IconUser,
@@ -52,9 +54,11 @@ export function Shell() {
         <Entry to="/apps" name="Apps" icon={<IconAppWindow size={18} />} onPick={close} />
         <Entry to="/keys" name="Integration keys" icon={<IconKey size={18} />} onPick={close} />
         <Entry to="/users" name="Users" icon={<IconUsers size={18} />} onPick={close} />
+        <Entry to="/mails" name="Outbox" icon={<IconMail size={18} />} onPick={close} />
         <Entry to="/audit-log" name="Audit log" icon={<IconHistory size={18} />} onPick={close} />
         <Section name="Data" />
         <Entry to="/events" name="Events" icon={<IconListSearch size={18} />} onPick={close} />
+        <Entry to="/inspector" name="Inspector" icon={<IconEye size={18} />} onPick={close} />
         <Entry to="/exclusions" name="Exclusions" icon={<IconBan size={18} />} onPick={close} />
       </AppShell.Navbar>
       <AppShell.Main id="main" tabIndex={-1}>
@@ -73,7 +77,7 @@ function Section({ name }: { name: string }) {
 }
 
 interface EntryProps {
-  to: "/webhooks" | "/error-log" | "/events" | "/apps" | "/keys" | "/users" | "/audit-log" | "/exclusions";
+  to: "/webhooks" | "/error-log" | "/events" | "/apps" | "/keys" | "/users" | "/audit-log" | "/exclusions" | "/mails" | "/inspector";
   name: string;
   icon: React.ReactNode;
   onPick: () => void;

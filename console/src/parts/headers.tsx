@@ -1,8 +1,7 @@
 import { Table } from "@mantine/core";
-import type { Schemas } from "../api/client";
 
 /** Headers as they went over the wire. */
-export function Headers({ headers }: { headers: Schemas["Header"][] }) {
+export function Headers({ headers }: { headers: { name: string; value: string }[] }) {
   if (headers.length === 0) return null;
   return (
     <Table fz="xs" withRowBorders={false} verticalSpacing={2}>

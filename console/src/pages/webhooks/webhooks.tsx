@@ -90,11 +90,14 @@ function NoWebhooks({ isAdmin }: { isAdmin: boolean }) {
       {isAdmin ? (
         <>
           {" "}
-          Nothing to receive it yet? <code>fanfare listen</code> on your machine shows what arrives.{" "}
-          <Link to="/webhooks/new" className="link">
-            Add your first webhook
+          <Link to="/start" className="link">
+            Make your first one step by step
           </Link>
-          .
+          , in a minute and without a receiver of your own; or{" "}
+          <Link to="/webhooks/new" className="link">
+            add one
+          </Link>{" "}
+          with everything at your choice.
         </>
       ) : (
         " An admin of your subscription can add one."
