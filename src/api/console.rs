@@ -32,8 +32,21 @@ const LINKS: [&str; 4] = ["setup", "invitation", "password-reset", "email-change
 
 /// The console's other pages, and what is below them: the server knows none of it, the console's router does. Everything
 /// else stays a 404. A test holds this against the console's router.
-const PLACES: [&str; 13] =
-    ["sign-in", "webhooks", "deliveries", "error-log", "events", "apps", "keys", "users", "audit-log", "exclusions", "inspector", "start", "mails"];
+const PLACES: [&str; 13] = [
+    "sign-in",
+    "webhooks",
+    "deliveries",
+    "error-log",
+    "events",
+    "apps",
+    "keys",
+    "users",
+    "audit-log",
+    "exclusions",
+    "inspector",
+    "start",
+    "mails",
+];
 
 /// For the pages without the console: only their own style may apply, nothing may run, and nobody may frame them.
 const WITHOUT_POLICY: &str =

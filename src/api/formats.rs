@@ -3,6 +3,7 @@
 use super::auth::{Admin, Caller};
 use super::body::Fields;
 use super::problem::ApiError;
+use super::receiver_input::FormatDoc;
 use super::{Api, paths, receiver_input};
 use crate::catalog::check_format;
 use crate::deliver::Form;
@@ -21,7 +22,7 @@ use utoipa::ToSchema;
 #[expect(dead_code, reason = "it describes the body in the OpenAPI document; the fields are taken one by one")]
 pub struct TryFormatInput {
     /// As a webhook's; null shows the body as it is.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FormatDoc>)]
     pub format: Option<Value>,
     /// The event whose sample it is applied to: one of the eight names, or ping (the default).
     #[schema(example = "npsSubmitted")]

@@ -5,10 +5,103 @@ use super::body::{Fields, inside};
 use super::problem::ApiError;
 use crate::catalog::{Kept, ReceiverPatch};
 use crate::model::{Auth, ClientCertificate, ClientCredentials, Format, Header, Preset, Secret};
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// The content type of what a template makes, where it names none.
 const TEMPLATE_TYPE: &str = "application/json";
+
+/// A secret: its text, or true in its place, which keeps the one that is set.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Secret)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes bodies in the OpenAPI document")]
+pub enum SecretDoc {
+    /// As typed. Never shown again.
+    Text(String),
+    /// true: one is set.
+    Set(bool),
+}
+
+/// What shows the receiver who is asking.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Auth)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[expect(dead_code, reason = "it describes bodies in the OpenAPI document")]
+pub enum AuthDoc {
+    /// `Authorization: Bearer …`
+    Bearer {
+        /// The token.
+        token: SecretDoc,
+    },
+    /// `Authorization: Basic …`
+    Basic {
+        /// "" for none.
+        username: Option<String>,
+        /// The password.
+        password: SecretDoc,
+    },
+    /// A bearer token from a token server, by client credentials.
+    OAuth2 {
+        /// Where tokens are asked for.
+        token_url: String,
+        /// The client's id.
+        client_id: String,
+        /// The client's secret.
+        client_secret: SecretDoc,
+        /// "" for none.
+        scope: Option<String>,
+        /// "" for none.
+        audience: Option<String>,
+        /// Whether id and secret go in the body, not in the Authorization header.
+        in_body: Option<bool>,
+    },
+}
+
+/// A certificate by which the receiver knows who is asking.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ClientCertificate)]
+#[expect(dead_code, reason = "it describes bodies in the OpenAPI document")]
+pub struct ClientCertificateDoc {
+    /// With what leads to its root, in PEM.
+    pub certificate: String,
+    /// In PEM.
+    pub private_key: SecretDoc,
+}
+
+/// What bodies are turned into: what a preset or a template makes of them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Format)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes bodies in the OpenAPI document")]
+pub enum FormatDoc {
+    /// A message for a chat.
+    Preset {
+        /// Of which service.
+        preset: PresetDoc,
+    },
+    /// Anything.
+    Template {
+        /// In the language of Jinja2.
+        template: String,
+        /// Of what the template makes; application/json by default.
+        content_type: Option<String>,
+    },
+}
+
+/// The services that there are messages for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Preset)]
+#[serde(rename_all = "lowercase")]
+pub enum PresetDoc {
+    /// Slack.
+    Slack,
+    /// Microsoft Teams.
+    Teams,
+    /// Discord.
+    Discord,
+}
 
 /// Takes out of a body what it changes of these.
 ///

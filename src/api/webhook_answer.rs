@@ -1,6 +1,7 @@
 //! A webhook as the API shows it.
 
 use super::answer::rfc3339;
+use super::receiver_input::{AuthDoc, ClientCertificateDoc, FormatDoc, SecretDoc};
 use crate::catalog::{Snapshot, User, Webhook, auth_json, categories_json, format_json};
 use crate::model::{UnixMs, WebhookKind};
 use crate::record::view::WebhookStats;
@@ -41,16 +42,16 @@ pub struct WebhookJson {
     /// Which of the events of its categories it is sent, in CEL; null: all of them.
     pub filter: Option<String>,
     /// What bodies are turned into; null: they are sent as they are.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FormatDoc>)]
     pub format: Option<Value>,
     /// Further headers: each name, and true for its value, which is never shown.
-    #[schema(value_type = Object)]
+    #[schema(value_type = HashMap<String, SecretDoc>)]
     pub headers: Map<String, Value>,
     /// How the receiver is shown who is asking, with true where a secret is set; null: by nothing but signatures.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<AuthDoc>)]
     pub auth: Option<Value>,
     /// Certificate and (never shown) key for receivers with mutual TLS; null: none.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<ClientCertificateDoc>)]
     pub client_certificate: Option<Value>,
     /// Whether each visitor's events arrive in order.
     pub ordered: bool,

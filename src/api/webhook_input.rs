@@ -2,6 +2,7 @@
 
 use super::body::{Fields, type_name};
 use super::problem::ApiError;
+use super::receiver_input::{AuthDoc, ClientCertificateDoc, FormatDoc, SecretDoc};
 use super::{WebhookDefaults, apps, receiver_input};
 use crate::catalog::{WebhookPatch, WebhookValues};
 use crate::model::{Category, CategorySet, Secret, WebhookKind};
@@ -59,18 +60,18 @@ pub struct WebhookInput {
     /// What shows the receiver who is asking: `bearer` with `token`, `basic` with `username` and `password`, or `oauth2` with
     /// `token_url`, `client_id`, `client_secret`, `scope`, `audience` and `in_body`. true in the place of a secret keeps it;
     /// null takes all of it away.
-    #[schema(value_type = Option<Object>, example = json!({"type": "bearer", "token": "…"}))]
+    #[schema(value_type = Option<AuthDoc>, example = json!({"type": "bearer", "token": "…"}))]
     pub auth: Option<Value>,
     /// For receivers with mutual TLS: `certificate`, with what leads to its root, and `private_key`, both in PEM. true in the
     /// place of the key keeps it; null takes both away.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<ClientCertificateDoc>)]
     pub client_certificate: Option<Value>,
     /// What bodies are turned into: {"preset": "slack" | "teams" | "discord"}, or {"template": …, "content_type": …}
     /// (application/json by default). null, the default, sends them as they are.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FormatDoc>)]
     pub format: Option<Value>,
     /// Further headers, all of them: name and value of each, or true to keep the value that is set.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<HashMap<String, SecretDoc>>)]
     pub headers: Option<Value>,
 }
 

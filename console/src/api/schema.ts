@@ -1364,6 +1364,35 @@ export interface components {
             /** @description The id of what it was done to. */
             target: string;
         };
+        /** @description What shows the receiver who is asking. */
+        Auth: {
+            /** @description The token. */
+            token: components["schemas"]["Secret"];
+            /** @enum {string} */
+            type: "bearer";
+        } | {
+            /** @description The password. */
+            password: components["schemas"]["Secret"];
+            /** @enum {string} */
+            type: "basic";
+            /** @description "" for none. */
+            username?: string | null;
+        } | {
+            /** @description "" for none. */
+            audience?: string | null;
+            /** @description The client's id. */
+            client_id: string;
+            /** @description The client's secret. */
+            client_secret: components["schemas"]["Secret"];
+            /** @description Whether id and secret go in the body, not in the Authorization header. */
+            in_body?: boolean | null;
+            /** @description "" for none. */
+            scope?: string | null;
+            /** @description Where tokens are asked for. */
+            token_url: string;
+            /** @enum {string} */
+            type: "oauth2";
+        };
         /** @description A browser. */
         Browser: {
             /** @description E.g. "Chrome"; "" when the User-Agent names none that is known. */
@@ -1380,6 +1409,13 @@ export interface components {
              * @example Product Manager
              */
             text: string;
+        };
+        /** @description A certificate by which the receiver knows who is asking. */
+        ClientCertificate: {
+            /** @description With what leads to its root, in PEM. */
+            certificate: string;
+            /** @description In PEM. */
+            private_key: components["schemas"]["Secret"];
         };
         /** @description A code of the authenticator app. */
         CodeInput: {
@@ -1708,6 +1744,16 @@ export interface components {
              * @example ada@example.com
              */
             email: string;
+        };
+        /** @description What bodies are turned into: what a preset or a template makes of them. */
+        Format: {
+            /** @description Of which service. */
+            preset: components["schemas"]["Preset"];
+        } | {
+            /** @description Of what the template makes; application/json by default. */
+            content_type?: string | null;
+            /** @description In the language of Jinja2. */
+            template: string;
         };
         /** @description A guide: its `guideProperties`, its state, and the polls of each step. */
         Guide: {
@@ -2269,8 +2315,7 @@ export interface components {
             data: {
                 /** @description Whether it is sent administrative changes too. */
                 audit: boolean;
-                /** @description How the receiver is shown who is asking, with true where a secret is set; null: by nothing but signatures. */
-                auth?: Record<string, never> | null;
+                auth?: components["schemas"]["Auth"] | null;
                 /**
                  * @example [
                  *       "nps",
@@ -2278,8 +2323,7 @@ export interface components {
                  *     ]
                  */
                 categories: "all" | ("guides" | "polls" | "nps" | "track_events" | "visitors" | "accounts")[];
-                /** @description Certificate and (never shown) key for receivers with mutual TLS; null: none. */
-                client_certificate?: Record<string, never> | null;
+                client_certificate?: components["schemas"]["ClientCertificate"] | null;
                 /**
                  * Format: int32
                  * @description Requests in flight at most.
@@ -2293,10 +2337,11 @@ export interface components {
                 endpoint?: string | null;
                 /** @description Which of the events of its categories it is sent, in CEL; null: all of them. */
                 filter?: string | null;
-                /** @description What bodies are turned into; null: they are sent as they are. */
-                format?: Record<string, never> | null;
+                format?: components["schemas"]["Format"] | null;
                 /** @description Further headers: each name, and true for its value, which is never shown. */
-                headers: Record<string, never>;
+                headers: {
+                    [key: string]: components["schemas"]["Secret"];
+                };
                 /** @description How it is doing. */
                 health: components["schemas"]["Health"];
                 /** @description `wh_` and 16 hex digits. */
@@ -2517,6 +2562,11 @@ export interface components {
              */
             type: string;
         };
+        /**
+         * @description The services that there are messages for.
+         * @enum {string}
+         */
+        Preset: "slack" | "teams" | "discord";
         /** @description An error as it is told (RFC 9457). */
         Problem: {
             /** @description A stable name in snake case, for programs. */
@@ -2671,6 +2721,8 @@ export interface components {
             /** @description `otpauth://…`, to be shown as a QR code. */
             url: string;
         };
+        /** @description A secret: its text, or true in its place, which keeps the one that is set. */
+        Secret: string | boolean;
         /** @description Who is signed in. */
         Session: {
             /** @description To be sent as X-CSRF-Token with every call other than GET. */
@@ -2875,8 +2927,7 @@ export interface components {
             event?: string | null;
             /** @description Instead of `event`: an event that was accepted. */
             event_id?: string | null;
-            /** @description As a webhook's; null shows the body as it is. */
-            format?: Record<string, never> | null;
+            format?: components["schemas"]["Format"] | null;
         };
         /** @description What an admin confirms who turns a webhook on again. */
         TurnOn: {
@@ -2970,8 +3021,7 @@ export interface components {
         Webhook: {
             /** @description Whether it is sent administrative changes too. */
             audit: boolean;
-            /** @description How the receiver is shown who is asking, with true where a secret is set; null: by nothing but signatures. */
-            auth?: Record<string, never> | null;
+            auth?: components["schemas"]["Auth"] | null;
             /**
              * @example [
              *       "nps",
@@ -2979,8 +3029,7 @@ export interface components {
              *     ]
              */
             categories: "all" | ("guides" | "polls" | "nps" | "track_events" | "visitors" | "accounts")[];
-            /** @description Certificate and (never shown) key for receivers with mutual TLS; null: none. */
-            client_certificate?: Record<string, never> | null;
+            client_certificate?: components["schemas"]["ClientCertificate"] | null;
             /**
              * Format: int32
              * @description Requests in flight at most.
@@ -2994,10 +3043,11 @@ export interface components {
             endpoint?: string | null;
             /** @description Which of the events of its categories it is sent, in CEL; null: all of them. */
             filter?: string | null;
-            /** @description What bodies are turned into; null: they are sent as they are. */
-            format?: Record<string, never> | null;
+            format?: components["schemas"]["Format"] | null;
             /** @description Further headers: each name, and true for its value, which is never shown. */
-            headers: Record<string, never>;
+            headers: {
+                [key: string]: components["schemas"]["Secret"];
+            };
             /** @description How it is doing. */
             health: components["schemas"]["Health"];
             /** @description `wh_` and 16 hex digits. */
@@ -3051,12 +3101,7 @@ export interface components {
         WebhookInput: {
             /** @description Whether it is sent every entry of the audit log too, as auditRecorded; false by default. */
             audit?: boolean | null;
-            /**
-             * @description What shows the receiver who is asking: `bearer` with `token`, `basic` with `username` and `password`, or `oauth2` with
-             *     `token_url`, `client_id`, `client_secret`, `scope`, `audience` and `in_body`. true in the place of a secret keeps it;
-             *     null takes all of it away.
-             */
-            auth?: Record<string, never> | null;
+            auth?: components["schemas"]["Auth"] | null;
             /**
              * @example [
              *       "nps",
@@ -3064,11 +3109,7 @@ export interface components {
              *     ]
              */
             categories?: "all" | ("guides" | "polls" | "nps" | "track_events" | "visitors" | "accounts")[];
-            /**
-             * @description For receivers with mutual TLS: `certificate`, with what leads to its root, and `private_key`, both in PEM. true in the
-             *     place of the key keeps it; null takes both away.
-             */
-            client_certificate?: Record<string, never> | null;
+            client_certificate?: components["schemas"]["ClientCertificate"] | null;
             /**
              * Format: int32
              * @description 1 to 1000.
@@ -3087,13 +3128,11 @@ export interface components {
              * @example properties.guideId in ["a", "b"]
              */
             filter?: string | null;
-            /**
-             * @description What bodies are turned into: {"preset": "slack" | "teams" | "discord"}, or {"template": …, "content_type": …}
-             *     (application/json by default). null, the default, sends them as they are.
-             */
-            format?: Record<string, never> | null;
+            format?: components["schemas"]["Format"] | null;
             /** @description Further headers, all of them: name and value of each, or true to keep the value that is set. */
-            headers?: Record<string, never> | null;
+            headers?: {
+                [key: string]: components["schemas"]["Secret"];
+            } | null;
             /**
              * @description Required when creating; 1 to 255 characters.
              * @example Warehouse
