@@ -111,6 +111,24 @@ for (const [name, path] of Object.entries(PAGES)) {
   });
 }
 
+test("the form of a webhook with everything opened is accessible, bright and dark, wide and narrow", async ({ browser, lived }) => {
+  const context = await browser.newContext({ baseURL: lived.fanfare.url });
+  const page = await context.newPage();
+  await page.request.post("/api/v1/session", { data: { email: ADMIN.email, password: ADMIN.password } });
+  await page.goto(`/webhooks/${lived.webhook}/edit`);
+  for (const group of ["Only some", "Format of", "Further headers", "Pace and"]) await page.getByRole("button", { name: new RegExp(group) }).click();
+  await page.getByLabel("Filter").fill('event == "trackEventReceived"');
+  await page.getByRole("button", { name: /Try it/ }).click();
+  await page.getByRole("combobox", { name: "Body" }).click();
+  await page.getByRole("option", { name: /Slack/ }).click();
+  await expect(page.getByLabel("What would be sent")).toBeVisible();
+  await page.getByRole("button", { name: "Add a header" }).click();
+  await page.getByRole("button", { name: "Test", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "What became of the test" })).toBeVisible();
+  await look(page, "webhook-form-opened");
+  await context.close();
+});
+
 for (const [name, path] of Object.entries(OUTSIDE)) {
   test(`the page ${name} is accessible, bright and dark, wide and narrow`, async ({ browser, lived }) => {
     const context = await browser.newContext({ baseURL: lived.fanfare.url });

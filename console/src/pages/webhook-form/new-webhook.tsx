@@ -12,7 +12,7 @@ const CRUMBS = [{ name: "Settings" }, { name: "Integrations" }, { name: "Webhook
 export function NewWebhook() {
   const navigate = useNavigate();
   const create = useChange((body: Schemas["WebhookInput"]) => ask(api.POST("/api/v1/webhooks", { body })), WEBHOOKS);
-  const open = (id: string) => void navigate({ to: "/webhooks/$id", params: { id }, search: {} });
+  const open = (id: string) => void navigate({ to: "/webhooks/$id", params: { id }, search: {}, ignoreBlocker: true });
   const save = {
     ...create,
     mutate: (body: Schemas["WebhookInput"]) => {
@@ -23,7 +23,6 @@ export function NewWebhook() {
     <Page title="Add Webhook" crumbs={CRUMBS}>
       <WebhookForm
         start={NEW}
-        secretSet={false}
         save={save}
         action="Create"
         onCancel={() => void navigate({ to: "/webhooks", search: {} })}

@@ -1,35 +1,11 @@
-import { Alert, Badge, Button, Group, Paper, Select, Stack, Tabs, Text, Title } from "@mantine/core";
+import { Alert, Button, Group, Paper, Select, Stack, Text, Title } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
-import { useMutation } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import { useState } from "react";
-import { api, ask, type Schemas } from "../../api/client";
 import { EVENTS } from "../../api/words";
-import { Code } from "../../parts/code";
-import { Headers } from "../../parts/headers";
 import { Refused } from "../../parts/states";
-import { Timings } from "../../parts/timings";
+import type { Test } from "./use-test";
 
-interface TestPanelProps {
-  input: Schemas["WebhookInput"];
-  id?: string;
-  isReady: boolean;
-}
-
-/** Sends a test with what stands in the form, saved or not, and shows both sides of it. */
-export function TestPanel({ input, id, isReady }: TestPanelProps) {
-  const [event, setEvent] = useState("ping");
-  const test = useMutation({
-    mutationFn: () => {
-      const query = event === "ping" ? {} : { event };
-      // A test needs no name, and one that is still empty would be refused.
-      const { name, ...nameless } = input;
-      const body = name === "" ? nameless : input;
-      return id === undefined
-        ? ask(api.POST("/api/v1/webhooks/test", { params: { query }, body }))
-        : ask(api.POST("/api/v1/webhooks/{id}/test", { params: { path: { id }, query }, body }));
-    },
-  });
+/** Sends a test with what stands in the form, saved or not. */
+export function TestPanel({ test, isReady }: { test: Test; isReady: boolean }) {
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="test">
       <Stack gap="md">
@@ -47,77 +23,17 @@ export function TestPanel({ input, id, isReady }: TestPanelProps) {
         <Group align="flex-end">
           <Select
             label="What to send"
-            data={["ping", ...EVENTS]}
-            value={event}
-            onChange={(chosen) => { setEvent(chosen ?? "ping"); }}
+            data={[{ value: "ping", label: "The ping" }, { group: "A sample of", items: [...EVENTS] }]}
+            value={test.event}
+            onChange={(chosen) => { test.choose(chosen ?? "ping"); }}
             allowDeselect={false}
           />
-          <Button variant="light" loading={test.isPending} disabled={!isReady} onClick={() => { test.mutate(); }}>
+          <Button variant="light" loading={test.isPending} disabled={!isReady} onClick={test.send}>
             Test
           </Button>
         </Group>
         <Refused error={test.error} />
-        <div aria-live="polite">{test.data && <Result result={test.data} id={id} />}</div>
       </Stack>
     </Paper>
-  );
-}
-
-/** What leads to turning a webhook on again, once its receiver accepts events. */
-function Offer({ offer, id }: { offer: Schemas["TurnOnOffer"]; id: string }) {
-  return (
-    <Alert color="violet" title="Turn it on again">
-      <Stack gap="sm">
-        <Text size="sm">{offer.sentence}</Text>
-        {offer.by === "operator" && <Code text={offer.call} label="The operator's command" />}
-        {offer.by === "admin" && offer.is_saved && (
-          <Group>
-            <Button component={Link} to={`/webhooks/${id}/review`}>
-              Review logs and turn on
-            </Button>
-          </Group>
-        )}
-      </Stack>
-    </Alert>
-  );
-}
-
-function Result({ result, id }: { result: Schemas["TestResult"]; id: string | undefined }) {
-  return (
-    <Stack gap="sm">
-      <Group gap="xs">
-        <Badge variant="light" color={result.delivered ? "green" : "red"} radius="sm" tt="none">
-          {result.status ?? "no answer"}
-        </Badge>
-        <Text size="sm" fw={500}>
-          {result.sentence}
-        </Text>
-      </Group>
-      {result.detail !== "" && (
-        <Text size="sm" c="dimmed" className="break">
-          {result.detail}
-        </Text>
-      )}
-      {result.turn_on && id !== undefined && <Offer offer={result.turn_on} id={id} />}
-      <Timings timings={result.timings} />
-      <Tabs defaultValue="response">
-        <Tabs.List>
-          <Tabs.Tab value="response">Response</Tabs.Tab>
-          <Tabs.Tab value="request">Request</Tabs.Tab>
-        </Tabs.List>
-        <Tabs.Panel value="response" pt="sm">
-          <Stack gap="sm">
-            <Headers headers={result.response.headers} />
-            <Code text={result.response.body} label="Response body" />
-          </Stack>
-        </Tabs.Panel>
-        <Tabs.Panel value="request" pt="sm">
-          <Stack gap="sm">
-            <Headers headers={result.request.headers} />
-            <Code text={result.request.body} label="Request body" />
-          </Stack>
-        </Tabs.Panel>
-      </Tabs>
-    </Stack>
   );
 }
