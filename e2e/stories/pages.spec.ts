@@ -62,6 +62,7 @@ const PAGES: Record<string, (lived: Lived) => string> = {
   "audit-log": () => "/audit-log",
   exclusions: () => "/exclusions",
   mails: () => "/mails",
+  profile: () => "/profile",
   inspector: () => "/inspector",
   start: () => "/start",
 };

@@ -32,7 +32,7 @@ const LINKS: [&str; 4] = ["setup", "invitation", "password-reset", "email-change
 
 /// The console's other pages, and what is below them: the server knows none of it, the console's router does. Everything
 /// else stays a 404. A test holds this against the console's router.
-const PLACES: [&str; 13] = [
+const PLACES: [&str; 14] = [
     "sign-in",
     "webhooks",
     "deliveries",
@@ -46,6 +46,7 @@ const PLACES: [&str; 13] = [
     "inspector",
     "start",
     "mails",
+    "profile",
 ];
 
 /// For the pages without the console: only their own style may apply, nothing may run, and nobody may frame them.

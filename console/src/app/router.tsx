@@ -162,12 +162,18 @@ const mails = createRoute({
   component: lazyRouteComponent(() => import("../pages/settings/mails"), "Mails"),
 });
 
+const profile = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/profile",
+  component: lazyRouteComponent(() => import("../pages/profile/profile"), "Profile"),
+});
+
 const routeTree = root.addChildren([
   signIn,
   ...links,
   signedIn.addChildren([
     home, webhooks, newWebhook, webhook, editWebhook, reviewWebhook, delivery, errorLog, events, event,
-    users, keys, apps, auditLog, exclusions, inspector, start, mails,
+    users, keys, apps, auditLog, exclusions, inspector, start, mails, profile,
   ]),
 ]);
 

@@ -122,6 +122,9 @@ function Account() {
         <Menu.Label>
           {session?.user.name} · {session?.user.email} · {session?.user.role}
         </Menu.Label>
+        <Menu.Item component={Link} to="/profile" leftSection={<IconUser size={16} />}>
+          Your account
+        </Menu.Item>
         <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut()}>
           Sign out
         </Menu.Item>
