@@ -287,6 +287,8 @@ fn in_app() -> OpenApiRouter<Arc<Api>> {
 /// To whom it happens.
 fn visitors_and_accounts() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
+        .routes(routes!(visitors::list_visitors))
+        .routes(routes!(visitors::list_accounts))
         .routes(routes!(visitors::read_visitor))
         .routes(routes!(visitors::read_account))
         .routes(routes!(metadata::set_many))

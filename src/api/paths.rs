@@ -54,6 +54,10 @@ pub const INSPECTOR: &str = "/api/v1/inspector";
 pub const MAILS: &str = "/api/v1/mails";
 /// Send a mail now that waits or was given up.
 pub const MAIL_TRY_AGAIN: &str = "/api/v1/mails/{id}/try-again";
+/// Visitors.
+pub const VISITORS: &str = "/api/v1/visitors";
+/// Accounts.
+pub const ACCOUNTS: &str = "/api/v1/accounts";
 /// One visitor.
 pub const VISITOR: &str = "/api/v1/visitors/{id}";
 /// One account.

@@ -5,8 +5,8 @@ use crate::filter::Interest;
 use crate::model::{DeliveryId, EventId, PersonKind, Position, Replay, ReplayId, SubscriptionId, WebhookId};
 use crate::record::view::{
     DeliveryDetail, DeliveryQuery, DeliverySummary, ErrorItem, ErrorQuery, EventDetail, EventQuery, EventSummary,
-    FigureStep, KnownGroup, LogItem, Missed, Newer, Page, PersonDetail, RangeSummary, ReplayAsk, ReplayView, Tried,
-    WebhookStats,
+    FigureStep, KnownGroup, LogItem, Missed, Newer, Page, PersonDetail, PersonSummary, RangeSummary, ReplayAsk,
+    ReplayView, Tried, WebhookStats,
 };
 use crate::record::{Explained, RecordError, Records};
 use tokio::sync::watch;
@@ -137,6 +137,18 @@ pub trait RecordReader: Send + Sync + 'static {
         id: &str,
     ) -> Result<Option<PersonDetail>, RecordError>;
 
+    /// The first `limit` visitors or accounts whose ids begin with `prefix`, in the order of their ids, behind `after`.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    fn people(
+        &self,
+        of: (SubscriptionId, PersonKind),
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PersonSummary>, RecordError>;
+
     /// Returns once everything that is in the journal now is on record.
     ///
     /// # Errors
@@ -260,6 +272,16 @@ impl RecordReader for Records {
         id: &str,
     ) -> Result<Option<PersonDetail>, RecordError> {
         Self::person(self, subscription, kind, id)
+    }
+
+    fn people(
+        &self,
+        of: (SubscriptionId, PersonKind),
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PersonSummary>, RecordError> {
+        Self::people(self, of, prefix, after, limit)
     }
 
     fn catch_up(&self) -> Result<(), RecordError> {

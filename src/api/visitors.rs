@@ -1,18 +1,21 @@
 //! `/visitors/{id}` and `/accounts/{id}`: what is known of somebody, with their newest events.
 
-use super::answer::{EventJson, rfc3339};
+use super::answer::{EventJson, List, rfc3339};
 use super::auth::Caller;
+use super::list::{self, Asked};
 use super::paths::Id;
 use super::problem::ApiError;
 use super::{Api, paths};
 use crate::model::{PersonKind, UnixMs, metadata, parent_account};
-use crate::record::view::PersonDetail;
+use crate::record::view::{PersonDetail, PersonSummary};
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Groups of metadata by name.
 type Groups = BTreeMap<String, metadata::Fields>;
@@ -75,6 +78,99 @@ pub struct AccountJson {
     pub do_not_process: bool,
     /// The 20 newest events, newest first.
     pub events: Vec<EventJson>,
+}
+
+/// Which visitors or accounts to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PeopleListQuery {
+    /// Those whose ids begin so; upper and lower case differ.
+    prefix: Option<String>,
+    /// Rows at most: 1 to 500, 50 by default.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// A visitor or an account in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Person)]
+pub struct PersonJson {
+    /// The id, as the product names them.
+    pub id: String,
+    /// Known since: through the agent, the Track API or the Metadata API.
+    pub known_at: String,
+    /// First seen in-app; null: not yet.
+    pub first_visit: Option<String>,
+    /// Last in the app, to the minute; null: never.
+    pub last_visit: Option<String>,
+    /// A visitor's last account; null for none.
+    pub account_id: Option<String>,
+}
+
+/// Lists visitors, in the order of their ids.
+#[utoipa::path(
+    get,
+    path = paths::VISITORS,
+    params(PeopleListQuery),
+    tag = "visitors",
+    responses((status = 200, body = List<PersonJson>), ApiError)
+)]
+pub async fn list_visitors(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Asked(asked): Asked<PeopleListQuery>,
+) -> Result<Json<List<PersonJson>>, ApiError> {
+    list_of(&api, &caller, PersonKind::Visitor, asked).await
+}
+
+/// Lists accounts, in the order of their ids.
+#[utoipa::path(
+    get,
+    path = paths::ACCOUNTS,
+    params(PeopleListQuery),
+    tag = "accounts",
+    responses((status = 200, body = List<PersonJson>), ApiError)
+)]
+pub async fn list_accounts(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Asked(asked): Asked<PeopleListQuery>,
+) -> Result<Json<List<PersonJson>>, ApiError> {
+    list_of(&api, &caller, PersonKind::Account, asked).await
+}
+
+async fn list_of(
+    api: &Api,
+    caller: &Caller,
+    kind: PersonKind,
+    asked: PeopleListQuery,
+) -> Result<Json<List<PersonJson>>, ApiError> {
+    let limit = list::limit(asked.limit)?;
+    let after = asked.cursor.as_deref().map(id_of).transpose()?;
+    let (of, prefix) = ((caller.subscription.id, kind), asked.prefix.unwrap_or_default());
+    let people = api.records(move |records| records.people(of, &prefix, after.as_deref(), limit)).await?;
+    let next = people.last().filter(|_| people.len() == limit).map(|last| BASE64_URL_SAFE_NO_PAD.encode(&last.id));
+    Ok(Json(List { data: people.into_iter().map(PersonJson::of).collect(), next }))
+}
+
+/// The id that a cursor stands for.
+fn id_of(cursor: &str) -> Result<String, ApiError> {
+    let id = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|id| String::from_utf8(id).ok());
+    id.ok_or_else(|| ApiError::Query(String::from("cursor: it does not belong to this list")))
+}
+
+impl PersonJson {
+    fn of(person: PersonSummary) -> Self {
+        Self {
+            id: person.id,
+            known_at: rfc3339(person.known_at),
+            first_visit: time(person.first_visit),
+            last_visit: time(person.last_visit),
+            account_id: person.account_id.filter(|id| !id.is_empty()),
+        }
+    }
 }
 
 /// Reads a visitor.

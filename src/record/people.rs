@@ -1,6 +1,6 @@
 //! One visitor or account with everything known of it.
 
-use super::view::{EventQuery, KnownGroup, PersonDetail};
+use super::view::{EventQuery, KnownGroup, PersonDetail, PersonSummary};
 use super::{RecordError, Records};
 use crate::model::{PersonKind, SubscriptionId};
 use crate::store::projection::PersonRow;
@@ -12,6 +12,24 @@ const RECENT_EVENTS: usize = 20;
 const SUB_ACCOUNTS: usize = 100;
 
 impl Records {
+    /// The first `limit` visitors or accounts whose ids begin with `prefix`, in the order of their ids, behind `after`.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn people(
+        &self,
+        of: (SubscriptionId, PersonKind),
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PersonSummary>, RecordError> {
+        let summary = |(id, row): (String, PersonRow)| {
+            let PersonRow { known_at, first_visit, last_visit, account_id, .. } = row;
+            PersonSummary { id, known_at, first_visit, last_visit, account_id }
+        };
+        Ok(self.projection.people(of, prefix, after, limit)?.into_iter().map(summary).collect())
+    }
+
     /// A visitor or an account with its newest events; `None` when it is not known in this subscription. Everything that was in the
     /// journal when this was called is taken into account.
     ///

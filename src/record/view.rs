@@ -1,6 +1,10 @@
 //! What can be asked of the records and what they answer: plain data, times in Unix milliseconds. The API turns the
 //! answers into its own JSON.
 
+mod people;
+
+pub use people::{KnownGroup, PersonDetail, PersonSummary};
+
 use crate::filter::Judgement;
 use crate::model::{
     AppId, DeliveryId, DeliveryState, EventId, EventKind, Notice, Position, Reason, Replay, ReplayChoice, ReplayEnd,
@@ -315,36 +319,6 @@ impl WithheldAs {
             Some(Withheld::AgentTooOld) => Self::AgentTooOld,
         }
     }
-}
-
-/// A visitor or an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PersonDetail {
-    /// Known since.
-    pub known_at: UnixMs,
-    /// First seen in-app; `None`: not yet.
-    pub first_visit: Option<UnixMs>,
-    /// Last seen in-app, to the minute.
-    pub last_visit: Option<UnixMs>,
-    /// A visitor's last browser and its version.
-    pub browser: Option<(String, String)>,
-    /// A visitor's last account; "" for none.
-    pub account_id: Option<String>,
-    /// Groups of metadata by name, each a JSON object.
-    pub metadata: Vec<(String, String)>,
-    /// An account's first sub-accounts, in the order of their ids.
-    pub sub_accounts: Vec<String>,
-    /// The newest events, newest first.
-    pub events: Vec<EventSummary>,
-}
-
-/// A group of somebody's metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct KnownGroup {
-    /// Its values as a JSON object; "" when it has none.
-    pub fields: String,
-    /// How many groups the person has, this one included if it has values.
-    pub groups: usize,
 }
 
 /// What became of an event for one webhook.

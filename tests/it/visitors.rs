@@ -40,6 +40,34 @@ fn identify_all(node_addr: std::net::SocketAddr, agent_key: &str, client: usize,
 }
 
 #[test]
+fn who_is_known_is_listed_by_the_beginning_of_the_id() {
+    let node = Node::start();
+    assert_eq!(node.get("/visitors"), json!({"data": [], "next": null}));
+    for visitor in ["ann@a.example", "ann@b.example", "Ann", "änn", "ben", "a::b"] {
+        node.events(&[events::identify(visitor, "acme::west")]);
+    }
+    let list = |kind: &str, prefix: &str| {
+        let mut found = Vec::new();
+        let mut next = String::new();
+        loop {
+            let page = node.get(&format!("/{kind}?prefix={prefix}&limit=2{next}"));
+            found.extend(page["data"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()));
+            let Some(cursor) = page["next"].as_str() else { return found };
+            next = format!("&cursor={cursor}");
+        }
+    };
+    wait_until("all are on record", || (list("visitors", "").len() == 6).then_some(()));
+    assert_eq!(list("visitors", ""), ["Ann", "a::b", "ann@a.example", "ann@b.example", "ben", "änn"]);
+    assert_eq!(list("visitors", "ann"), ["ann@a.example", "ann@b.example"]);
+    assert_eq!(list("visitors", "%C3%A4"), ["änn"]);
+    assert_eq!(list("visitors", "c"), Vec::<String>::new());
+    assert_eq!(list("accounts", ""), ["acme::west"]);
+    let row = &node.get("/visitors?prefix=ben")["data"][0];
+    assert_eq!((&row["account_id"], row["last_visit"].is_string()), (&json!("acme::west"), true));
+    node.api("GET", "/visitors?cursor=%21", None).expect(400);
+}
+
+#[test]
 fn a_thousand_visitors_identified_by_64_clients_at_once_are_new_once_each() {
     let mut node = Node::start();
     let receiver = Receiver::ok();

@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists accounts, in the order of their ids. */
+        get: operations["get_accounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{id}": {
         parameters: {
             query?: never;
@@ -869,6 +886,23 @@ export interface paths {
         put?: never;
         /** Mails an invitation that was not accepted yet once more, with a new link. The old link opens nothing any more. */
         post: operations["post_users_id_invite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/visitors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists visitors, in the order of their ids. */
+        get: operations["get_visitors"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2228,6 +2262,24 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        List_Person: {
+            /** @description The rows. Fewer than asked for does not mean the end: only `next` says that. */
+            data: {
+                /** @description A visitor's last account; null for none. */
+                account_id?: string | null;
+                /** @description First seen in-app; null: not yet. */
+                first_visit?: string | null;
+                /** @description The id, as the product names them. */
+                id: string;
+                /** @description Known since: through the agent, the Track API or the Metadata API. */
+                known_at: string;
+                /** @description Last in the app, to the minute; null: never. */
+                last_visit?: string | null;
+            }[];
+            /** @description The next page's `cursor`; null at the end. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         List_Replay: {
             /** @description The rows. Fewer than asked for does not mean the end: only `next` says that. */
             data: {
@@ -2526,6 +2578,19 @@ export interface components {
             password: string;
             /** @description From the link in the mail. */
             token: string;
+        };
+        /** @description A visitor or an account in a list. */
+        Person: {
+            /** @description A visitor's last account; null for none. */
+            account_id?: string | null;
+            /** @description First seen in-app; null: not yet. */
+            first_visit?: string | null;
+            /** @description The id, as the product names them. */
+            id: string;
+            /** @description Known since: through the agent, the Track API or the Metadata API. */
+            known_at: string;
+            /** @description Last in the app, to the minute; null: never. */
+            last_visit?: string | null;
         };
         /** @description A poll. */
         Poll: {
@@ -3420,6 +3485,45 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_accounts: {
+        parameters: {
+            query?: {
+                /** @description Those whose ids begin so; upper and lower case differ. */
+                prefix?: string;
+                /** @description Rows at most: 1 to 500, 50 by default. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Person"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     get_accounts_id: {
         parameters: {
             query?: never;
@@ -5864,6 +5968,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_visitors: {
+        parameters: {
+            query?: {
+                /** @description Those whose ids begin so; upper and lower case differ. */
+                prefix?: string;
+                /** @description Rows at most: 1 to 500, 50 by default. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Person"];
                 };
             };
             400: components["responses"]["Problem400"];

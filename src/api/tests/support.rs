@@ -387,6 +387,21 @@ impl RecordReader for FakeRecords {
         Ok(event.map(|event| Explained { event: Some(event), reasons: webhooks.iter().map(reason).collect() }))
     }
 
+    fn people(
+        &self,
+        (subscription, _): (SubscriptionId, PersonKind),
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PersonSummary>, RecordError> {
+        let people = self.people.lock().unwrap();
+        let is_meant = |id: &String| id.starts_with(prefix) && after.is_none_or(|after| id.as_str() > after);
+        let ids = people.iter().filter(|(of, id)| *of == subscription && is_meant(id)).map(|(_, id)| id.clone());
+        let (known_at, visit) = (UnixMs(0), None);
+        let summary = |id| PersonSummary { id, known_at, first_visit: visit, last_visit: visit, account_id: None };
+        Ok(ids.take(limit).map(summary).collect())
+    }
+
     fn person(
         &self,
         subscription: SubscriptionId,

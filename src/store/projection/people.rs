@@ -197,6 +197,22 @@ fn see(
     Ok(())
 }
 
+/// What [`person`] reads.
+const COLUMNS: &str = "known_at, first_visit, last_visit, browser_name, browser_version, account_id";
+
+/// Somebody, without their metadata.
+fn person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
+    let browser: (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
+    Ok(PersonRow {
+        known_at: UnixMs(row.get(0)?),
+        first_visit: row.get::<_, Option<i64>>(1)?.map(UnixMs),
+        last_visit: row.get::<_, Option<i64>>(2)?.map(UnixMs),
+        browser: browser.0.zip(browser.1),
+        account_id: row.get(5)?,
+        metadata: Vec::new(),
+    })
+}
+
 impl Projection {
     /// Whether this visitor or account was seen in-app.
     ///
@@ -216,19 +232,8 @@ impl Projection {
         self.read(|db| {
             let snapshot = db.unchecked_transaction()?;
             let key = params![int(subscription.0), kind as u8, id];
-            let sql = "SELECT known_at, first_visit, last_visit, browser_name, browser_version, account_id FROM people
-                       WHERE subscription = $1 AND kind = $2 AND id = $3";
-            let found = snapshot.prepare_cached(sql)?.query_row(key, |row| {
-                let browser: (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
-                Ok(PersonRow {
-                    known_at: UnixMs(row.get(0)?),
-                    first_visit: row.get::<_, Option<i64>>(1)?.map(UnixMs),
-                    last_visit: row.get::<_, Option<i64>>(2)?.map(UnixMs),
-                    browser: browser.0.zip(browser.1),
-                    account_id: row.get(5)?,
-                    metadata: Vec::new(),
-                })
-            });
+            let sql = format!("SELECT {COLUMNS} FROM people WHERE subscription = $1 AND kind = $2 AND id = $3");
+            let found = snapshot.prepare_cached(&sql)?.query_row(key, person);
             let Some(mut person) = found.optional()? else { return Ok(None) };
             let sql =
                 "SELECT name, fields FROM metadata WHERE subscription = $1 AND kind = $2 AND id = $3 ORDER BY name";
@@ -236,6 +241,32 @@ impl Projection {
             let groups = groups.query_map(key, |row| Ok((row.get(0)?, row.get(1)?)))?;
             person.metadata = groups.collect::<rusqlite::Result<_>>()?;
             Ok(Some(person))
+        })
+    }
+
+    /// The first `limit` visitors or accounts whose ids begin with `prefix`, in the order of their ids, behind `after`; without
+    /// their metadata.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn people(
+        &self,
+        (subscription, kind): (SubscriptionId, PersonKind),
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, PersonRow)>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS}, id FROM people
+             WHERE subscription = $1 AND kind = $2 AND id >= $3 AND id < $4 AND id > $5 ORDER BY id LIMIT $6"
+        );
+        // Ids compare byte by byte, and no character is greater. Nobody's id is empty.
+        let (end, after) = (format!("{prefix}{}", char::MAX), after.unwrap_or_default());
+        self.read(|db| {
+            let values = params![int(subscription.0), kind as u8, prefix, end, after, int(limit as u64)];
+            let mut statement = db.prepare_cached(&sql)?;
+            let rows = statement.query_map(values, |row| Ok((row.get(6)?, person(row)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
 
