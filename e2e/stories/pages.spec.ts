@@ -12,6 +12,7 @@ interface Lived {
   failing: string;
   delivery: string;
   event: string;
+  guide: string;
 }
 
 const test = base.extend<object, { lived: Lived }>({
@@ -41,7 +42,11 @@ async function live(fanfare: Fanfare, good: Receiver, bad: Receiver): Promise<Li
   await until("everything has ended", async () => (await fanfare.states(failing)).filter((state) => state === "failed").length === 12);
   const { data: deliveries } = await fanfare.api<{ data: { id: string }[] }>("GET", `/webhooks/${failing}/deliveries`);
   const { data: events } = await fanfare.api<{ data: { id: string }[] }>("GET", "/events?event=trackEventReceived");
-  return { fanfare, token, webhook, failing, delivery: deliveries[0]?.id ?? "", event: events[0]?.id ?? "" };
+  const polls = [{ type: "NPSRating", question: "Would you recommend us?" }, { type: "PickList", question: "Your role?", choices: [{ text: "Engineer" }] }];
+  const { id: guide } = await fanfare.api<{ id: string }>("POST", "/guides", { name: "Quarterly survey", steps: [{ polls }] });
+  await fanfare.api("POST", "/do-not-process", { kind: "visitor", id: "eve" });
+  await fanfare.api("POST", "/visitors/visitor-3/forget");
+  return { fanfare, token, webhook, failing, delivery: deliveries[0]?.id ?? "", event: events[0]?.id ?? "", guide };
 }
 
 const PAGES: Record<string, (lived: Lived) => string> = {
@@ -61,6 +66,14 @@ const PAGES: Record<string, (lived: Lived) => string> = {
   apps: () => "/apps",
   "audit-log": () => "/audit-log",
   exclusions: () => "/exclusions",
+  guides: () => "/guides",
+  "add-guide": () => "/guides/new",
+  guide: ({ guide }) => `/guides/${guide}`,
+  visitors: () => "/visitors",
+  visitor: () => "/visitors/ann",
+  accounts: () => "/accounts",
+  account: () => "/accounts/acme",
+  privacy: () => "/privacy",
   mails: () => "/mails",
   profile: () => "/profile",
   inspector: () => "/inspector",

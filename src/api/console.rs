@@ -32,7 +32,7 @@ const LINKS: [&str; 4] = ["setup", "invitation", "password-reset", "email-change
 
 /// The console's other pages, and what is below them: the server knows none of it, the console's router does. Everything
 /// else stays a 404. A test holds this against the console's router.
-const PLACES: [&str; 14] = [
+const PLACES: [&str; 18] = [
     "sign-in",
     "webhooks",
     "deliveries",
@@ -47,6 +47,10 @@ const PLACES: [&str; 14] = [
     "start",
     "mails",
     "profile",
+    "visitors",
+    "accounts",
+    "privacy",
+    "guides",
 ];
 
 /// For the pages without the console: only their own style may apply, nothing may run, and nobody may frame them.

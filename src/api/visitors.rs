@@ -37,7 +37,7 @@ pub struct VisitorJson {
     /// The account of the last visit; null for none.
     pub account_id: Option<String>,
     /// Groups of metadata: `agent` is what the agent tells, the others are what the Metadata API has set.
-    #[schema(value_type = Object)]
+    #[schema(value_type = HashMap<String, HashMap<String, serde_json::Value>>)]
     pub metadata: Groups,
     /// Whether everything of them is thrown away as it comes in.
     pub do_not_process: bool,
@@ -72,7 +72,7 @@ pub struct AccountJson {
     /// When a visitor was last in the app for it, to the minute; null: never.
     pub last_visit: Option<String>,
     /// Groups of metadata: `agent` is what the agent tells, the others are what the Metadata API has set.
-    #[schema(value_type = Object)]
+    #[schema(value_type = HashMap<String, HashMap<String, serde_json::Value>>)]
     pub metadata: Groups,
     /// Whether everything of it is thrown away as it comes in.
     pub do_not_process: bool,

@@ -1259,7 +1259,11 @@ export interface components {
             /** @description When a visitor was last in the app for it, to the minute; null: never. */
             last_visit?: string | null;
             /** @description Groups of metadata: `agent` is what the agent tells, the others are what the Metadata API has set. */
-            metadata: Record<string, never>;
+            metadata: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
             /** @description The parent's id, when this one is `parent::child`. */
             parent_id?: string | null;
             /** @description The first 100 sub-accounts, in the order of their ids. */
@@ -3080,7 +3084,11 @@ export interface components {
             /** @description Last in the app, to the minute; null: never. */
             last_visit?: string | null;
             /** @description Groups of metadata: `agent` is what the agent tells, the others are what the Metadata API has set. */
-            metadata: Record<string, never>;
+            metadata: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
         };
         /** @description A webhook. */
         Webhook: {

@@ -168,12 +168,64 @@ const profile = createRoute({
   component: lazyRouteComponent(() => import("../pages/profile/profile"), "Profile"),
 });
 
+const visitors = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/visitors",
+  validateSearch: texts("prefix"),
+  component: lazyRouteComponent(() => import("../pages/people/people"), "Visitors"),
+});
+
+const visitor = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/visitors/$id",
+  component: lazyRouteComponent(() => import("../pages/people/person"), "VisitorPage"),
+});
+
+const accounts = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/accounts",
+  validateSearch: texts("prefix"),
+  component: lazyRouteComponent(() => import("../pages/people/people"), "Accounts"),
+});
+
+const account = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/accounts/$id",
+  component: lazyRouteComponent(() => import("../pages/people/person"), "AccountPage"),
+});
+
+const privacy = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/privacy",
+  component: lazyRouteComponent(() => import("../pages/privacy/privacy"), "Privacy"),
+});
+
+const guides = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/guides",
+  validateSearch: texts("state"),
+  component: lazyRouteComponent(() => import("../pages/guides/guides"), "Guides"),
+});
+
+const newGuide = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/guides/new",
+  component: lazyRouteComponent(() => import("../pages/guides/new-guide"), "NewGuide"),
+});
+
+const guide = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/guides/$id",
+  component: lazyRouteComponent(() => import("../pages/guides/guide"), "GuidePage"),
+});
+
 const routeTree = root.addChildren([
   signIn,
   ...links,
   signedIn.addChildren([
     home, webhooks, newWebhook, webhook, editWebhook, reviewWebhook, delivery, errorLog, events, event,
     users, keys, apps, auditLog, exclusions, inspector, start, mails, profile,
+    visitors, visitor, accounts, account, privacy, guides, newGuide, guide,
   ]),
 ]);
 

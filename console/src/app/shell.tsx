@@ -4,15 +4,19 @@ import {
   IconAlertTriangle,
   IconAppWindow,
   IconBan,
+  IconBuilding,
   IconEye,
   IconHistory,
   IconKey,
   IconListSearch,
   IconLogout,
   IconMail,
+  IconMessage2,
   IconMoon,
+  IconShieldLock,
   IconSun,
   IconUser,
+  IconUserSearch,
   IconUsers,
   IconWebhook,
 } from "@tabler/icons-react";
@@ -58,8 +62,12 @@ export function Shell() {
         <Entry to="/audit-log" name="Audit log" icon={<IconHistory size={18} />} onPick={close} />
         <Section name="Data" />
         <Entry to="/events" name="Events" icon={<IconListSearch size={18} />} onPick={close} />
+        <Entry to="/guides" name="Guides" icon={<IconMessage2 size={18} />} onPick={close} />
+        <Entry to="/visitors" name="Visitors" icon={<IconUserSearch size={18} />} onPick={close} />
+        <Entry to="/accounts" name="Accounts" icon={<IconBuilding size={18} />} onPick={close} />
         <Entry to="/inspector" name="Inspector" icon={<IconEye size={18} />} onPick={close} />
         <Entry to="/exclusions" name="Exclusions" icon={<IconBan size={18} />} onPick={close} />
+        <Entry to="/privacy" name="Privacy" icon={<IconShieldLock size={18} />} onPick={close} />
       </AppShell.Navbar>
       <AppShell.Main id="main" tabIndex={-1}>
         <Outlet />
@@ -77,7 +85,7 @@ function Section({ name }: { name: string }) {
 }
 
 interface EntryProps {
-  to: "/webhooks" | "/error-log" | "/events" | "/apps" | "/keys" | "/users" | "/audit-log" | "/exclusions" | "/mails" | "/inspector";
+  to: "/webhooks" | "/error-log" | "/events" | "/apps" | "/keys" | "/users" | "/audit-log" | "/exclusions" | "/mails" | "/inspector" | "/guides" | "/visitors" | "/accounts" | "/privacy";
   name: string;
   icon: React.ReactNode;
   onPick: () => void;

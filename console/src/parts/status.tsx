@@ -9,6 +9,9 @@ const COLOURS: Record<string, string> = {
   on: "green",
   off: "gray",
   turned_off: "red",
+  draft: "gray",
+  published: "green",
+  archived: "orange",
 };
 
 const WORDS: Record<string, string> = { turned_off: "turned off" };

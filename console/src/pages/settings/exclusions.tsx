@@ -1,4 +1,4 @@
-import { Button, Group, Select, Table, Text, TextInput } from "@mantine/core";
+import { Button, FileButton, Group, Select, Table, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useState } from "react";
 import { api, ask, base, fieldProblem, type Schemas } from "../../api/client";
@@ -26,9 +26,12 @@ export function Exclusions() {
       title="Exclusions"
       crumbs={[{ name: "Data" }]}
       actions={
-        <Button component="a" variant="default" href={new URL("api/v1/exclusions.csv", base).href}>
-          Download CSV
-        </Button>
+        <>
+          {isAdmin && <ImportRules />}
+          <Button component="a" variant="default" href={new URL("api/v1/exclusions.csv", base).href}>
+            Download CSV
+          </Button>
+        </>
       }
     >
       <Text size="sm" c="dimmed" maw={720}>
@@ -42,6 +45,26 @@ export function Exclusions() {
       {rules.rows.length > 0 && <List rows={rules.rows} isAdmin={isAdmin} />}
       <More list={rules} />
     </Page>
+  );
+}
+
+/** Adds what a CSV file lists, all of it or nothing. */
+function ImportRules() {
+  const take = useChange(async (file: File) => {
+    const asked = { body: await file.text(), bodySerializer: (text: string) => text, headers: { "Content-Type": "text/csv" } };
+    return ask(api.POST("/api/v1/exclusions.csv", asked));
+  }, LISTS.exclusions);
+  return (
+    <>
+      <Refused error={take.error} />
+      <FileButton accept=".csv,text/csv" onChange={(file) => { if (file !== null) take.mutate(file); }}>
+        {(props) => (
+          <Button {...props} variant="default" loading={take.isPending}>
+            Import CSV
+          </Button>
+        )}
+      </FileButton>
+    </>
   );
 }
 
