@@ -20,8 +20,10 @@ for (const file of readdirSync(new URL("assets/", dist)).filter((name) => /\.(js
   const text = readFileSync(new URL(`assets/${file}`, dist));
   if (file.endsWith(".css")) check(file, text);
   const compressed = gzipSync(text, { level: 9 });
-  writeFileSync(new URL(`assets/${file}.gz`, dist), compressed);
-  sizes.set(`assets/${file}`, compressed.length);
+  // A file of a few words grows by it.
+  const isSmaller = compressed.length < text.length;
+  if (isSmaller) writeFileSync(new URL(`assets/${file}.gz`, dist), compressed);
+  sizes.set(`assets/${file}`, isSmaller ? compressed.length : text.length);
 }
 
 const first = new Set();

@@ -74,6 +74,7 @@ const PAGES: Record<string, (lived: Lived) => string> = {
   accounts: () => "/accounts",
   account: () => "/accounts/acme",
   privacy: () => "/privacy",
+  "api-reference": () => "/api-reference",
   mails: () => "/mails",
   profile: () => "/profile",
   inspector: () => "/inspector",

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use page::Page;
+use page::{InlineStyles, Page};
 use rust_embed::RustEmbed;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ const LINKS: [&str; 4] = ["setup", "invitation", "password-reset", "email-change
 
 /// The console's other pages, and what is below them: the server knows none of it, the console's router does. Everything
 /// else stays a 404. A test holds this against the console's router.
-const PLACES: [&str; 18] = [
+const PLACES: [&str; 19] = [
     "sign-in",
     "webhooks",
     "deliveries",
@@ -51,7 +51,11 @@ const PLACES: [&str; 18] = [
     "accounts",
     "privacy",
     "guides",
+    API_REFERENCE,
 ];
+
+/// The page whose library writes styles into what it shows. Only there they are let in, so the console loads it anew.
+const API_REFERENCE: &str = "api-reference";
 
 /// For the pages without the console: only their own style may apply, nothing may run, and nobody may frame them.
 const WITHOUT_POLICY: &str =
@@ -81,19 +85,25 @@ pub fn router(public_url: &str, random: Arc<dyn Random>) -> Router {
 fn routes(public_url: &str, random: Arc<dyn Random>, files: Files) -> Router {
     let page = files("index.html").map(|html| Page::new(&String::from_utf8_lossy(&html), public_url));
     let everywhere = |router: Router<Arc<Console>>, place: &&str| {
-        router.route(&format!("/{place}"), shown(WITHOUT)).route(&format!("/{place}/{{*rest}}"), shown(WITHOUT))
+        let styles = if *place == API_REFERENCE { InlineStyles::Allowed } else { InlineStyles::Refused };
+        let page = || shown(WITHOUT, styles);
+        router.route(&format!("/{place}"), page()).route(&format!("/{place}/{{*rest}}"), page())
     };
-    let linked = |router: Router<Arc<Console>>, link: &str| router.route(&format!("/{link}"), shown(LINK_WITHOUT));
-    let router =
-        Router::new().route("/", shown(WITHOUT)).route("/assets/{name}", get(asset)).route("/icon.svg", get(icon));
+    let linked = |router: Router<Arc<Console>>, link: &str| {
+        router.route(&format!("/{link}"), shown(LINK_WITHOUT, InlineStyles::Refused))
+    };
+    let router = Router::new()
+        .route("/", shown(WITHOUT, InlineStyles::Refused))
+        .route("/assets/{name}", get(asset))
+        .route("/icon.svg", get(icon));
     let router = PLACES.iter().fold(router, everywhere);
     LINKS.into_iter().fold(router, linked).with_state(Arc::new(Console { files, page, random }))
 }
 
 /// The console, or what stands in its place.
-fn shown(without: &'static str) -> MethodRouter<Arc<Console>> {
+fn shown(without: &'static str, styles: InlineStyles) -> MethodRouter<Arc<Console>> {
     get(async move |State(console): State<Arc<Console>>| match &console.page {
-        Some(page) => page.answer(&*console.random),
+        Some(page) => page.answer(&*console.random, styles),
         None => html(without, HeaderValue::from_static(WITHOUT_POLICY)).into_response(),
     })
 }

@@ -53,9 +53,12 @@ fn what_the_page_names_is_there_and_keeps() {
     for name in names {
         let answer = get(&node, &format!("/assets/{name}")).expect(200);
         assert_eq!(answer.header("cache-control"), Some("public, max-age=31536000, immutable"), "{name}");
-        assert_eq!(answer.header("content-encoding"), Some("gzip"), "{name}");
         let plain = node.raw("GET", &format!("/assets/{name}"), &[], &[]).expect(200);
-        assert!(plain.header("content-encoding").is_none() && plain.body.len() > answer.body.len(), "{name}");
+        let is_pressed = answer.header("content-encoding") == Some("gzip");
+        assert_eq!(plain.body.len() > answer.body.len(), is_pressed, "{name}");
+        // What is only a few words would grow by it.
+        assert!(is_pressed || plain.body.len() < 300, "{name}");
+        assert!(plain.header("content-encoding").is_none(), "{name}");
         assert!(plain.header("content-type").unwrap().starts_with("text/"), "{name}");
     }
 }

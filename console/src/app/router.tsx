@@ -219,6 +219,12 @@ const guide = createRoute({
   component: lazyRouteComponent(() => import("../pages/guides/guide"), "GuidePage"),
 });
 
+const apiReference = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/api-reference",
+  component: lazyRouteComponent(() => import("../pages/api-reference/api-reference"), "ApiReference"),
+});
+
 const routeTree = root.addChildren([
   signIn,
   ...links,
@@ -226,6 +232,7 @@ const routeTree = root.addChildren([
     home, webhooks, newWebhook, webhook, editWebhook, reviewWebhook, delivery, errorLog, events, event,
     users, keys, apps, auditLog, exclusions, inspector, start, mails, profile,
     visitors, visitor, accounts, account, privacy, guides, newGuide, guide,
+    apiReference,
   ]),
 ]);
 

@@ -5,6 +5,7 @@ import {
   IconAppWindow,
   IconBan,
   IconBuilding,
+  IconCode,
   IconEye,
   IconHistory,
   IconKey,
@@ -132,6 +133,9 @@ function Account() {
         </Menu.Label>
         <Menu.Item component={Link} to="/profile" leftSection={<IconUser size={16} />}>
           Your account
+        </Menu.Item>
+        <Menu.Item component={Link} to="/api-reference" reloadDocument leftSection={<IconCode size={16} />}>
+          API reference
         </Menu.Item>
         <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut()}>
           Sign out

@@ -13,6 +13,15 @@ pub(super) const NONCE: &str = r#"<meta name="csp-nonce" content=""#;
 /// Bytes of a nonce.
 const NONCE_BYTES: usize = 16;
 
+/// Which styles count that stand in the page itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InlineStyles {
+    /// Those with the nonce.
+    Refused,
+    /// All: for a library that knows no nonce. What may run is not touched by it.
+    Allowed,
+}
+
 /// The page, cut where the nonce goes.
 pub(super) struct Page {
     before: String,
@@ -29,20 +38,25 @@ impl Page {
     }
 
     /// The page with a nonce that no other answer has.
-    pub(super) fn answer(&self, random: &dyn Random) -> Response {
+    pub(super) fn answer(&self, random: &dyn Random, styles: InlineStyles) -> Response {
         let mut bytes = [0; NONCE_BYTES];
         random.fill(&mut bytes);
         let nonce = BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let text = [&self.before, nonce.as_str(), &self.after].concat();
-        super::html(text, policy(&nonce)).into_response()
+        super::html(text, policy(&nonce, styles)).into_response()
     }
 }
 
 /// Only what was built may run or be shown, and it may talk to nobody but this server. The component library adds styles
 /// by script, for which it has the nonce.
-fn policy(nonce: &str) -> HeaderValue {
+fn policy(nonce: &str, styles: InlineStyles) -> HeaderValue {
+    let inline = match styles {
+        InlineStyles::Refused => format!("'nonce-{nonce}'"),
+        // A nonce would make browsers ignore it.
+        InlineStyles::Allowed => String::from("'unsafe-inline'"),
+    };
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; connect-src 'self'; \
+        "default-src 'none'; script-src 'self'; style-src 'self' {inline}; connect-src 'self'; \
          img-src 'self' data:; font-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
     );
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))

@@ -48,6 +48,21 @@ fn router_at(public_url: &str, files: Files) -> Router {
 }
 
 #[tokio::test]
+async fn only_the_api_reference_may_style_itself_and_nothing_may_run_there_either() {
+    let router = router_at("https://example.com", some);
+    let policy = async |path: &str| {
+        let answer = ask(&router, path, "gzip").await;
+        answer.headers["content-security-policy"].to_str().unwrap().to_owned()
+    };
+    let (reference, other) = (policy("/api-reference").await, policy("/webhooks").await);
+    assert!(
+        reference.contains("style-src 'self' 'unsafe-inline';") && !other.contains("unsafe"),
+        "{reference} {other}"
+    );
+    assert!(reference.contains("script-src 'self';") && reference.contains("connect-src 'self';"), "{reference}");
+}
+
+#[tokio::test]
 async fn every_place_is_the_page_with_a_nonce_of_its_own() {
     let router = router_at("https://example.com", some);
     let mut nonces = Vec::new();
@@ -117,7 +132,7 @@ async fn without_the_console_static_pages_say_what_to_do() {
 #[test]
 fn the_source_of_the_page_has_what_the_server_fills_in() {
     let source = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/console/index.html")).unwrap();
-    let page = Page::new(&source, "https://example.com/below").answer(&SeededRandom::new(1));
+    let page = Page::new(&source, "https://example.com/below").answer(&SeededRandom::new(1), InlineStyles::Refused);
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("'nonce-"));
     assert_eq!((source.matches(page::BASE).count(), source.matches(page::NONCE).count()), (1, 1));
