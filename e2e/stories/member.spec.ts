@@ -30,7 +30,7 @@ test("an invited member reads everything and finds no button that is not for mem
   await expect(hers.getByLabel("Request body")).toContainText("Seen by members");
   await expect(hers.getByRole("button", { name: "Send again" })).toHaveCount(0);
 
-  for (const [path, button] of [["/users", "Invite"], ["/keys", "Add key"], ["/apps", "Add app"], ["/exclusions", "Exclude"], ["/guides", "Add guide"], ["/privacy", "Forget"], ["/visitors", "Forget"]] as const) {
+  for (const [path, button] of [["/users", "Invite"], ["/keys", "Add key"], ["/apps", "Add app"], ["/exclusions", "Exclude"], ["/guides", "Add guide"], ["/privacy", "Forget"], ["/visitors", "Forget"], ["/mails", "Send now"], ["/inspector", "Forget them"], ["/start", "Next"]] as const) {
     await hers.goto(path);
     await expect(hers.getByRole("heading", { level: 1 })).toBeVisible();
     await expect(hers.getByRole("button", { name: button })).toHaveCount(0);

@@ -16,7 +16,7 @@ interface Filter {
   event?: string | undefined;
 }
 
-const PAGE = 100;
+const PAGE = 200;
 
 export function useDeliveries(id: string, filter: Filter, refetchMs?: number) {
   return useList(

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Paper, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
+import { Accordion, Button, Group, Modal, Paper, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -13,6 +13,7 @@ import { Page } from "../../parts/page";
 import { ShownOnce } from "../../parts/shown-once";
 import { Failed, Refused, Waiting } from "../../parts/states";
 import { Time } from "../../parts/time";
+import { snippet } from "./snippet";
 
 type App = Schemas["App"];
 
@@ -68,10 +69,34 @@ function OneApp({ app, isAdmin }: { app: App; isAdmin: boolean }) {
             The agent key before it opens until <Time at={app.old_agent_key_until} />.
           </Text>
         )}
+        {app.platform === "web" && <Install app={app} />}
         <Origins app={app} isAdmin={isAdmin} />
         {isAdmin && <TrackSecret app={app} />}
       </Stack>
     </Paper>
+  );
+}
+
+/** What brings the agent into the app's pages. */
+function Install({ app }: { app: App }) {
+  const text = snippet(base.href.replace(/\/$/, ""), app.agent_key);
+  return (
+    <Accordion variant="contained">
+      <Accordion.Item value="install">
+        <Accordion.Control>Install the agent</Accordion.Control>
+        <Accordion.Panel>
+          <Stack gap="sm">
+            <Text size="sm">
+              Paste this into every page, before <code>{"</head>"}</code>, and fill in who is there. Pages of other origins have to be listed below.
+            </Text>
+            <Code text={text} label="The snippet" />
+            <Group>
+              <Copy text={text} label="Copy the snippet" />
+            </Group>
+          </Stack>
+        </Accordion.Panel>
+      </Accordion.Item>
+    </Accordion>
   );
 }
 
