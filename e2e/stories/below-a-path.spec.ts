@@ -45,7 +45,7 @@ test("the console works below a path of a proxy", async ({ page, proxied: { fanf
   await page.getByLabel("E-mail address").fill(ADMIN.email);
   await page.getByRole("textbox", { name: "Password" }).fill(ADMIN.password);
   await page.getByRole("button", { name: "Create the account" }).click();
-  await page.getByRole("link", { name: "Add your first webhook" }).click();
+  await page.getByRole("link", { name: "Add Webhook" }).click();
   await expect(page).toHaveURL(`${url}/webhooks/new`);
   await page.reload();
   await expect(page.getByRole("heading", { name: "Add Webhook" })).toBeVisible();
