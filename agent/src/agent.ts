@@ -126,7 +126,7 @@ class Agent {
       return;
     }
     if (options.respectDoNotTrack === true && this.host.asksNotToBeTracked()) {
-      this.decline(key);
+      this.decline(new Outbox(this.host, key));
       return;
     }
     this.begin(key, server);
@@ -175,7 +175,7 @@ class Agent {
   private begin(key: string, server: string): void {
     const url = `${server.replace(/\/+$/, "")}/data/events?key=${encodeURIComponent(key)}`;
     const outbox = new Outbox(this.host, key);
-    const sender = new Sender(this.host, outbox, url, VERSION);
+    const sender = new Sender(this.host, outbox, url, VERSION, () => { this.decline(outbox); });
     const guarded = (run: () => void) => () => {
       try {
         run();
@@ -197,11 +197,12 @@ class Agent {
   }
 
   /** Nothing is kept of somebody who does not want it, also not what was kept before they said so. */
-  private decline(key: string): void {
+  private decline(outbox: Outbox): void {
     this.isDeclined = true;
     this.early = [];
+    [this.who, this.outbox, this.sender] = [null, null, null];
     takeAnonymousId(this.host);
-    new Outbox(this.host, key).forget();
+    outbox.forget();
     this.host.say("nothing is sent: the browser asks not to be tracked");
   }
 

@@ -63,11 +63,12 @@ async function post(window: Window & typeof globalThis, url: string, body: strin
       signal: late.signal,
     });
     const answer: unknown = response.ok ? await response.json().catch(() => null) : null;
-    const rejected = (answer as { rejected?: unknown } | null)?.rejected;
+    const { rejected, doNotTrack } = (answer ?? {}) as { rejected?: unknown; doNotTrack?: unknown };
     return {
       status: response.status,
       retryAfterMs: retryAfterMs(response.headers.get("retry-after")),
       rejected: Array.isArray(rejected) ? rejected : [],
+      doNotTrack: doNotTrack === true,
     };
   } finally {
     window.clearTimeout(timer);

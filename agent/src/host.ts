@@ -31,6 +31,8 @@ export interface Answer {
   retryAfterMs: number;
   /** The items that it rejected, and why. */
   rejected: unknown[];
+  /** The app lets those alone who ask not to be tracked, and this browser does. */
+  doNotTrack: boolean;
 }
 
 /** Texts that outlive the page. None of it ever throws. */

@@ -37,6 +37,8 @@ export class Sender {
     private readonly outbox: Outbox,
     private readonly url: string,
     private readonly version: string,
+    /** Called when the server says that this browser is to be let alone. */
+    private readonly onDoNotTrack: () => void,
   ) {}
 
   /** Sends in a moment, with what else comes until then. After a failure that is when its pause is over. */
@@ -100,7 +102,8 @@ export class Sender {
         this.outbox.remove(batch);
         this.failures = 0;
         this.most = Math.min(this.most * 2, BATCH_ITEMS);
-        return true;
+        if (answer.doNotTrack) this.onDoNotTrack();
+        return !answer.doNotTrack;
       case "split":
         this.host.say(`a batch was refused with status ${answer.status}`);
         if (batch.length > 1) {
@@ -152,5 +155,5 @@ export class Sender {
 
 /** Like an answer that says: try again. */
 function noAnswer(): Answer {
-  return { status: 503, retryAfterMs: 0, rejected: [] };
+  return { status: 503, retryAfterMs: 0, rejected: [], doNotTrack: false };
 }

@@ -135,6 +135,22 @@ test("tabs with different visitors do not mix", async () => {
   expect(world.tracked.sort()).toEqual(["a by ada for none", "b by grace for none", "c by ada for none"]);
 });
 
+test("who asks not to be tracked is left alone, if the server says so", async () => {
+  const world = new World();
+  world.answering = () => ({ status: 200, doNotTrack: true });
+  const { agent } = world.page({ visitor: { id: "ada" } });
+  agent.track("a");
+  await world.pass(5_000);
+  const sent = world.batches.length;
+  expect([agent.isReady(), agent.getVisitorId(), world.storage.size]).toEqual([false, "", 0]);
+  agent.track("b");
+  agent.identify("grace");
+  await agent.flushNow();
+  await world.pass(600_000);
+  expect(world.batches.length).toBe(sent);
+  expect(world.storage.size).toBe(0);
+});
+
 test("who asks not to be tracked is left alone, if the application says so", async () => {
   const world = new World();
   world.answering = () => "nothing";

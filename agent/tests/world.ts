@@ -78,7 +78,7 @@ export class World {
     const answer = this.answering(events, body);
     if (answer === "never") return new Promise(() => undefined);
     if (answer === "nothing") return Promise.reject(new TypeError("Failed to fetch"));
-    const whole = { status: 200, retryAfterMs: 0, rejected: [], ...answer };
+    const whole = { status: 200, retryAfterMs: 0, rejected: [], doNotTrack: false, ...answer };
     if (whole.status === 200) for (const item of events) if (!this.taken.has(item.id)) this.taken.set(item.id, item);
     return Promise.resolve(whole);
   }

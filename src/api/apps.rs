@@ -32,6 +32,8 @@ pub struct AppInput {
     /// Origins from which its agent may send, like https://app.example.com.
     #[schema(example = json!(["https://app.example.com"]))]
     pub origins: Option<Vec<String>>,
+    /// Whether nothing is taken from browsers that send `DNT: 1` or `Sec-GPC: 1`; false by default.
+    pub respect_do_not_track: Option<bool>,
 }
 
 /// How to rotate a key.
@@ -55,6 +57,8 @@ pub struct AppJson {
     pub platform: &'static str,
     /// Origins from which its agent may send, besides the installation's own.
     pub origins: Vec<String>,
+    /// Whether nothing is taken from browsers that send `DNT: 1` or `Sec-GPC: 1`.
+    pub respect_do_not_track: bool,
     /// Public.
     pub agent_key: String,
     /// Until when the agent key before it opens; null when there is none.
@@ -76,6 +80,7 @@ impl AppJson {
             name: app.name.clone(),
             platform: app.platform.name(),
             origins: app.origins.clone(),
+            respect_do_not_track: app.respects_do_not_track,
             agent_key: app.agent_key.clone(),
             old_agent_key_until: until(app.old_agent_key.as_ref().map(|(_, until)| *until)),
             track_secret: None,
@@ -107,8 +112,9 @@ pub async fn create(
     let platform = platform.map_or(Some(Platform::Web), |name| Platform::from_name(&name));
     let platform = platform.ok_or_else(|| ApiError::field("platform", "must be \"web\", \"ios\" or \"android\""))?;
     let origins = fields.take("origins", "a list of strings")?.unwrap_or_default();
+    let respects_do_not_track = fields.take("respect_do_not_track", "true or false")?.unwrap_or_default();
     fields.finish()?;
-    let values = AppValues { name, platform, origins };
+    let values = AppValues { name, platform, origins, respects_do_not_track };
     let made = api.parts.catalog.make_app(caller.actor(), Arc::clone(&caller.subscription), values).await;
     let made = made.map_err(ApiError::from_app_change)?;
     let location = format!("{}/{}", paths::APPS, made.app.id.0);
@@ -154,8 +160,9 @@ pub async fn patch(
     mut fields: Fields,
 ) -> Result<Json<AppJson>, ApiError> {
     let (name, origins) = (fields.take("name", "a string")?, fields.take("origins", "a list of strings")?);
+    let respects_do_not_track = fields.take("respect_do_not_track", "true or false")?;
     fields.finish()?;
-    change(&api, &caller, &id, AppPatch { name, origins, ..AppPatch::default() }).await
+    change(&api, &caller, &id, AppPatch { name, origins, respects_do_not_track, ..AppPatch::default() }).await
 }
 
 /// Makes a new agent key. The old one opens for a while yet, so that pages can be changed one after the other.

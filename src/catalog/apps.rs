@@ -24,6 +24,8 @@ pub struct AppValues {
     pub platform: Platform,
     /// Origins from which its agent may send.
     pub origins: Vec<String>,
+    /// Whether nothing is taken from browsers that ask not to be tracked.
+    pub respects_do_not_track: bool,
 }
 
 /// A change of an app: what is `None` stays.
@@ -33,6 +35,8 @@ pub struct AppPatch {
     pub name: Option<String>,
     /// See [`AppValues::origins`].
     pub origins: Option<Vec<String>>,
+    /// See [`AppValues::respects_do_not_track`].
+    pub respects_do_not_track: Option<bool>,
     /// Makes a new agent key; the old one opens for that long yet.
     pub rotate_agent_key: Option<Duration>,
     /// Makes a new track secret; the old one opens for that long yet.
@@ -82,6 +86,7 @@ pub(super) fn of_row(subscription: Arc<Subscription>, row: AppRow) -> App {
         name: row.name,
         platform: row.platform,
         origins: row.origins,
+        respects_do_not_track: row.respects_do_not_track,
         agent_key: row.agent_key,
         old_agent_key: row.old_agent_key,
         track_secret_hash: row.track_secret_hash,
@@ -97,12 +102,19 @@ fn row(app: &App) -> AppRow {
         name: app.name.clone(),
         platform: app.platform,
         origins: app.origins.clone(),
+        respects_do_not_track: app.respects_do_not_track,
         agent_key: app.agent_key.clone(),
         old_agent_key: app.old_agent_key.clone(),
         track_secret_hash: app.track_secret_hash,
         old_track_secret: app.old_track_secret,
         created_at: app.created_at,
     }
+}
+
+/// What a person has set of an app.
+fn values(app: &App) -> AppValues {
+    let App { name, platform, origins, respects_do_not_track, .. } = app.clone();
+    AppValues { name, platform, origins, respects_do_not_track }
 }
 
 impl Catalog {
@@ -154,13 +166,14 @@ impl Catalog {
             return Err(ChangeError::TooMany(has));
         }
         let track_secret = token("ff_track_", &*self.random);
-        let AppValues { name, platform, origins } = values;
+        let AppValues { name, platform, origins, respects_do_not_track } = values;
         let app = App {
             subscription,
             id: AppId((self.random.id() % APP_IDS) as i64),
             name,
             platform,
             origins,
+            respects_do_not_track,
             agent_key: token("ff_agent_", &*self.random),
             old_agent_key: None,
             track_secret_hash: hash(track_secret.as_bytes()),
@@ -187,7 +200,8 @@ impl Catalog {
         let (mut app, now) = (App::clone(&old), self.clock.now());
         app.name = patch.name.unwrap_or(app.name);
         app.origins = patch.origins.unwrap_or(app.origins);
-        AppValues { name: app.name.clone(), platform: app.platform, origins: app.origins.clone() }.check()?;
+        app.respects_do_not_track = patch.respects_do_not_track.unwrap_or(app.respects_do_not_track);
+        values(&app).check()?;
         if let Some(overlap) = patch.rotate_agent_key {
             let new = token("ff_agent_", &*self.random);
             app.old_agent_key = Some((std::mem::replace(&mut app.agent_key, new), now.after(overlap)));

@@ -159,6 +159,7 @@ pub(super) fn app(app: &App) -> Map<String, Value> {
         "name": app.name,
         "platform": app.platform.name(),
         "origins": app.origins,
+        "respect_do_not_track": app.respects_do_not_track,
         "agent_key": app.agent_key,
     }))
 }

@@ -146,6 +146,8 @@ pub struct App {
     pub platform: Platform,
     /// Origins from which its agent may send, e.g. `https://example.com`. The installation's own is always allowed.
     pub origins: Vec<String>,
+    /// Whether nothing is taken from browsers that ask not to be tracked.
+    pub respects_do_not_track: bool,
     /// The agent's key, which is public.
     pub agent_key: String,
     /// The agent key before it, and until when it opens.

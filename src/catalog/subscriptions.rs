@@ -59,6 +59,7 @@ impl NewRows {
             name: app_name.to_owned(),
             platform: Platform::Web,
             origins: Vec::new(),
+            respects_do_not_track: false,
             agent_key: agent_key.clone(),
             old_agent_key: None,
             track_secret_hash: hash(track_secret.as_bytes()),

@@ -25,7 +25,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{Request, header};
+use http::{HeaderMap, Request, header};
 use std::io::Write;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -88,6 +88,10 @@ async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> R
     let (head, body) = request.into_parts();
     let body: Bytes = request::read_body(&head.headers, body).await?;
     let batch = Batch::parse(request::text(&body)?)?;
+    if app.respects_do_not_track && asks_not_to_be_tracked(&head.headers) {
+        intake.metrics.intake.not_processed.inc_by(batch.items.len() as u64);
+        return Ok(untracked(batch.items.len()));
+    }
     let now = intake.clock.now();
     let current = (intake.catalog)();
     let rules = current.exclusions(app.subscription.id).map(|rules| &**rules);
@@ -101,6 +105,16 @@ async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> R
     let privacy = current.privacy(app.subscription.id).map(|privacy| &**privacy);
     let passage = Passage { intake, app, agent: batch.agent, user_agent, whence, guides, privacy, now };
     passage.take(batch).await
+}
+
+/// Whether the browser's user does not want to be tracked: Do Not Track, or Global Privacy Control.
+fn asks_not_to_be_tracked(headers: &HeaderMap) -> bool {
+    ["dnt", "sec-gpc"].iter().any(|name| headers.get(*name).is_some_and(|value| value == "1"))
+}
+
+/// The answer to a batch of which nothing is taken. The agent sends no more.
+fn untracked(total: usize) -> Vec<u8> {
+    format!(r#"{{"accepted":{total},"rejected":[],"doNotTrack":true}}"#).into_bytes()
 }
 
 /// An item that was not taken: its place in the batch, and why.

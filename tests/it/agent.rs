@@ -39,3 +39,28 @@ fn what_the_agent_sends_is_taken_and_counts_once() {
     assert_eq!(kept["id"], "ada");
     assert!(node.get("/accounts/acme").to_string().contains("\"seats\":5"), "what is known of the account");
 }
+
+#[test]
+fn an_app_that_respects_do_not_track_takes_nothing_from_who_asks_for_that() {
+    let node = Node::start();
+    let target = format!("/data/events?key={}", node.keys.agent_key);
+    let send = |header: &str, value: &str| node.raw("POST", &target, &[(header, value)], BATCH.as_bytes()).expect(200);
+    let app = format!("/apps/{}", node.list("/apps")[0]["id"]);
+    assert_eq!(node.get(&app)["respect_do_not_track"], false);
+    node.api("PATCH", &app, Some(json!({"respect_do_not_track": "yes"}))).expect(422);
+    let changed = node.api("PATCH", &app, Some(json!({"respect_do_not_track": true}))).expect(200).json();
+    assert_eq!(changed["respect_do_not_track"], true);
+
+    for header in ["DNT", "Sec-GPC"] {
+        assert_eq!(send(header, "1").json(), json!({"accepted": 3, "rejected": [], "doNotTrack": true}));
+    }
+    assert_eq!(node.metric("fanfare_intake_not_processed_total"), Some(6.0));
+    node.raw("POST", &target, &[("DNT", "1")], b"{").expect(400);
+    assert_eq!(node.taken_in(), Vec::<serde_json::Value>::new(), "nothing is kept");
+    node.api("GET", "/visitors/ada", None).expect(404);
+
+    assert_eq!(send("DNT", "0").json(), json!({"accepted": 3, "rejected": []}));
+    node.api("PATCH", &app, Some(json!({"respect_do_not_track": false}))).expect(200);
+    let answer = send("DNT", "1").json();
+    assert_eq!(answer, json!({"accepted": 3, "rejected": []}));
+}

@@ -1321,6 +1321,8 @@ export interface components {
             origins: string[];
             /** @description web, ios or android. */
             platform: string;
+            /** @description Whether nothing is taken from browsers that send `DNT: 1` or `Sec-GPC: 1`. */
+            respect_do_not_track: boolean;
             /** @description The key for the Track API. Only in the answer to the call that made it. */
             track_secret?: string | null;
         };
@@ -1343,6 +1345,8 @@ export interface components {
              * @example web
              */
             platform?: string | null;
+            /** @description Whether nothing is taken from browsers that send `DNT: 1` or `Sec-GPC: 1`; false by default. */
+            respect_do_not_track?: boolean | null;
         };
         /** @description One attempt. */
         Attempt: {
@@ -1994,6 +1998,8 @@ export interface components {
                 origins: string[];
                 /** @description web, ios or android. */
                 platform: string;
+                /** @description Whether nothing is taken from browsers that send `DNT: 1` or `Sec-GPC: 1`. */
+                respect_do_not_track: boolean;
                 /** @description The key for the Track API. Only in the answer to the call that made it. */
                 track_secret?: string | null;
             }[];

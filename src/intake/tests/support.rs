@@ -390,6 +390,7 @@ fn snapshot() -> Snapshot {
             name: String::from("test_application"),
             platform,
             origins: vec![String::from("https://app.test")],
+            respects_do_not_track: platform == Platform::Ios,
             agent_key: key.to_owned(),
             old_agent_key: None,
             track_secret_hash,

@@ -40,6 +40,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "8_privacy.sql", sql: include_str!("../migrations/configured/8_privacy.sql") },
     Migration { name: "9_receivers.sql", sql: include_str!("../migrations/configured/9_receivers.sql") },
     Migration { name: "10_mails.sql", sql: include_str!("../migrations/configured/10_mails.sql") },
+    Migration { name: "11_do_not_track.sql", sql: include_str!("../migrations/configured/11_do_not_track.sql") },
 ];
 
 /// Everything there is, in one consistent picture.

@@ -28,6 +28,8 @@ pub struct AppRow {
     pub platform: Platform,
     /// Origins from which its agent may send.
     pub origins: Vec<String>,
+    /// Whether nothing is taken from browsers that ask not to be tracked.
+    pub respects_do_not_track: bool,
     /// Public.
     pub agent_key: String,
     /// The agent key before it, and until when it opens.
@@ -82,13 +84,16 @@ impl AppRow {
     /// [`StoreError`].
     pub fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
         let sql = "INSERT INTO apps (subscription_id, id, name, platform, origins, agent_key, track_secret_hash, \
-                   created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+                   created_at, respects_do_not_track) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let origins = serde_json::Value::from(self.origins.clone()).to_string();
         let hash = hex::encode(self.track_secret_hash);
         let (subscription, platform) = (self.subscription.0 as i64, self.platform.name());
         let at = self.created_at.0;
-        connection
-            .execute(sql, params![subscription, self.id.0, self.name, platform, origins, self.agent_key, hash, at])?;
+        let dnt = self.respects_do_not_track;
+        connection.execute(
+            sql,
+            params![subscription, self.id.0, self.name, platform, origins, self.agent_key, hash, at, dnt],
+        )?;
         Ok(())
     }
 
@@ -99,7 +104,8 @@ impl AppRow {
     pub fn update(&self, connection: &Connection) -> Result<(), StoreError> {
         let sql = "UPDATE apps SET name = $1, platform = $2, origins = $3, agent_key = $4, old_agent_key = $5, \
                    old_agent_key_until = $6, track_secret_hash = $7, old_track_secret_hash = $8, \
-                   old_track_secret_until = $9 WHERE subscription_id = $10 AND id = $11";
+                   old_track_secret_until = $9, respects_do_not_track = $10 \
+                   WHERE subscription_id = $11 AND id = $12";
         let old_key = self.old_agent_key.as_ref();
         let old_secret = self.old_track_secret.as_ref();
         connection.execute(
@@ -114,6 +120,7 @@ impl AppRow {
                 hex::encode(self.track_secret_hash),
                 old_secret.map(|(hash, _)| hex::encode(hash)),
                 old_secret.map(|(_, until)| until.0),
+                self.respects_do_not_track,
                 self.subscription.0 as i64,
                 self.id.0,
             ],
@@ -165,7 +172,7 @@ pub(super) fn subscriptions(connection: &Connection) -> Result<Vec<SubscriptionR
 
 pub(super) fn apps(connection: &Connection) -> Result<Vec<AppRow>, StoreError> {
     let sql = "SELECT subscription_id, id, name, platform, origins, agent_key, track_secret_hash, created_at, \
-               old_agent_key, old_agent_key_until, old_track_secret_hash, old_track_secret_until \
+               old_agent_key, old_agent_key_until, old_track_secret_hash, old_track_secret_until, respects_do_not_track \
                FROM apps ORDER BY subscription_id, id";
     read(connection, sql, |row| {
         let old_key: Option<String> = row.get(8)?;
@@ -181,6 +188,7 @@ pub(super) fn apps(connection: &Connection) -> Result<Vec<AppRow>, StoreError> {
             platform: platform(&row.get::<_, String>(3)?)?,
             origins: serde_json::from_str(&row.get::<_, String>(4)?)
                 .map_err(|_| StoreError::Unreadable("apps.origins"))?,
+            respects_do_not_track: row.get(12)?,
             agent_key: row.get(5)?,
             track_secret_hash: hash(&row.get::<_, String>(6)?)?,
             created_at: UnixMs(row.get(7)?),

@@ -1,4 +1,4 @@
-import { Accordion, Button, Group, Modal, Paper, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
+import { Accordion, Button, Group, Modal, Paper, Select, Stack, Switch, TagsInput, Text, TextInput, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -71,6 +71,7 @@ function OneApp({ app, isAdmin }: { app: App; isAdmin: boolean }) {
         )}
         {app.platform === "web" && <Install app={app} />}
         <Origins app={app} isAdmin={isAdmin} />
+        <DoNotTrack app={app} isAdmin={isAdmin} />
         {isAdmin && <TrackSecret app={app} />}
       </Stack>
     </Paper>
@@ -122,6 +123,23 @@ function Origins({ app, isAdmin }: { app: App; isAdmin: boolean }) {
         </Button>
       )}
     </Stack>
+  );
+}
+
+function DoNotTrack({ app, isAdmin }: { app: App; isAdmin: boolean }) {
+  const { id, respect_do_not_track: isOn } = app;
+  const save = useChange((body: Schemas["AppInput"]) => ask(api.PATCH("/api/v1/apps/{id}", { params: { path: { id } }, body })), LISTS.apps);
+  return (
+    <>
+      <Switch
+        label="Respect do-not-track"
+        description="Nothing is taken from browsers whose users have said that they do not want to be tracked."
+        checked={isOn}
+        disabled={!isAdmin || save.isPending}
+        onChange={(event) => { save.mutate({ respect_do_not_track: event.currentTarget.checked }); }}
+      />
+      <Refused error={save.error} />
+    </>
   );
 }
 
