@@ -32,6 +32,11 @@ test("the error log is narrowed to a webhook and a status", async ({ page, fanfa
 
   await page.goto("/error-log?status=503");
   await expect(entries).toHaveCount(2);
+  const started = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download JSON" }).click();
+  const file = await (await started).createReadStream();
+  const downloaded = JSON.parse((await file.toArray()).join("")) as { status: number }[];
+  expect(downloaded.map(({ status }) => status)).toEqual([503, 503]);
   await entries.first().click();
   await page.getByRole("link", { name: "The whole delivery" }).click();
   await expect(page.getByText("Attempt 2")).toBeVisible();

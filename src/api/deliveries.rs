@@ -92,9 +92,6 @@ pub struct LogQuery {
     to: Option<String>,
 }
 
-/// Rows of a download that are read at a time. Each may have six attempts with 16 KiB of answer.
-const LOG_ROWS: usize = 50;
-
 /// Downloads a webhook's deliveries with all their attempts as one JSON array, newest first, however many there are. When
 /// it was turned off, and when its owner was warned, stands among them, unless a `status` or an `event` is asked for.
 #[utoipa::path(
@@ -134,7 +131,7 @@ fn query(api: &Api, caller: &Caller, id: &str, asked: &LogQuery) -> Result<Deliv
         event: list::event(asked.event.as_deref())?,
         from: list::time("from", asked.from.as_deref())?,
         to: list::time("to", asked.to.as_deref())?,
-        limit: LOG_ROWS,
+        limit: export::ROWS,
         cursor: None,
     })
 }

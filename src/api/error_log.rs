@@ -6,11 +6,12 @@ use super::auth::Caller;
 use super::list::{self, Asked};
 use super::notice::{NoticeJson, is_warning};
 use super::problem::ApiError;
-use super::{Api, paths, webhooks};
+use super::{Api, export, paths, webhooks};
 use crate::catalog::Snapshot;
 use crate::record::view::{ErrorEntry, ErrorItem, ErrorQuery};
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -106,16 +107,64 @@ pub async fn list(
     State(api): State<Arc<Api>>,
     Asked(asked): Asked<ErrorLogQuery>,
 ) -> Result<Json<List<ErrorLogJson>>, ApiError> {
-    let webhook = asked.webhook.as_deref().map(|id| webhooks::find(&api, &caller, id)).transpose()?;
-    let query = ErrorQuery {
-        subscription: caller.subscription.id,
-        webhook: webhook.map(|webhook| webhook.id),
-        event: list::event(asked.event.as_deref())?,
-        status: list::error_status(asked.status.as_deref())?,
-        limit: list::limit(asked.limit)?,
-        cursor: asked.cursor,
-    };
+    let narrowed = Narrowed { webhook: asked.webhook, event: asked.event, status: asked.status };
+    let query = narrowed.query(&api, &caller, list::limit(asked.limit)?, asked.cursor)?;
     let page = api.records(move |records| records.errors(&query)).await?;
     let current = api.parts.catalog.current();
     Ok(Json(List::of(page, |entry| ErrorLogJson::of(&entry, &current))))
+}
+
+/// Which failures to download.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Narrowed {
+    /// See the list.
+    webhook: Option<String>,
+    /// See the list.
+    event: Option<String>,
+    /// See the list.
+    status: Option<String>,
+}
+
+impl Narrowed {
+    /// What is asked of the records.
+    fn query(self, api: &Api, caller: &Caller, limit: usize, cursor: Option<String>) -> Result<ErrorQuery, ApiError> {
+        let webhook = self.webhook.map(|id| webhooks::find(api, caller, &id)).transpose()?;
+        Ok(ErrorQuery {
+            subscription: caller.subscription.id,
+            webhook: webhook.map(|webhook| webhook.id),
+            event: list::event(self.event.as_deref())?,
+            status: list::error_status(self.status.as_deref())?,
+            limit,
+            cursor,
+        })
+    }
+}
+
+/// Downloads the error log as one JSON array, newest first, however long it is.
+#[utoipa::path(
+    get,
+    path = paths::ERROR_LOG_EXPORT,
+    params(Narrowed),
+    tag = "deliveries",
+    responses((status = 200, body = Vec<ErrorLogJson>), ApiError)
+)]
+pub async fn export(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Asked(narrowed): Asked<Narrowed>,
+) -> Result<Response, ApiError> {
+    let query = narrowed.query(&api, &caller, export::ROWS, None)?;
+    let current = api.parts.catalog.current();
+    let read = move |query: ErrorQuery| {
+        let api = Arc::clone(&api);
+        async move {
+            let asked = query.clone();
+            let page = api.records(move |records| records.errors(&asked)).await?;
+            let next = page.next.map(|cursor| ErrorQuery { cursor: Some(cursor), ..query });
+            Ok::<_, ApiError>((page.data, next))
+        }
+    };
+    Ok(export::download("error-log.json", query, read, move |entry| ErrorLogJson::of(&entry, &current)))
 }

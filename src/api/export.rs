@@ -7,6 +7,9 @@ use futures_util::stream;
 use http::header;
 use serde::Serialize;
 
+/// Rows of a download of deliveries that are read at a time: each may have six attempts with 16 KiB of answer.
+pub const ROWS: usize = 50;
+
 /// Where a download stands.
 enum At<Q> {
     /// The page that this query asks for comes next; whether rows were sent before it.

@@ -217,6 +217,7 @@ fn routes() -> (Router<Arc<Api>>, String) {
         .routes(routes!(replays::read, replays::cancel))
         .routes(routes!(replays::missed))
         .routes(routes!(error_log::list))
+        .routes(routes!(error_log::export))
         .merge(delivered())
         .merge(in_app())
         .merge(visitors_and_accounts())

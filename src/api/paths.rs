@@ -42,6 +42,8 @@ pub const DELIVERY_TEXT: &str = "/api/v1/deliveries/{id}/text";
 pub const REDELIVER: &str = "/api/v1/deliveries/{id}/redeliver";
 /// Failed attempts.
 pub const ERROR_LOG: &str = "/api/v1/error-log";
+/// The error log as a download.
+pub const ERROR_LOG_EXPORT: &str = "/api/v1/error-log.json";
 /// Accepted events.
 pub const EVENTS: &str = "/api/v1/events";
 /// One event.

@@ -299,6 +299,11 @@ fn the_error_log_says_enough_to_act_on() {
     wait_until("it is in the log", || (log("").len() == 62).then_some(()));
     let next = node.get(&format!("/error-log?limit=500&cursor={}", page["next"].as_str().unwrap()));
     assert_eq!(next["data"].as_array().unwrap().len(), 50);
+    // The download goes on through its pages, and is narrowed as the list is.
+    for query in ["", "?status=retrying", "?event=guideDisplayed"] {
+        let file = node.get(&format!("/error-log.json{query}"));
+        assert_eq!(file, Value::from(log(query.trim_start_matches('?'))), "{query}");
+    }
 }
 
 #[test]

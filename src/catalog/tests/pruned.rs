@@ -14,7 +14,7 @@ async fn what_is_over_is_deleted_and_counted_although_nothing_new_comes() {
          INSERT INTO sessions VALUES ('ended', 7, 1, 1, {past}, '', ''), ('lasts', 7, 1, 1, {now} + 1000, '', '');
          INSERT INTO links VALUES ('ended', 'invitation', 7, NULL, 1, {past}),
              ('lasts', 'invitation', 7, NULL, 1, {now} + 1000);
-         INSERT INTO mails VALUES (1, 'a', 's', NULL, 'sent', 1, 1, '', 1, {old}),
+         INSERT INTO mails (id, recipient, subject, body_sealed, state, attempts, next_attempt_at, last_error, created_at, updated_at) VALUES (1, 'a', 's', NULL, 'sent', 1, 1, '', 1, {old}),
              (2, 'a', 's', NULL, 'failed', 1, 1, '', 1, {old}), (3, 'a', 's', NULL, 'sent', 1, 1, '', 1, {past}),
              (4, 'a', 's', 'x', 'waiting', 1, 1, '', 1, {old});",
         subscription = bench.subscription.0

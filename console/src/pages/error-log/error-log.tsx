@@ -1,6 +1,7 @@
-import { Group, Select, TextInput } from "@mantine/core";
+import { Button, Group, Select, TextInput } from "@mantine/core";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useErrorLog } from "../../api/deliveries";
+import { downloadUrl } from "../../api/download";
 import { useWebhooks } from "../../api/webhooks";
 import { EVENTS } from "../../api/words";
 import { More } from "../../parts/more";
@@ -20,7 +21,15 @@ export function ErrorLog() {
     void navigate({ to: "/error-log", search: { ...{ webhook, event, status }, ...change } as Record<string, string>, replace: true });
   const names = webhooks.data?.map(({ id, name }) => ({ value: id, label: name })) ?? [];
   return (
-    <Page title="Error Log" crumbs={[{ name: "Settings" }]}>
+    <Page
+      title="Error Log"
+      crumbs={[{ name: "Settings" }]}
+      actions={
+        <Button component="a" variant="default" href={downloadUrl("api/v1/error-log.json", { webhook, event, status })}>
+          Download JSON
+        </Button>
+      }
+    >
       <Group align="flex-end">
         <Select label="Webhook" placeholder="any" clearable searchable data={names} value={webhook ?? null} onChange={(chosen) => { narrow({ webhook: chosen ?? "" }); }} w={240} />
         <Select label="Event" placeholder="any" clearable data={[...EVENTS]} value={event ?? null} onChange={(chosen) => { narrow({ event: chosen ?? "" }); }} w={200} />

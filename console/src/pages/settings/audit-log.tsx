@@ -1,6 +1,7 @@
 import { Button, Table, Text, TextInput } from "@mantine/core";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { base, type Schemas } from "../../api/client";
+import type { Schemas } from "../../api/client";
+import { downloadUrl } from "../../api/download";
 import { useAuditLog } from "../../api/settings";
 import { More } from "../../parts/more";
 import { Page } from "../../parts/page";
@@ -20,7 +21,7 @@ export function AuditLog() {
       title="Audit log"
       crumbs={[{ name: "Settings" }]}
       actions={
-        <Button component="a" variant="default" href={new URL("api/v1/audit-log.json", base).href}>
+        <Button component="a" variant="default" href={downloadUrl("api/v1/audit-log.json", { action })}>
           Download JSON
         </Button>
       }

@@ -1,8 +1,9 @@
 import { Alert, Anchor, Button, Group, Select, Stack, Switch, Text } from "@mantine/core";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useCallback, useState } from "react";
-import { base, type Schemas } from "../../api/client";
+import type { Schemas } from "../../api/client";
 import { STATES, useDeliveries } from "../../api/deliveries";
+import { downloadUrl } from "../../api/download";
 import { useLiveDeliveries } from "../../api/live";
 import { EVENTS } from "../../api/words";
 import { Empty, Failed, Waiting } from "../../parts/states";
@@ -36,8 +37,6 @@ export function Deliveries({ id }: { id: string }) {
   const ranges = list.data?.pages[0]?.ranges ?? [];
   const narrow = (change: { status?: string | undefined; event?: string | undefined }) =>
     void navigate({ to: "/webhooks/$id", params: { id }, search: { ...present({ status, event, ...change }) }, replace: true });
-  const download = new URL(`api/v1/webhooks/${id}/log.json`, base);
-  for (const [name, value] of Object.entries(present({ status, event }))) download.searchParams.set(name, value);
   return (
     <Stack gap="md">
       <Group justify="space-between" align="flex-end">
@@ -47,7 +46,7 @@ export function Deliveries({ id }: { id: string }) {
         </Group>
         <Group>
           <Switch label="Live" checked={live} onChange={(change) => { chooseLive(change.currentTarget.checked); }} />
-          <Button component="a" href={download.href} variant="default" size="sm">
+          <Button component="a" href={downloadUrl(`api/v1/webhooks/${id}/log.json`, { status, event })} variant="default" size="sm">
             Download JSON
           </Button>
         </Group>
