@@ -130,7 +130,8 @@ async fn forget(parts: &Arc<Parts>, works: &mut [ForgetWork], stop: &Cancellatio
         }
         parts.catalog.keep_forget_work(work).await?;
     }
-    let people = Arc::new(People::of(works));
+    let known_as = anonymous_ids(parts, works).await?;
+    let people = Arc::new(People::of(works, known_as));
     tracing::info!(jobs = works.len(), cut = %people.last_cut, "forgetting: erasing what was accepted so far");
 
     let gone = Gone { carried: carried(parts).await?, ..Gone::default() };
@@ -150,7 +151,8 @@ async fn forget(parts: &Arc<Parts>, works: &mut [ForgetWork], stop: &Cancellatio
     erased.tell(works);
 
     let projection = Arc::clone(&parts.projection);
-    blocking(move || Ok(projection.erase(gone, end)?)).await?;
+    let visitors = people.visitors(works);
+    blocking(move || Ok(projection.erase(gone, visitors, end)?)).await?;
     for work in &mut *works {
         work.job.state = ForgetState::Done;
         work.job.done_at = Some(parts.clock.now());
@@ -165,6 +167,23 @@ async fn carried(parts: &Parts) -> Result<HashMap<Position, Position>, ForgetErr
     let projection = Arc::clone(&parts.projection);
     let carried = blocking(move || Ok(projection.carried()?)).await?;
     Ok(carried.into_iter().map(|(event, at)| (at, event)).collect())
+}
+
+/// Under which ids visitors were here before they had a name, by the places of their jobs: what they did then is theirs.
+async fn anonymous_ids(parts: &Parts, works: &[ForgetWork]) -> Result<Vec<Vec<String>>, ForgetError> {
+    let projection = Arc::clone(&parts.projection);
+    let people: Vec<_> =
+        works.iter().map(|work| (work.job.subscription, work.job.kind, work.person_id.clone())).collect();
+    blocking(move || {
+        // What was merged until the last of them was made unknown.
+        projection.catch_up()?;
+        let of = |(subscription, kind, id): (SubscriptionId, PersonKind, String)| match kind {
+            PersonKind::Visitor => projection.anonymous_ids(subscription, &id),
+            PersonKind::Account => Ok(Vec::new()),
+        };
+        Ok(people.into_iter().map(of).collect::<Result<_, _>>()?)
+    })
+    .await
 }
 
 /// Takes the person out of what is known of people; the position up to which they are to be erased.
@@ -187,7 +206,7 @@ struct People {
 }
 
 impl People {
-    fn of(works: &[ForgetWork]) -> Self {
+    fn of(works: &[ForgetWork], known_as: Vec<Vec<String>>) -> Self {
         let cuts: Vec<Position> = works.iter().map(|work| work.job.cut.unwrap_or_default()).collect();
         let last_cut = cuts.iter().copied().max().unwrap_or_default();
         let mut jobs: HashMap<_, HashMap<_, _>> = HashMap::new();
@@ -195,7 +214,20 @@ impl People {
             let of = jobs.entry((work.job.subscription, work.job.kind)).or_default();
             of.insert(work.person_id.clone(), place);
         }
+        for (place, ids) in known_as.into_iter().enumerate() {
+            let of = jobs.entry((works[place].job.subscription, PersonKind::Visitor)).or_default();
+            // Somebody else's own job comes first.
+            for id in ids {
+                of.entry(id).or_insert(place);
+            }
+        }
         Self { jobs, cuts, last_cut }
+    }
+
+    /// The visitors among them, each with their cut.
+    fn visitors(&self, works: &[ForgetWork]) -> Vec<(SubscriptionId, String, Position)> {
+        let visitors = works.iter().zip(&self.cuts).filter(|(work, _)| work.job.kind == PersonKind::Visitor);
+        visitors.map(|(work, cut)| (work.job.subscription, work.person_id.clone(), *cut)).collect()
     }
 
     /// The job that an entry belongs to, if it belongs to one.
@@ -209,6 +241,8 @@ impl People {
             }
             Entry::Visit(visit) => self.job_for_either(visit.subscription, visit.visitor_id, visit.account_id),
             Entry::Metadata(metadata) => self.job_for(metadata.subscription, metadata.kind, metadata.id),
+            Entry::Guide(guide) => self.job_for(guide.subscription, PersonKind::Visitor, guide.visitor_id),
+            Entry::Merged(merged) => self.job_for(merged.subscription, PersonKind::Visitor, merged.visitor_id),
             Entry::Held(held) => {
                 let (visitor_id, account_id) = intake::who_rated(held.draft)?;
                 self.job_for_either(held.subscription, &visitor_id, &account_id)

@@ -349,6 +349,27 @@ pub const POLL_CHOICES: usize = 200;
 /// Longest question of a poll and text of a choice, in bytes.
 pub const POLL_TEXT_BYTES: usize = 4096;
 
+/// Longest text of a guide's step, in bytes.
+pub const GUIDE_TEXT_BYTES: usize = 16 * 1024;
+
+/// Longest selector of the element that a guide's step points at, in bytes.
+pub const GUIDE_SELECTOR_BYTES: usize = 1024;
+
+/// Pages that a guide names.
+pub const GUIDE_PAGES: usize = 100;
+
+/// Most days after which a guide comes again.
+pub const GUIDE_EVERY_DAYS: u32 = 365;
+
+/// Longest time for which a visitor puts a guide off.
+pub const GUIDE_SNOOZE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// For how long it is kept what anonymous visitors did with guides: nobody forgets them otherwise.
+pub const ANONYMOUS_GUIDES: Duration = Duration::from_secs(400 * 24 * 3600);
+
+/// Visitors of whom it is remembered that what they did with a guide may not be in the store yet.
+pub const GUIDE_NEWS: usize = 10_000;
+
 /// Largest guide as JSON: each of its events carries its steps.
 pub const GUIDE_BYTES: usize = 128 * 1024;
 

@@ -3,7 +3,7 @@
 mod observation;
 mod seams;
 
-use self::seams::{OneRequest, SeenInStore};
+use self::seams::{OneRequest, PeopleInStore};
 use crate::api::{self, ApiParts, Sampler, WebhookDefaults};
 use crate::audit;
 use crate::catalog::{self, Catalog, CatalogParts, InitOptions, Snapshot};
@@ -449,10 +449,12 @@ fn open_intake(
     projection: &Arc<Projection>,
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Arc<Intake>> {
+    let people = Arc::new(PeopleInStore(Arc::clone(projection)));
     Ok(Intake::new(IntakeParts {
         catalog: snapshots(catalog),
         journal,
-        seen: Arc::new(SeenInStore(Arc::clone(projection))),
+        seen: people.clone(),
+        guides: people,
         clock: Arc::clone(&system.clock),
         random: Arc::clone(&system.random),
         settings: settings.intake.clone(),

@@ -7,8 +7,8 @@ use super::list::{self, Asked};
 use super::paths::Id;
 use super::problem::ApiError;
 use super::{Api, paths};
-use crate::catalog::{Guide, GuideDeed, GuideValues, StepValues};
-use crate::model::{Choice, Poll, PollType};
+use crate::catalog::{Guide, GuideDeed, GuideLayout, GuideValues, ShowingValues, StepContent, StepValues};
+use crate::model::{Choice, Poll, PollType, UnixMs};
 use crate::record::RecordError;
 use axum::Json;
 use axum::extract::State;
@@ -31,6 +31,22 @@ pub struct GuideInput {
     pub name: Option<String>,
     /// Required when making: all steps, in order. A step with the id of one that is there takes its place.
     pub steps: Option<Vec<StepInput>>,
+    /// modal (the default), banner or tooltip.
+    pub layout: Option<String>,
+    /// A rule in CEL about `visitor` and `account`; null: everybody.
+    #[schema(example = "visitor.agent.role == \"admin\"")]
+    pub audience: Option<String>,
+    /// On which pages; `[]`: on all. Paths like /settings/*, or addresses like https://app.example.com/*.
+    pub pages: Option<Vec<String>>,
+    /// Once more so many days after it has ended, 1 to 365; null: once.
+    #[serde(rename = "everyDays")]
+    pub every_days: Option<i64>,
+    /// Not before this (Unix milliseconds).
+    #[serde(rename = "startsAt")]
+    pub starts_at: Option<i64>,
+    /// Not from this on (Unix milliseconds).
+    #[serde(rename = "endsAt")]
+    pub ends_at: Option<i64>,
 }
 
 /// A step.
@@ -45,6 +61,11 @@ pub struct StepInput {
     pub kind: Option<String>,
     /// Its polls, in question order.
     pub polls: Option<Vec<PollInput>>,
+    /// What it says, in Markdown.
+    #[schema(example = "**New**: reports can be shared.")]
+    pub text: Option<String>,
+    /// What a tooltip points at: a CSS selector.
+    pub element: Option<String>,
 }
 
 /// A poll.
@@ -107,6 +128,18 @@ pub struct GuideJson {
     pub last_updated_by_user: UserJson,
     /// Its steps, in order.
     pub steps: Vec<StepJson>,
+    /// modal, banner or tooltip.
+    pub layout: &'static str,
+    /// A rule in CEL about `visitor` and `account`; null: everybody.
+    pub audience: Option<String>,
+    /// On which pages; empty: on all.
+    pub pages: Vec<String>,
+    /// Once more so many days after it has ended; null: once.
+    pub every_days: Option<u32>,
+    /// Not before this (Unix milliseconds).
+    pub starts_at: Option<i64>,
+    /// Not from this on (Unix milliseconds).
+    pub ends_at: Option<i64>,
 }
 
 /// A user, by name.
@@ -133,6 +166,10 @@ pub struct StepJson {
     pub reset_at: i64,
     /// Its polls, in question order.
     pub polls: Vec<PollJson>,
+    /// What it says, in Markdown.
+    pub text: String,
+    /// What a tooltip points at: a CSS selector.
+    pub element: Option<String>,
 }
 
 /// A poll.
@@ -177,13 +214,17 @@ pub struct GuideListQuery {
 impl GuideJson {
     fn of(guide: &Guide) -> Self {
         let properties = &guide.properties;
-        let steps = properties.steps.iter().zip(&guide.polls).map(|(step, polls)| StepJson {
+        let shown = guide.polls.iter().zip(&guide.contents);
+        let steps = properties.steps.iter().zip(shown).map(|(step, (polls, content))| StepJson {
             id: step.id.clone(),
             kind: step.kind.clone(),
             last_updated_at: step.last_updated_at,
             reset_at: step.reset_at,
             polls: polls.iter().map(PollJson::of).collect(),
+            text: content.text.clone(),
+            element: content.element.clone(),
         });
+        let showing = &guide.showing;
         Self {
             id: properties.id.clone(),
             name: properties.name.clone(),
@@ -193,6 +234,12 @@ impl GuideJson {
             last_updated_at: properties.last_updated_at,
             last_updated_by_user: UserJson { username: properties.last_updated_by_user.username.clone() },
             steps: steps.collect(),
+            layout: showing.layout.name(),
+            audience: showing.audience.as_ref().map(|audience| audience.text().to_owned()),
+            pages: showing.pages.clone(),
+            every_days: showing.every_days,
+            starts_at: showing.starts_at.map(|at| at.0),
+            ends_at: showing.ends_at.map(|at| at.0),
         }
     }
 }
@@ -221,8 +268,9 @@ pub async fn create(
     let id = fields.take("id", "a string")?;
     let name = Some(fields.require("name", "a string")?);
     let steps = Some(steps(fields.require("steps", "a list of steps")?)?);
+    let showing = showing(&mut fields)?;
     fields.finish()?;
-    let values = GuideValues { id, name, steps };
+    let values = GuideValues { id, name, steps, showing };
     let made = api.parts.catalog.make_guide((caller.actor(), caller.owner()), caller.subscription.id, values).await;
     let made = made.map_err(ApiError::from_guide_change)?;
     let location = format!("{}/{}", paths::GUIDES, made.properties.id);
@@ -296,9 +344,10 @@ pub async fn patch(
 ) -> Result<Json<GuideJson>, ApiError> {
     let name = fields.take("name", "a string")?;
     let steps = fields.take("steps", "a list of steps")?.map(steps).transpose()?;
+    let showing = showing(&mut fields)?;
     fields.finish()?;
     let (who, of) = ((caller.actor(), caller.owner()), (caller.subscription.id, id));
-    let changed = api.parts.catalog.patch_guide(who, of, GuideValues { id: None, name, steps }).await;
+    let changed = api.parts.catalog.patch_guide(who, of, GuideValues { id: None, name, steps, showing }).await;
     Ok(Json(GuideJson::of(&*changed.map_err(ApiError::from_guide_change)?)))
 }
 
@@ -364,6 +413,19 @@ async fn change(api: &Api, caller: &Caller, id: String, deed: GuideDeed) -> Resu
     Ok(Json(GuideJson::of(&changed)))
 }
 
+fn showing(fields: &mut Fields) -> Result<ShowingValues, ApiError> {
+    const TIME: &str = "Unix milliseconds or null";
+    let ms = |time: Option<Option<i64>>| time.map(|time| time.map(UnixMs));
+    Ok(ShowingValues {
+        layout: fields.take("layout", &format!("one of {}", GuideLayout::NAMES))?,
+        audience: fields.take("audience", "a CEL expression or null")?,
+        pages: fields.take("pages", "a list of pages")?,
+        every_days: fields.take("everyDays", "a number of days or null")?,
+        starts_at: ms(fields.take("startsAt", TIME)?),
+        ends_at: ms(fields.take("endsAt", TIME)?),
+    })
+}
+
 fn steps(values: Vec<Value>) -> Result<Vec<StepValues>, ApiError> {
     let step = |(at, value)| step(&format!("steps[{at}]"), value);
     values.into_iter().enumerate().map(step).collect()
@@ -377,6 +439,10 @@ fn step(place: &str, value: Value) -> Result<StepValues, ApiError> {
             id: fields.take("id", "a string")?.unwrap_or_default(),
             kind: fields.take("type", "a string")?.unwrap_or_else(|| String::from("building-block")),
             polls: polls.into_iter().enumerate().map(poll).collect::<Result<_, _>>()?,
+            content: StepContent {
+                text: fields.take("text", "a string")?.unwrap_or_default(),
+                element: fields.take::<Option<String>>("element", "a CSS selector or null")?.flatten(),
+            },
         })
     })
 }

@@ -39,6 +39,8 @@ pub struct VisitorJson {
     /// Groups of metadata: `agent` is what the agent tells, the others are what the Metadata API has set.
     #[schema(value_type = HashMap<String, HashMap<String, serde_json::Value>>)]
     pub metadata: Groups,
+    /// The ids under which they were here before they had a name, as far as the journal still tells of them.
+    pub anonymous_ids: Vec<String>,
     /// Whether everything of them is thrown away as it comes in.
     pub do_not_process: bool,
     /// The 20 newest events, newest first.
@@ -188,6 +190,7 @@ pub async fn read_visitor(
 ) -> Result<Json<VisitorJson>, ApiError> {
     let person = find(&api, &caller, PersonKind::Visitor, &id).await?;
     Ok(Json(VisitorJson {
+        anonymous_ids: person.anonymous_ids,
         do_not_process: is_not_processed(&api, &caller, PersonKind::Visitor, &id),
         id,
         known_at: rfc3339(person.known_at),

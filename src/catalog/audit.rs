@@ -177,12 +177,19 @@ pub(super) fn exclusion(rule: &Exclusion) -> Map<String, Value> {
 /// What is set of a guide.
 pub(super) fn guide(guide: &Guide) -> Map<String, Value> {
     let properties = &guide.properties;
-    let steps = properties
-        .steps
-        .iter()
-        .zip(&guide.polls)
-        .map(|(step, polls)| json!({"id": step.id, "type": step.kind, "resetAt": step.reset_at, "polls": polls}));
-    fields(json!({"name": properties.name, "state": guide.state.name(), "steps": steps.collect::<Vec<_>>()}))
+    let steps = properties.steps.iter().zip(guide.polls.iter().zip(&guide.contents)).map(|(step, (polls, content))| {
+        json!({
+            "id": step.id, "type": step.kind, "resetAt": step.reset_at, "polls": polls,
+            "text": content.text, "element": content.element,
+        })
+    });
+    let showing = &guide.showing;
+    fields(json!({
+        "name": properties.name, "state": guide.state.name(), "steps": steps.collect::<Vec<_>>(),
+        "layout": showing.layout, "audience": showing.audience, "pages": showing.pages,
+        "everyDays": showing.every_days, "startsAt": showing.starts_at.map(|at| at.0),
+        "endsAt": showing.ends_at.map(|at| at.0),
+    }))
 }
 
 /// What is set of a user.

@@ -2,6 +2,7 @@
 
 use super::audit::{self, Actor, Deed};
 use super::change::to_its_end;
+use super::showing::{Showing, ShowingValues, StepContent};
 use super::{Catalog, CatalogError, ChangeError, InvalidValue, Snapshot};
 use crate::clock::Random;
 use crate::limits;
@@ -29,6 +30,10 @@ pub struct Guide {
     pub properties: GuideProperties,
     /// The polls of each step, in the order of `properties.steps`.
     pub polls: Vec<Vec<Poll>>,
+    /// What else each step shows, in the same order.
+    pub contents: Vec<StepContent>,
+    /// How, where, when and to whom it is shown.
+    pub showing: Showing,
 }
 
 /// What a person sets of a guide.
@@ -40,6 +45,8 @@ pub struct GuideValues {
     pub name: Option<String>,
     /// All its steps. A step with the id of one that is there keeps when it was reset.
     pub steps: Option<Vec<StepValues>>,
+    /// How, where, when and to whom it is shown.
+    pub showing: ShowingValues,
 }
 
 /// What a person sets of a step. Ids that are left empty are made.
@@ -51,6 +58,8 @@ pub struct StepValues {
     pub kind: String,
     /// Its polls.
     pub polls: Vec<Poll>,
+    /// What else it shows.
+    pub content: StepContent,
 }
 
 /// What is done to a guide besides changing its values.
@@ -69,6 +78,11 @@ pub enum GuideDeed {
 struct Content {
     properties: GuideProperties,
     polls: Vec<Vec<Poll>>,
+    /// Guides of older versions have none.
+    #[serde(default)]
+    contents: Vec<StepContent>,
+    #[serde(default)]
+    showing: Showing,
 }
 
 /// A subscription's guides.
@@ -111,12 +125,18 @@ impl Guide {
     fn of_row(row: GuideRow) -> Result<Self, CatalogError> {
         let content: Content =
             serde_json::from_str(&row.content).map_err(|_| CatalogError::Unreadable("guides.content"))?;
-        let Content { properties, polls } = content;
-        Ok(Self { subscription: row.subscription, state: row.state, properties, polls })
+        let Content { properties, polls, mut contents, showing } = content;
+        contents.resize(properties.steps.len(), StepContent::default());
+        Ok(Self { subscription: row.subscription, state: row.state, properties, polls, contents, showing })
     }
 
     fn row(&self) -> GuideRow {
-        let content = Content { properties: self.properties.clone(), polls: self.polls.clone() };
+        let content = Content {
+            properties: self.properties.clone(),
+            polls: self.polls.clone(),
+            contents: self.contents.clone(),
+            showing: self.showing.clone(),
+        };
         GuideRow {
             subscription: self.subscription,
             id: self.properties.id.clone(),
@@ -136,6 +156,7 @@ impl Guide {
         if let Some(steps) = values.steps {
             self.set_steps(steps, now, random)?;
         }
+        self.showing.set(values.showing)?;
         if self.row().content.len() > limits::GUIDE_BYTES {
             return Err(wrong(format!("the guide would have more than {} bytes", limits::GUIDE_BYTES)));
         }
@@ -147,7 +168,7 @@ impl Guide {
             return Err(wrong(format!("a guide has 1 to {} steps", limits::GUIDE_STEPS)));
         }
         let (mut step_ids, mut poll_ids) = (HashSet::new(), HashSet::new());
-        let (mut new_steps, mut new_polls) = (Vec::new(), Vec::new());
+        let (mut new_steps, mut new_polls, mut new_contents) = (Vec::new(), Vec::new(), Vec::new());
         for (place, values) in steps.into_iter().enumerate() {
             let at = |problem: String| wrong(format!("step {}: {problem}", place + 1));
             if !STEP_TYPES.contains(&values.kind.as_str()) {
@@ -158,17 +179,21 @@ impl Guide {
                 return Err(at(format!("the id {id:?} is another step's")));
             }
             let polls = checked_polls(values.polls, &mut poll_ids, random).map_err(at)?;
-            new_steps.push(self.step(id, values.kind, &polls, now));
+            values.content.check().map_err(at)?;
+            new_steps.push(self.step((id, values.kind), (&polls, &values.content), now));
             new_polls.push(polls);
+            new_contents.push(values.content);
         }
-        (self.properties.steps, self.polls) = (new_steps, new_polls);
+        (self.properties.steps, self.polls, self.contents) = (new_steps, new_polls, new_contents);
         Ok(())
     }
 
     /// A step as it will be: one that does not change keeps its time, and every one when it was reset.
-    fn step(&self, id: String, kind: String, polls: &[Poll], now: UnixMs) -> GuideStep {
-        let old = self.properties.steps.iter().find(|step| step.id == id);
-        let same = old.filter(|step| step.kind == kind && self.polls_of(&id) == Some(polls));
+    fn step(&self, (id, kind): (String, String), shown: (&[Poll], &StepContent), now: UnixMs) -> GuideStep {
+        let place = self.properties.steps.iter().position(|step| step.id == id);
+        let old = place.map(|place| &self.properties.steps[place]);
+        let is_shown = |place: usize| (self.polls[place].as_slice(), &self.contents[place]) == shown;
+        let same = old.filter(|step| step.kind == kind && place.is_some_and(is_shown));
         let last_updated_at = same.map_or(now.0, |step| step.last_updated_at);
         GuideStep { last_updated_at, reset_at: old.map_or(0, |step| step.reset_at), id, kind }
     }
@@ -309,6 +334,8 @@ impl Catalog {
                     steps: Vec::new(),
                 },
                 polls: Vec::new(),
+                contents: Vec::new(),
+                showing: Showing::default(),
             };
             guide.set(values, now, &*catalog.random)?;
             let deed = Deed { subscription, at: now, action: "guide.created", target: &guide.properties.id };

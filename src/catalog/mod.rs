@@ -16,6 +16,7 @@ mod name;
 mod people;
 mod privacy;
 mod rotation;
+mod showing;
 mod subscriptions;
 mod token;
 mod webhook;
@@ -36,6 +37,7 @@ pub use people::{
 };
 pub use privacy::{DoNotProcess, ForgetJob, ForgetWork, Privacy};
 pub use rotation::{is_sealed_with, rotate};
+pub use showing::{GuideLayout, Showing, ShowingValues, StepContent};
 pub use subscriptions::MadeSubscription;
 pub use webhook::{
     Kept, ReceiverPatch, Webhook, WebhookPatch, WebhookValues, auth_json, categories_json, check_format, format_json,

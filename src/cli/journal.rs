@@ -215,6 +215,10 @@ fn describe(position: Position, entry: &Entry<'_>, written_at: UnixMs, bodies: b
             "incident": n.incident.0, "kind": n.kind.name(), "failed": n.failed, "of": n.of, "mailed": n.mailed.name(),
             "at": n.at.0})
         }
+        Entry::Guide(g) => json!({"entry": "guide", "subscription": g.subscription.0, "visitor": g.visitor_id,
+            "guide": g.guide_id, "step": g.step_id, "did": format!("{:?}", g.did), "at": g.at.0}),
+        Entry::Merged(m) => json!({"entry": "merged", "subscription": m.subscription.0,
+            "anonymous": m.anonymous_id, "visitor": m.visitor_id, "at": m.at.0}),
         Entry::Erased => json!({"entry": "erased"}),
     };
     fields["position"] = json!(position.0);

@@ -1,6 +1,6 @@
 //! From an expression as it was read to one that can be evaluated: names, functions and types are checked.
 
-use super::names::{self, FUNCTIONS, Known, OBJECTS, PROPERTIES};
+use super::names::{self, FUNCTIONS, Known, Vocabulary};
 use super::node::{Loop, Node, Order, Over, Quantifier, Sum, TextTest};
 use super::{Mistake, Place};
 use crate::limits;
@@ -46,6 +46,7 @@ type Checked = Result<(Node, Type), Mistake>;
 
 /// Goes through an expression, the innermost parts first.
 pub(super) struct Checker<'a> {
+    vocabulary: Vocabulary,
     text: &'a str,
     source: &'a SourceInfo,
     /// The loops' variables, the innermost last.
@@ -54,14 +55,14 @@ pub(super) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(text: &'a str, source: &'a SourceInfo) -> Self {
-        Self { text, source, variables: Vec::new(), depth: 0 }
+    pub(super) fn new(vocabulary: Vocabulary, text: &'a str, source: &'a SourceInfo) -> Self {
+        Self { vocabulary, text, source, variables: Vec::new(), depth: 0 }
     }
 
-    /// The whole filter, which must be true or false.
-    pub(super) fn filter(mut self, expression: &'a IdedExpr) -> Result<Node, Mistake> {
+    /// The whole rule, which must be true or false.
+    pub(super) fn rule(mut self, expression: &'a IdedExpr) -> Result<Node, Mistake> {
         let (node, found) = self.node(expression)?;
-        need(found, Type::Bool, Place::START, "the filter as a whole")?;
+        need(found, Type::Bool, Place::START, &format!("the {} as a whole", self.vocabulary.noun()))?;
         Ok(node)
     }
 
@@ -78,7 +79,9 @@ impl<'a> Checker<'a> {
             Expr::List(_) => {
                 Err(self.mistake(expression, "a list can only stand to the right of in, or be looped over"))
             }
-            Expr::Map(_) | Expr::Struct(_) => Err(self.mistake(expression, "objects cannot be written in a filter")),
+            Expr::Map(_) | Expr::Struct(_) => {
+                Err(self.mistake(expression, format!("objects cannot be written in a {}", self.vocabulary.noun())))
+            }
             Expr::Comprehension(_) | Expr::Unspecified => Err(self.mistake(expression, "this means nothing here")),
         };
         self.depth -= 1;
@@ -103,18 +106,17 @@ impl<'a> Checker<'a> {
         if let Some(index) = self.variables.iter().rev().position(|variable| *variable == name) {
             return Ok((Node::Element(index), Type::Any));
         }
-        if name == PROPERTIES {
-            return Ok((Node::Properties, Type::Object));
+        if let Some(object) = self.vocabulary.object(name) {
+            return Ok((Node::Object(object), Type::Object));
         }
-        if let Some(known) = Known::from_name(name) {
+        if let Some(known) = self.vocabulary.known(name) {
             return Ok((Node::Known(known), known.kind()));
         }
-        if OBJECTS.contains(&name) {
+        if self.vocabulary.has_fields(name) {
             let fields = fields_of(name).join(", ");
             return Err(self.mistake(expression, format!("{name} has several values; write one of {fields}")));
         }
-        let all = Known::ALL.iter().map(|known| known.name()).chain(["properties.…"]);
-        let all: Vec<_> = all.chain(self.variables.iter().copied()).collect();
+        let all: Vec<_> = self.vocabulary.all().into_iter().chain(self.variables.iter().copied()).collect();
         Err(self.mistake(expression, format!("unknown name {name}; {}", names::instead(name, all))))
     }
 
@@ -125,20 +127,24 @@ impl<'a> Checker<'a> {
         }
         let (of, found) = self.node(&select.operand)?;
         if !matches!(found, Type::Any | Type::Object) {
-            let problem = format!("there is no {} in {}: only properties have fields", select.field, found.name());
+            let problem = format!("there is no {} in {}: only objects have fields", select.field, found.name());
             return Err(Mistake::new(place, problem));
         }
-        Ok((Node::Field { of: Box::new(of), name: select.field.as_str().into(), place }, Type::Any))
+        let known = match of {
+            Node::Object(object) => self.vocabulary.field(object, &select.field),
+            _ => Type::Any,
+        };
+        Ok((Node::Field { of: Box::new(of), name: select.field.as_str().into(), place }, known))
     }
 
     /// A field of `app` or `subscription`.
     fn known_field(&self, select: &SelectExpr, place: Place) -> Result<Option<Known>, Mistake> {
         let Expr::Ident(object) = &select.operand.expr else { return Ok(None) };
-        if self.variables.contains(&object.as_str()) || !OBJECTS.contains(&object.as_str()) {
+        if self.variables.contains(&object.as_str()) || !self.vocabulary.has_fields(object) {
             return Ok(None);
         }
         let name = format!("{object}.{}", select.field);
-        let known = Known::from_name(&name);
+        let known = self.vocabulary.known(&name);
         known.map(Some).ok_or_else(|| {
             Mistake::new(place, format!("unknown name {name}; {}", names::instead(&name, fields_of(object))))
         })

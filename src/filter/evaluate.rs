@@ -1,10 +1,12 @@
-//! What a filter answers for an event. Each step is counted, nothing is copied, and an error is absorbed where the other
+//! What a rule answers for what it looks at. Each step is counted, nothing is copied, and an error is absorbed where the other
 //! side of `&&` or `||` decides by itself, as CEL has it.
 
+use super::facts::Subject;
 use super::node::{Loop, Node, Order, Over, Quantifier, Sum, TextTest};
 use super::value::Val;
-use super::{Facts, Failure, Place};
+use super::{Failure, Place};
 use crate::filter::names::Known;
+use crate::model::EventKind;
 use serde_json::Value;
 use std::cmp::Ordering;
 
@@ -13,7 +15,7 @@ const BYTES_PER_STEP: usize = 32;
 
 /// One look at one event.
 pub(super) struct Evaluation<'e> {
-    facts: &'e Facts<'e>,
+    of: Subject<'e>,
     steps: u32,
     left: u32,
 }
@@ -30,8 +32,8 @@ type Around<'s, 'e> = Option<&'s Scope<'s, 'e>>;
 
 impl<'e> Evaluation<'e> {
     /// A look at an event that takes `steps` at most.
-    pub(super) fn new(facts: &'e Facts<'e>, steps: u32) -> Self {
-        Self { facts, steps, left: steps }
+    pub(super) fn new(of: Subject<'e>, steps: u32) -> Self {
+        Self { of, steps, left: steps }
     }
 
     /// Whether the event passes.
@@ -55,7 +57,7 @@ impl<'e> Evaluation<'e> {
             Node::Double(number) => Ok(Val::Double(*number)),
             Node::Text(text) => Ok(Val::Text(text)),
             Node::Known(known) => self.known(*known),
-            Node::Properties => self.in_body(&["properties"]),
+            Node::Object(name) => self.in_object(&[name]),
             Node::Element(index) => element(around, *index),
             Node::Field { of, name, place } => {
                 let of = self.value(of, around)?;
@@ -140,20 +142,24 @@ impl<'e> Evaluation<'e> {
 
     fn known(&self, known: Known) -> Answer<'e> {
         match known {
-            Known::Event => Ok(Val::Text(self.facts.kind().name())),
-            Known::Category => Ok(Val::Text(self.facts.kind().category().name())),
-            Known::AppId => self.in_body(&["app", "id"]),
-            Known::AppName => self.in_body(&["app", "name"]),
-            Known::AppPlatform => self.in_body(&["app", "platform"]),
-            Known::SubscriptionId => self.in_body(&["subscription", "id"]),
-            Known::SubscriptionName => self.in_body(&["subscription", "name"]),
-            known => self.in_body(&[known.name()]),
+            Known::Event => self.kind().map(|kind| Val::Text(kind.name())),
+            Known::Category => self.kind().map(|kind| Val::Text(kind.category().name())),
+            Known::AppId => self.in_object(&["app", "id"]),
+            Known::AppName => self.in_object(&["app", "name"]),
+            Known::AppPlatform => self.in_object(&["app", "platform"]),
+            Known::SubscriptionId => self.in_object(&["subscription", "id"]),
+            Known::SubscriptionName => self.in_object(&["subscription", "name"]),
+            known => self.in_object(&[known.name()]),
         }
     }
 
-    fn in_body(&self, path: &[&str]) -> Answer<'e> {
-        let envelope = self.facts.envelope().ok_or(Failure::Unreadable)?;
-        let value = path.iter().try_fold(envelope, |value, name| value.get(*name));
+    fn kind(&self) -> Result<EventKind, Failure> {
+        self.of.kind().ok_or(Failure::Unreadable)
+    }
+
+    fn in_object(&self, path: &[&str]) -> Answer<'e> {
+        let object = self.of.object().ok_or(Failure::Unreadable)?;
+        let value = path.iter().try_fold(object, |value, name| value.get(*name));
         value.map(Val::of).ok_or(Failure::Unreadable)
     }
 

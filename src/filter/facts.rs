@@ -1,8 +1,35 @@
-//! What filters look at.
+//! What rules look at.
 
 use crate::model::{EventEntry, EventKind};
 use serde_json::Value;
 use std::cell::OnceCell;
+
+/// What one rule looks at.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Subject<'e> {
+    /// An event.
+    Event(&'e Facts<'e>),
+    /// A visitor and their account, an object each.
+    People(&'e Value),
+}
+
+impl<'e> Subject<'e> {
+    /// What happened, if something did.
+    pub(super) fn kind(self) -> Option<EventKind> {
+        match self {
+            Self::Event(facts) => Some(facts.kind),
+            Self::People(_) => None,
+        }
+    }
+
+    /// All that is to be looked at; `None` when it cannot be read.
+    pub(super) fn object(self) -> Option<&'e Value> {
+        match self {
+            Self::Event(facts) => facts.envelope(),
+            Self::People(people) => Some(people),
+        }
+    }
+}
 
 /// One event, as filters see it. Its body is taken apart when the first filter asks for more than its kind, and then once
 /// for all of them.
@@ -30,7 +57,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The body; `None` when it cannot be read.
-    pub(super) fn envelope(&self) -> Option<&Value> {
+    fn envelope(&self) -> Option<&Value> {
         self.envelope.get_or_init(|| serde_json::from_slice(self.body).ok()).as_ref()
     }
 }

@@ -83,7 +83,7 @@ pub enum Failure {
     #[error("the event's body is nested too deeply to be looked at")]
     Unreadable,
     /// The filter was saved by a version that knew more.
-    #[error("this version does not understand the filter: {0}")]
+    #[error("this version does not understand the rule: {0}")]
     NotUnderstood(Mistake),
 }
 
@@ -95,7 +95,7 @@ impl Failure {
 }
 
 /// The first thing that cannot be read, in words for people.
-pub(super) fn of_syntax(text: &str, errors: &cel::ParseErrors) -> Mistake {
+pub(super) fn of_syntax(noun: &str, text: &str, errors: &cel::ParseErrors) -> Mistake {
     let Some(error) = errors.errors.first() else { return Mistake::new(Place::START, "this is no CEL expression") };
     let natural = |number: isize| u32::try_from(number).unwrap_or(1).max(1);
     let place = Place { line: natural(error.pos.0), column: natural(error.pos.1) };
@@ -103,11 +103,11 @@ pub(super) fn of_syntax(text: &str, errors: &cel::ParseErrors) -> Mistake {
     let quoted = || message.split_once('\'').and_then(|(_, rest)| rest.rsplit_once('\'')).map(|(inner, _)| inner);
     let token = || quoted().map(|inner| inner.split("' expecting").next().unwrap_or(inner)).unwrap_or_default();
     let problem = if text.trim().is_empty() {
-        String::from("the filter is empty; null is no filter")
+        format!("the {noun} is empty; null is no {noun}")
     } else if message.contains("Recursion limit") {
         String::from("this is nested too deeply")
     } else if message.contains("<EOF>' expecting") {
-        String::from("the filter ends here, but something must follow")
+        format!("the {noun} ends here, but something must follow")
     } else if message.starts_with("token recognition error") && token().starts_with('=') {
         String::from("a single = means nothing; to compare, write ==")
     } else if message.starts_with("token recognition error") && token().starts_with(['\'', '"']) {

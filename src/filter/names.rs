@@ -1,5 +1,5 @@
-//! The names that a filter may use: those of the envelope (docs/events.md). What is under `properties` depends on the
-//! event and, for track events, on who sends it.
+//! The names that a rule may use. A filter's are those of the envelope (docs/events.md); what is under `properties` depends
+//! on the event and, for track events, on who sends it. An audience's are the visitor and the account (docs/guides.md).
 
 use super::check::Type;
 use crate::model::{Category, EventKind, Platform};
@@ -55,10 +55,6 @@ impl Known {
         }
     }
 
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.name() == name)
-    }
-
     pub(super) fn kind(self) -> Type {
         match self {
             Self::AppId | Self::SubscriptionId | Self::Timestamp => Type::Int,
@@ -78,10 +74,68 @@ impl Known {
 }
 
 /// The objects of the envelope whose fields are known.
-pub(super) const OBJECTS: [&str; 2] = ["app", "subscription"];
+const ENVELOPE_OBJECTS: [&str; 2] = ["app", "subscription"];
 
-/// The object whose fields are not.
-pub(super) const PROPERTIES: &str = "properties";
+/// The object of an event whose fields are not.
+const PROPERTIES: &str = "properties";
+
+/// What an audience is asked about: each has an `id`, and groups of metadata.
+const PEOPLE: [&str; 2] = ["visitor", "account"];
+
+/// What a rule looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Vocabulary {
+    /// A filter looks at an event.
+    Event,
+    /// An audience looks at a visitor and their account.
+    People,
+}
+
+impl Vocabulary {
+    /// What such a rule is called.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::Event => "filter",
+            Self::People => "rule",
+        }
+    }
+
+    /// The object of this name whose fields are not known.
+    pub(super) fn object(self, name: &str) -> Option<&'static str> {
+        let all: &[&'static str] = match self {
+            Self::Event => &[PROPERTIES],
+            Self::People => &PEOPLE,
+        };
+        all.iter().copied().find(|object| *object == name)
+    }
+
+    /// The value of this name.
+    pub(super) fn known(self, name: &str) -> Option<Known> {
+        Known::ALL.into_iter().find(|known| self == Self::Event && known.name() == name)
+    }
+
+    /// Whether it is an object whose fields are known.
+    pub(super) fn has_fields(self, name: &str) -> bool {
+        self == Self::Event && ENVELOPE_OBJECTS.contains(&name)
+    }
+
+    /// What is known of a field of an object whose fields are not.
+    pub(super) fn field(self, object: &str, field: &str) -> Type {
+        match (self, object) {
+            (Self::People, "visitor" | "account") if field == "id" => Type::Text,
+            (Self::People, "visitor" | "account") => Type::Object,
+            _ => Type::Any,
+        }
+    }
+
+    /// All that may be written, for errors.
+    pub(super) fn all(self) -> Vec<&'static str> {
+        match self {
+            Self::Event => Known::ALL.iter().map(|known| known.name()).chain(["properties.…"]).collect(),
+            Self::People => vec!["visitor.id", "visitor.agent.…", "account.id", "account.agent.…"],
+        }
+    }
+}
 
 /// What may be called.
 pub(super) const FUNCTIONS: [&str; 11] =

@@ -19,8 +19,8 @@ pub(super) enum Node {
     Text(Arc<str>),
     /// A value of the envelope.
     Known(Known),
-    /// The event's properties.
-    Properties,
+    /// An object that is looked at, by its name: an event's properties, a visitor, an account.
+    Object(&'static str),
     /// The element that a loop looks at: the innermost is 0.
     Element(usize),
     /// `of.name`

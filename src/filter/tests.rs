@@ -106,7 +106,7 @@ fn what_is_wrong_is_refused_with_its_place_and_what_would_be_right() {
         ("guideId == 'a'", "line 1, column 1: unknown name guideId; it must be one of event, category, app.id"),
         ("app.nam == 'a'", "line 1, column 5: unknown name app.nam; did you mean app.name? It must be one of app.id, "),
         ("app == 'a'", "line 1, column 1: app has several values; write one of app.id, app.name, app.platform"),
-        ("visitorId.x == 1", "line 1, column 11: there is no x in a text: only properties have fields"),
+        ("visitorId.x == 1", "line 1, column 11: there is no x in a text: only objects have fields"),
         (
             "event == 'guideDisplayd'",
             "line 1, column 10: event is never \"guideDisplayd\"; did you mean guideDisplayed?",

@@ -19,12 +19,13 @@ use super::submit::{Fate, bring_together};
 use super::visits::Visit;
 use super::{cors, request, user_agent};
 use crate::catalog::{App, Guides, Privacy};
-use crate::model::{EventKind, ExclusionId, PersonKind, UniqueId, UnixMs};
+use crate::model::{EventKind, ExclusionId, GuideDid, GuideEntry, MergedEntry, PersonKind, UniqueId, UnixMs};
 use crate::observe::Route;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request, header};
 use std::io::Write;
 use std::sync::Arc;
@@ -36,12 +37,21 @@ const KEY_HEADER: &str = "x-fanfare-agent-key";
 /// Takes a batch; answers when it is durable.
 pub async fn post(State(intake): State<Arc<Intake>>, request: Request<Body>) -> Response {
     let started = Instant::now();
-    let response = answer_to(&intake, request).await;
+    let response =
+        answer_to(&intake, request, |intake, app, request| async move { take(&intake, &app, request).await }).await;
     intake.metrics.intake.request(Route::Events, response.status().as_u16(), started.elapsed());
     response
 }
 
-async fn answer_to(intake: &Arc<Intake>, request: Request<Body>) -> Response {
+/// Answers a page of an app, with what `take` makes of its request: its key and its origin are checked before.
+pub(super) async fn answer_to<Taking>(
+    intake: &Arc<Intake>,
+    request: Request<Body>,
+    take: impl FnOnce(Arc<Intake>, Arc<App>, Request<Body>) -> Taking,
+) -> Response
+where
+    Taking: Future<Output = Result<Vec<u8>, Refusal>>,
+{
     let app = match authenticate(intake, &request) {
         Ok(app) => app,
         Err(refusal) => return refusal.response(),
@@ -53,7 +63,7 @@ async fn answer_to(intake: &Arc<Intake>, request: Request<Body>) -> Response {
             return Refusal::Origin(text.to_owned()).response();
         }
     }
-    let mut response = match take(intake, &app, request).await {
+    let mut response = match take(Arc::clone(intake), app, request).await {
         Ok(answer) => request::json(answer),
         Err(refusal) => refusal.response(),
     };
@@ -79,14 +89,23 @@ fn authenticate(intake: &Intake, request: &Request<Body>) -> Result<Arc<App>, Re
     app.ok_or_else(|| intake.wrong_key(request))
 }
 
-async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> Result<Vec<u8>, Refusal> {
+/// A page's request in its parts.
+///
+/// # Errors
+/// It does not call itself JSON or text, or cannot be read.
+pub(super) async fn read(request: Request<Body>) -> Result<(Parts, Bytes), Refusal> {
     // sendBeacon states text/plain for a string and nothing at all for bytes.
     let media_type = request::media_type(request.headers());
     if media_type.is_some_and(|media_type| media_type != "text/plain" && !request::is_json(&media_type)) {
         return Err(Refusal::ContentType);
     }
     let (head, body) = request.into_parts();
-    let body: Bytes = request::read_body(&head.headers, body).await?;
+    let body = request::read_body(&head.headers, body).await?;
+    Ok((head, body))
+}
+
+async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> Result<Vec<u8>, Refusal> {
+    let (head, body) = read(request).await?;
     let batch = Batch::parse(request::text(&body)?)?;
     if app.respects_do_not_track && asks_not_to_be_tracked(&head.headers) {
         intake.metrics.intake.not_processed.inc_by(batch.items.len() as u64);
@@ -108,7 +127,7 @@ async fn take(intake: &Arc<Intake>, app: &Arc<App>, request: Request<Body>) -> R
 }
 
 /// Whether the browser's user does not want to be tracked: Do Not Track, or Global Privacy Control.
-fn asks_not_to_be_tracked(headers: &HeaderMap) -> bool {
+pub(super) fn asks_not_to_be_tracked(headers: &HeaderMap) -> bool {
     ["dnt", "sec-gpc"].iter().any(|name| headers.get(*name).is_some_and(|value| value == "1"))
 }
 
@@ -235,6 +254,7 @@ impl Passage<'_> {
             self.plan_item(taken, &mut id, &mut plan);
             self.plan_nps(items, at, fate, &mut id, &mut plan);
             self.plan_visit(taken, &mut plan);
+            self.plan_guide(taken, &mut plan);
             if let Some(fingerprint) = id {
                 plan.loose_id(fingerprint);
             }
@@ -270,12 +290,33 @@ impl Passage<'_> {
         }
     }
 
+    /// What a visitor does with a guide of this installation is kept; receivers are told only what they answered. And what
+    /// an anonymous visitor did is from now on what they did.
+    fn plan_guide(&self, taken: &Taken<'_>, plan: &mut Plan) {
+        let item = &taken.item;
+        let (subscription, visitor_id) = (self.app.subscription.id, &*item.visitor_id);
+        let visitor = Key::visitor(subscription, visitor_id);
+        let (guide_id, step_id, did) = match &item.what {
+            What::Guide { guide_id, step_id, did } => (&**guide_id, &**step_id, *did),
+            // What became part of another item's answers is told with those.
+            What::Submit { .. } if taken.merged => return,
+            What::Submit { step, .. } if self.guides.is_some_and(|guides| guides.get(&step.guide_id).is_some()) => {
+                (&*step.guide_id, &*step.step_id, GuideDid::Answered)
+            }
+            What::Identify { anonymous_id: Some(anonymous_id), .. } if PersonKind::Visitor.is_somebody(visitor_id) => {
+                return plan.merged(visitor, &MergedEntry { subscription, anonymous_id, visitor_id, at: self.now });
+            }
+            _ => return,
+        };
+        plan.guide(visitor, &GuideEntry { subscription, visitor_id, guide_id, step_id, did, at: self.now });
+    }
+
     fn plan_item(&self, taken: &Taken<'_>, id: &mut Option<u64>, plan: &mut Plan) {
         let item = &taken.item;
         let envelope = self.envelope(item);
         let mut event = |kind, properties| plan.event(&envelope, kind, properties, self.marks(taken, kind, id));
         match &item.what {
-            What::Identify { .. } => {}
+            What::Identify { .. } | What::Guide { .. } => {}
             What::Track { name, properties } => {
                 // For an agent, the source of a track event is the platform that it runs on.
                 let source = self.app.platform.name();

@@ -50,6 +50,9 @@ pub enum Fault {
     /// Not a list, or something in it is not of the right kind.
     #[error("must be a list")]
     NotList,
+    /// Not an id that an agent made up for somebody who is not signed in.
+    #[error("must be an anonymous visitor's id (_PENDO_T_…)")]
+    NotAnonymous,
     /// Not one of the poll's choices.
     #[error("is none of the poll's choices")]
     NotAChoice,

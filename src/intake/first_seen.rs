@@ -83,6 +83,11 @@ impl FirstSeen {
         Arc::new(Self { store, state: Mutex::default(), most_pending })
     }
 
+    /// How far the store knows the journal.
+    pub fn projected(&self) -> Position {
+        self.store.projected()
+    }
+
     /// Whether it is known, without asking the store, that this one was seen.
     pub fn is_known(&self, key: Key) -> bool {
         let mut state = lock(&self.state);

@@ -6,7 +6,7 @@ use super::canonical;
 use super::fields::{Fault, Field, FieldError};
 use crate::catalog::Guides;
 use crate::limits;
-use crate::model::{GuideProperties, GuideStep, Poll, PollType, UnixMs, UserRef};
+use crate::model::{GuideDid, GuideProperties, GuideStep, Poll, PollType, UnixMs, UserRef, is_anonymous};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -40,6 +40,8 @@ pub enum What<'a> {
         visitor: String,
         /// The account's metadata.
         account: String,
+        /// Who they were before they had a name.
+        anonymous_id: Option<Cow<'a, str>>,
     },
     /// A track event, its parts as canonical JSON.
     Track {
@@ -56,6 +58,15 @@ pub enum What<'a> {
         poll: bool,
         /// The NPS rating is on it.
         nps: bool,
+    },
+    /// Something was done with a guide of this installation that raises no event.
+    Guide {
+        /// Which.
+        guide_id: Cow<'a, str>,
+        /// On which step.
+        step_id: Cow<'a, str>,
+        /// What.
+        did: GuideDid,
     },
     /// Answers were submitted: of polls, of NPS, or of both.
     Submit {
@@ -89,7 +100,9 @@ pub enum ItemError {
     #[error("the item cannot be read: {0}")]
     Unreadable(String),
     /// A `type` that is not known.
-    #[error("type is none of identify, track, guideSeen, pollResponse, npsResponse")]
+    #[error(
+        "type is none of identify, track, guideSeen, pollResponse, npsResponse, guideDismissed, guideFinished, guideSnoozed"
+    )]
     UnknownType,
     /// Too long ago.
     #[error("browserTime is older than {} days", limits::EVENT_AGE_DAYS)]
@@ -97,6 +110,9 @@ pub enum ItemError {
     /// The guide is not known, and the item does not describe it.
     #[error("guideId names no guide that is known here, and the item brings no guideProperties")]
     UnknownGuide,
+    /// A guide that the installation does not have, where nothing else will do.
+    #[error("guideId names no guide that is known here")]
+    NotOurGuide,
     /// A rating where the installation's own guide asks for none.
     #[error("the guide asks for no NPS rating on this step")]
     NoNps,
@@ -133,6 +149,8 @@ struct RawItem<'a> {
     rating: Option<&'a RawValue>,
     reason: Option<&'a RawValue>,
     source: Option<&'a RawValue>,
+    anonymous_id: Option<&'a RawValue>,
+    snooze_ms: Option<&'a RawValue>,
 }
 
 impl<'a> Item<'a> {
@@ -147,7 +165,7 @@ impl<'a> Item<'a> {
         }
         let raw: RawItem<'a> =
             serde_json::from_str(json.get()).map_err(|error| ItemError::Unreadable(error.to_string()))?;
-        let what = raw.what(guides)?;
+        let what = raw.what(now, guides)?;
         if !what.fits(json.get().len()) {
             return Err(ItemError::TooLarge);
         }
@@ -167,7 +185,7 @@ impl What<'_> {
     /// Whether its events will not be larger than an event may be, whatever else is in them.
     fn fits(&self, item_bytes: usize) -> bool {
         match self {
-            Self::Identify { .. } => true,
+            Self::Identify { .. } | Self::Guide { .. } => true,
             // Numbers like 1e20 grow when they are written out.
             Self::Track { properties, .. } => properties.len() <= limits::EVENT_BODY_BYTES - ENVELOPE_BYTES,
             // A step and an answer that leave out what may be left out at most double.
@@ -177,11 +195,12 @@ impl What<'_> {
 }
 
 impl<'a> RawItem<'a> {
-    fn what(&self, guides: Option<&Guides>) -> Result<What<'a>, ItemError> {
+    fn what(&self, now: UnixMs, guides: Option<&Guides>) -> Result<What<'a>, ItemError> {
         match &*Field::new("type", self.kind).text()? {
             "identify" => Ok(What::Identify {
                 visitor: Field::new("visitor", self.visitor).metadata()?,
                 account: Field::new("account", self.account).metadata()?,
+                anonymous_id: self.anonymous_id()?,
             }),
             "track" => Ok(What::Track {
                 name: Field::new("name", self.name).json_name()?,
@@ -190,8 +209,29 @@ impl<'a> RawItem<'a> {
             "guideSeen" => self.guide_seen(guides),
             "pollResponse" => self.poll_response(guides),
             "npsResponse" => self.nps_response(guides),
+            "guideDismissed" | "guideFinished" => self.guide(GuideDid::Ended, guides),
+            "guideSnoozed" => {
+                let ms = Field::new("snoozeMs", self.snooze_ms).integer_in(1, i64::MAX)?.unsigned_abs();
+                let until = now.after(Duration::from_millis(ms).min(limits::GUIDE_SNOOZE));
+                self.guide(GuideDid::Snoozed { until }, guides)
+            }
             _ => Err(ItemError::UnknownType),
         }
+    }
+
+    fn anonymous_id(&self) -> Result<Option<Cow<'a, str>>, FieldError> {
+        let Some(field) = Field::new("anonymousId", self.anonymous_id).optional() else { return Ok(None) };
+        let id = field.id()?;
+        if is_anonymous(&id) { Ok(Some(id)) } else { Err(field.error(Fault::NotAnonymous)) }
+    }
+
+    fn guide(&self, did: GuideDid, guides: Option<&Guides>) -> Result<What<'a>, ItemError> {
+        let guide_id = Field::new("guideId", self.guide_id).full_id()?;
+        let step_id = Field::new("guideStepId", self.guide_step_id).full_id()?;
+        if guides.is_none_or(|guides| guides.get(&guide_id).is_none()) {
+            return Err(ItemError::NotOurGuide);
+        }
+        Ok(What::Guide { guide_id, step_id, did })
     }
 
     /// What is on the step says the installation's own guide; the item where that is not known.

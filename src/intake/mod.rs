@@ -1,7 +1,7 @@
 //! What comes in over HTTP: judged, serialised, journalled.
 //!
-//! Two endpoints ([`router`]): [`track`] takes one event from a server, [`agent`] a batch from a browser. Both end in a
-//! [`plan`], one group for the journal, and answer when it is durable. What may happen once only is decided with a lock
+//! Two endpoints ([`router`]) take something in: [`track`] one event from a server, [`agent`] a batch from a browser. Both end
+//! in a [`plan`], one group for the journal, and answer when it is durable. A third, [`guides`], tells a browser what to show. What may happen once only is decided with a lock
 //! in hand that is held until the journal has answered ([`keys`]): who is new ([`first_seen`]), which item is a repeat
 //! ([`item_ids`]), which rating a reason belongs to ([`nps`], [`submit`]).
 //!
@@ -14,6 +14,7 @@ pub mod canonical;
 mod cors;
 mod fields;
 mod first_seen;
+mod guides;
 mod item;
 mod item_ids;
 mod judge;
@@ -32,6 +33,7 @@ mod user_agent;
 mod visits;
 
 pub use first_seen::{Seen, SeenError};
+pub use guides::GuideStore;
 pub use nps::{Whose, who_rated};
 pub use recall::{Recall, Restored, RestoredHeld};
 pub use request::client;
@@ -46,6 +48,7 @@ use crate::observe::Metrics;
 use axum::Router;
 use axum::routing::post;
 use first_seen::FirstSeen;
+use guides::GuideNews;
 use ipnet::IpNet;
 use item_ids::ItemIds;
 use keys::{Held, Key, KeyLocks};
@@ -74,6 +77,8 @@ pub struct IntakeParts {
     pub journal: Arc<dyn Journal>,
     /// Who was seen. Must have projected everything that was in the journal at the start.
     pub seen: Arc<dyn Seen>,
+    /// What visitors did with guides, and what is known of them.
+    pub guides: Arc<dyn GuideStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// For the ids of events.
@@ -104,6 +109,8 @@ pub struct Intake {
     item_ids: ItemIds,
     held: HeldRatings,
     visits: Visits,
+    guide_store: Arc<dyn GuideStore>,
+    guide_news: GuideNews,
     metrics: Arc<Metrics>,
 }
 
@@ -113,6 +120,7 @@ pub fn router(intake: Arc<Intake>) -> Router {
     Router::new()
         .route("/data/track", post(track::post).fallback(wrong_method))
         .route("/data/events", post(agent::post).options(agent::options).fallback(wrong_method))
+        .route("/data/guides", post(guides::post).options(agent::options).fallback(wrong_method))
         .with_state(intake)
 }
 
@@ -137,6 +145,8 @@ impl Intake {
             item_ids,
             held,
             visits: Visits::default(),
+            guide_store: parts.guides,
+            guide_news: GuideNews::default(),
             metrics: parts.metrics,
         })
     }

@@ -9,7 +9,8 @@ use super::problem::Refusal;
 use super::visits::Visit;
 use crate::journal::{AppendError, Group};
 use crate::model::{
-    Entry, EventEntry, EventKind, HeldEntry, Items, Position, SubscriptionId, UniqueId, UnixMs, Withheld,
+    Entry, EventEntry, EventKind, GuideEntry, HeldEntry, Items, MergedEntry, Position, SubscriptionId, UniqueId,
+    UnixMs, Withheld,
 };
 use crate::observe;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Plan {
     closes: Vec<(Key, Position)>,
     /// Visits that are written with it.
     visits: Vec<(Key, UnixMs)>,
+    /// What visitors did with guides, by the visitors and the index of their entry.
+    guides: Vec<(Key, u32)>,
     /// Events by kind, and how many of them are withheld: for metrics.
     events: [u32; EventKind::ALL.len()],
     withheld: u32,
@@ -58,6 +61,7 @@ impl Plan {
             holds: Vec::new(),
             closes: Vec::new(),
             visits: Vec::new(),
+            guides: Vec::new(),
             events: Default::default(),
             withheld: 0,
         }
@@ -130,6 +134,18 @@ impl Plan {
         }
     }
 
+    /// Adds what a visitor did with a guide.
+    pub fn guide(&mut self, visitor: Key, entry: &GuideEntry<'_>) {
+        self.guides.push((visitor, self.group.count()));
+        self.group.push(&Entry::Guide(entry.clone()));
+    }
+
+    /// Adds that an anonymous visitor turned out to be somebody, whose guides these are now.
+    pub fn merged(&mut self, visitor: Key, entry: &MergedEntry<'_>) {
+        self.guides.push((visitor, self.group.count()));
+        self.group.push(&Entry::Merged(entry.clone()));
+    }
+
     /// The id of an item is taken with this plan.
     pub fn id(&mut self, fingerprint: u64) {
         self.ids.push(fingerprint);
@@ -181,7 +197,8 @@ impl Plan {
             && self.firsts.is_empty()
             && self.holds.is_empty()
             && self.closes.is_empty()
-            && self.visits.is_empty())
+            && self.visits.is_empty()
+            && self.guides.is_empty())
     }
 }
 
@@ -258,6 +275,9 @@ impl Intake {
         }
         for (key, at) in &plan.visits {
             self.visits.written(*key, *at);
+        }
+        for (visitor, index) in &plan.guides {
+            self.guide_news.note(*visitor, at(*index), self.first_seen.projected());
         }
         self.remember_ids(plan);
     }

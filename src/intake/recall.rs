@@ -81,6 +81,8 @@ impl Recall {
             | Entry::Metadata(_)
             | Entry::Carried(_)
             | Entry::Notice(_)
+            | Entry::Guide(_)
+            | Entry::Merged(_)
             | Entry::Erased => {}
         }
     }

@@ -76,7 +76,7 @@ impl What<'_> {
     /// The metadata of visitor and account that it brings: JSON objects, "" for none.
     pub fn metadata(&self) -> (&str, &str) {
         match self {
-            Self::Identify { visitor, account } => (visitor, account),
+            Self::Identify { visitor, account, .. } => (visitor, account),
             _ => ("", ""),
         }
     }

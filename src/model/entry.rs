@@ -1,9 +1,13 @@
 //! What the journal holds. Entries are encoded with postcard, whose bytes depend on the order of variants and fields:
 //! add at the end of [`Entry`] only, and never change a struct that a release has written (write a new variant).
 
+mod people;
+
+pub use people::{GuideDid, GuideEntry, MergedEntry, MetadataEntry, VisitEntry};
+
 use super::{
-    AppId, CategorySet, DeliveryId, EventKind, Notice, PersonKind, Position, Reason, Selection, SubscriptionId,
-    Timings, UniqueId, UnixMs, Verdict, WebhookId, Withheld,
+    AppId, CategorySet, DeliveryId, EventKind, Notice, Position, Reason, Selection, SubscriptionId, Timings, UniqueId,
+    UnixMs, Verdict, WebhookId, Withheld,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +61,12 @@ pub enum Entry<'a> {
     Carried(CarriedEntry<'a>),
     /// A failing webhook's owner was warned, or it was turned off.
     Notice(Notice),
+    /// A visitor has done something with a guide.
+    #[serde(borrow)]
+    Guide(GuideEntry<'a>),
+    /// An anonymous visitor turned out to be somebody.
+    #[serde(borrow)]
+    Merged(MergedEntry<'a>),
 }
 
 impl<'a> Entry<'a> {
@@ -450,44 +460,6 @@ pub struct Items {
     pub fingerprints: Vec<u64>,
 }
 
-/// A visit: an agent told of this visitor. One entry stands for all items of a batch, and for those of the next minute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VisitEntry<'a> {
-    /// The customer.
-    pub subscription: SubscriptionId,
-    /// Who.
-    pub visitor_id: &'a str,
-    /// For which account; "" for none.
-    pub account_id: &'a str,
-    /// When.
-    pub at: UnixMs,
-    /// With which browser; "" when its User-Agent names none that is known.
-    pub browser_name: &'a str,
-    /// Its version, three parts.
-    pub browser_version: &'a str,
-    /// The visitor's metadata as the agent gave it, a JSON object; "" when it gave none.
-    pub visitor: &'a str,
-    /// The account's.
-    pub account: &'a str,
-}
-
-/// Values of one group of metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MetadataEntry<'a> {
-    /// The customer.
-    pub subscription: SubscriptionId,
-    /// Whether `id` is a visitor's or an account's.
-    pub kind: PersonKind,
-    /// Whose.
-    pub id: &'a str,
-    /// Which group.
-    pub group: &'a str,
-    /// A JSON object; null takes a field away, fields that are not named stay.
-    pub values: &'a str,
-    /// When.
-    pub at: UnixMs,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -539,6 +511,24 @@ mod tests {
         assert_eq!(hex::encode(&bytes), "0eac02e8070000010104747275650a");
         assert_eq!(postcard::from_bytes::<Entry<'_>>(&bytes).unwrap(), new);
         assert_eq!(hex::encode(postcard::to_stdvec(&Entry::Audited(Audited { seq: 300 })).unwrap()), "0fac02");
+    }
+
+    #[test]
+    fn what_is_told_of_guides_is_fixed() {
+        let (subscription, at) = (SubscriptionId(1000), UnixMs(5));
+        let entry =
+            |did| Entry::Guide(GuideEntry { subscription, visitor_id: "v", guide_id: "g", step_id: "s", did, at });
+        for (did, bytes) in [
+            (GuideDid::Ended, "14e80701760167017300 0a"),
+            (GuideDid::Snoozed { until: UnixMs(7) }, "14e80701760167017301 0e0a"),
+            (GuideDid::Answered, "14e80701760167017302 0a"),
+        ] {
+            let encoded = postcard::to_stdvec(&entry(did)).unwrap();
+            assert_eq!(hex::encode(&encoded), bytes.replace(' ', ""));
+            assert_eq!(postcard::from_bytes::<Entry<'_>>(&encoded).unwrap(), entry(did));
+        }
+        let merged = Entry::Merged(MergedEntry { subscription, anonymous_id: "_", visitor_id: "v", at });
+        assert_eq!(hex::encode(postcard::to_stdvec(&merged).unwrap()), "15e807015f01760a");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A guide as receivers see it: `guideProperties`.
 
+use super::UnixMs;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// The guide's facts that travel with each of its events. Fields are declared in the alphabetical order of their JSON
 /// keys, because that is the order in which they leave.
@@ -108,6 +110,17 @@ impl PollType {
     pub fn is_nps(self) -> bool {
         matches!(self, Self::NpsRating | Self::NpsReason)
     }
+}
+
+/// What a visitor has done with a guide.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GuideHistory {
+    /// Last dismissed or finished.
+    pub ended_at: Option<UnixMs>,
+    /// Put off until then.
+    pub snoozed_until: Option<UnixMs>,
+    /// When which steps' polls were answered last, by the steps' ids.
+    pub answered: HashMap<String, UnixMs>,
 }
 
 /// Whether a guide is shown.

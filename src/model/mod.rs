@@ -18,13 +18,13 @@ mod webhook;
 pub use causes::with_causes;
 pub use delivery::{AttemptClass, DeliveryState, Phase, Reason, Timings, Verdict};
 pub use entry::{
-    Audited, Backlog, CarriedEntry, CategorySwitch, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, HeldEntry, Items,
-    LaneMark, MetadataEntry, OutcomeEntry, ReceiverIs, ReceiverNews, Redelivery, Replay, ReplayChoice, ReplayEnd,
-    ReplayEnded, Resend, ShapedOutcome, Switch, VisitEntry,
+    Audited, Backlog, CarriedEntry, CategorySwitch, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, GuideDid,
+    GuideEntry, HeldEntry, Items, LaneMark, MergedEntry, MetadataEntry, OutcomeEntry, ReceiverIs, ReceiverNews,
+    Redelivery, Replay, ReplayChoice, ReplayEnd, ReplayEnded, Resend, ShapedOutcome, Switch, VisitEntry,
 };
 pub use event::{Category, CategorySet, EventKind, Selection, Withheld};
 pub use exclusion::ExclusionKind;
-pub use guide::{Choice, GuideProperties, GuideState, GuideStep, Poll, PollType, UserRef};
+pub use guide::{Choice, GuideHistory, GuideProperties, GuideState, GuideStep, Poll, PollType, UserRef};
 pub use ids::{
     AppId, DeliveryId, DoNotProcessId, EventId, ExclusionId, ForgetJobId, KeyId, PersonHash, Position, ReplayId,
     SubscriptionId, UniqueId, UserId, WebhookId,

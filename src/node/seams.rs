@@ -2,16 +2,17 @@
 
 use crate::api::Tester;
 use crate::deliver::{Courier, Destination, Line, Message, Outcome, Quiet};
-use crate::intake::{Seen, SeenError};
-use crate::model::{PersonKind, Position, SubscriptionId};
+use crate::intake::{GuideStore, Seen, SeenError};
+use crate::model::{GuideHistory, PersonKind, Position, SubscriptionId};
 use crate::store::projection::Projection;
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// What the store knows of who was seen.
-pub(super) struct SeenInStore(pub(super) Arc<Projection>);
+/// What the store knows of visitors and accounts.
+pub(super) struct PeopleInStore(pub(super) Arc<Projection>);
 
-impl Seen for SeenInStore {
+impl Seen for PeopleInStore {
     fn visitor(&self, subscription: SubscriptionId, id: &str) -> Result<bool, SeenError> {
         self.0.is_seen(subscription, PersonKind::Visitor, id).map_err(|error| SeenError(error.to_string()))
     }
@@ -22,6 +23,33 @@ impl Seen for SeenInStore {
 
     fn projected(&self) -> Position {
         self.0.projected()
+    }
+}
+
+impl GuideStore for PeopleInStore {
+    fn histories(
+        &self,
+        subscription: SubscriptionId,
+        visitor_id: &str,
+        everything: bool,
+    ) -> Result<HashMap<String, GuideHistory>, SeenError> {
+        let read = || {
+            if everything {
+                self.0.catch_up()?;
+            }
+            self.0.guide_histories(subscription, visitor_id)
+        };
+        read().map_err(|error| SeenError(error.to_string()))
+    }
+
+    fn metadata(
+        &self,
+        subscription: SubscriptionId,
+        kind: PersonKind,
+        id: &str,
+    ) -> Result<Vec<(String, String)>, SeenError> {
+        let person = self.0.person(subscription, kind, id).map_err(|error| SeenError(error.to_string()))?;
+        Ok(person.map(|person| person.metadata).unwrap_or_default())
     }
 }
 

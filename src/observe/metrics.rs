@@ -139,6 +139,8 @@ pub enum Route {
     Track,
     /// `/data/events`
     Events,
+    /// `/data/guides`
+    Guides,
 }
 
 /// The statuses that intake answers with; anything else is counted as "other".
@@ -158,8 +160,8 @@ const STATUSES: [(u16, &str); 10] = [
 /// Of intake.
 #[derive(Debug)]
 pub struct IntakeMetrics {
-    requests: [[Counter; STATUSES.len() + 1]; 2],
-    durations: [Histogram; 2],
+    requests: [[Counter; STATUSES.len() + 1]; 3],
+    durations: [Histogram; 3],
     events: [Counter; EventKind::ALL.len()],
     /// Items of a batch that were rejected.
     pub rejected: Counter,
@@ -175,7 +177,7 @@ pub struct IntakeMetrics {
 
 impl IntakeMetrics {
     fn new(registry: &mut Registry) -> Self {
-        const ROUTES: [&str; 2] = ["track", "events"];
+        const ROUTES: [&str; 3] = ["track", "events", "guides"];
         let requests = Family::<Labels<2>, Counter>::default();
         let status_name = |index: usize| STATUSES.get(index).map_or("other", |(_, name)| *name);
         let request = |route: usize, status: usize| {

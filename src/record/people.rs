@@ -55,6 +55,10 @@ impl Records {
             PersonKind::Visitor => Vec::new(),
             PersonKind::Account => self.projection.sub_accounts(subscription, id, SUB_ACCOUNTS)?,
         };
+        let anonymous_ids = match kind {
+            PersonKind::Visitor => self.projection.anonymous_ids(subscription, id)?,
+            PersonKind::Account => Vec::new(),
+        };
         let events = self.events(&query)?.data;
         Ok(Some(PersonDetail {
             known_at,
@@ -64,6 +68,7 @@ impl Records {
             account_id,
             metadata,
             sub_accounts,
+            anonymous_ids,
             events,
         }))
     }

@@ -45,6 +45,7 @@ mod replays;
 mod retention;
 mod secrets;
 mod segment;
+mod showing;
 mod stop;
 mod switch;
 mod tidy;

@@ -1816,6 +1816,8 @@ export interface components {
         };
         /** @description A guide: its `guideProperties`, its state, and the polls of each step. */
         Guide: {
+            /** @description A rule in CEL about `visitor` and `account`; null: everybody. */
+            audience?: string | null;
             /**
              * Format: int64
              * @description Unix milliseconds.
@@ -1823,6 +1825,16 @@ export interface components {
             createdAt: number;
             /** @description Who created it. */
             createdByUser: components["schemas"]["GuideUser"];
+            /**
+             * Format: int64
+             * @description Not from this on (Unix milliseconds).
+             */
+            endsAt?: number | null;
+            /**
+             * Format: int32
+             * @description Once more so many days after it has ended; null: once.
+             */
+            everyDays?: number | null;
             /** @description Its id. */
             id: string;
             /**
@@ -1832,8 +1844,17 @@ export interface components {
             lastUpdatedAt: number;
             /** @description Who changed it last. */
             lastUpdatedByUser: components["schemas"]["GuideUser"];
+            /** @description modal, banner or tooltip. */
+            layout: string;
             /** @description Its name. */
             name: string;
+            /** @description On which pages; empty: on all. */
+            pages: string[];
+            /**
+             * Format: int64
+             * @description Not before this (Unix milliseconds).
+             */
+            startsAt?: number | null;
             /** @description draft, published or archived. */
             state: string;
             /** @description Its steps, in order. */
@@ -1841,18 +1862,44 @@ export interface components {
         };
         /** @description What a body may say of a guide. When editing, what is left out stays. */
         GuideInput: {
+            /**
+             * @description A rule in CEL about `visitor` and `account`; null: everybody.
+             * @example visitor.agent.role == "admin"
+             */
+            audience?: string | null;
+            /**
+             * Format: int64
+             * @description Not from this on (Unix milliseconds).
+             */
+            endsAt?: number | null;
+            /**
+             * Format: int64
+             * @description Once more so many days after it has ended, 1 to 365; null: once.
+             */
+            everyDays?: number | null;
             /** @description When making: the id that the guide has already elsewhere. Made when it is left out. */
             id?: string | null;
+            /** @description modal (the default), banner or tooltip. */
+            layout?: string | null;
             /**
              * @description Required when making; 1 to 255 characters.
              * @example Quarterly NPS
              */
             name?: string | null;
+            /** @description On which pages; `[]`: on all. Paths like /settings/*, or addresses like https://app.example.com/*. */
+            pages?: string[] | null;
+            /**
+             * Format: int64
+             * @description Not before this (Unix milliseconds).
+             */
+            startsAt?: number | null;
             /** @description Required when making: all steps, in order. A step with the id of one that is there takes its place. */
             steps?: components["schemas"]["StepInput"][] | null;
         };
         /** @description A step. */
         GuideStep: {
+            /** @description What a tooltip points at: a CSS selector. */
+            element?: string | null;
             /** @description Its id. */
             id: string;
             /**
@@ -1867,6 +1914,8 @@ export interface components {
              * @description Unix milliseconds of the last reset; 0: never.
              */
             resetAt: number;
+            /** @description What it says, in Markdown. */
+            text: string;
             /** @description "building-block" or "". */
             type: string;
         };
@@ -2209,6 +2258,8 @@ export interface components {
         List_Guide: {
             /** @description The rows. Fewer than asked for does not mean the end: only `next` says that. */
             data: {
+                /** @description A rule in CEL about `visitor` and `account`; null: everybody. */
+                audience?: string | null;
                 /**
                  * Format: int64
                  * @description Unix milliseconds.
@@ -2216,6 +2267,16 @@ export interface components {
                 createdAt: number;
                 /** @description Who created it. */
                 createdByUser: components["schemas"]["GuideUser"];
+                /**
+                 * Format: int64
+                 * @description Not from this on (Unix milliseconds).
+                 */
+                endsAt?: number | null;
+                /**
+                 * Format: int32
+                 * @description Once more so many days after it has ended; null: once.
+                 */
+                everyDays?: number | null;
                 /** @description Its id. */
                 id: string;
                 /**
@@ -2225,8 +2286,17 @@ export interface components {
                 lastUpdatedAt: number;
                 /** @description Who changed it last. */
                 lastUpdatedByUser: components["schemas"]["GuideUser"];
+                /** @description modal, banner or tooltip. */
+                layout: string;
                 /** @description Its name. */
                 name: string;
+                /** @description On which pages; empty: on all. */
+                pages: string[];
+                /**
+                 * Format: int64
+                 * @description Not before this (Unix milliseconds).
+                 */
+                startsAt?: number | null;
                 /** @description draft, published or archived. */
                 state: string;
                 /** @description Its steps, in order. */
@@ -2883,10 +2953,17 @@ export interface components {
         };
         /** @description A step. */
         StepInput: {
+            /** @description What a tooltip points at: a CSS selector. */
+            element?: string | null;
             /** @description Unique in the guide; made when it is left out. */
             id?: string | null;
             /** @description Its polls, in question order. */
             polls?: components["schemas"]["PollInput"][] | null;
+            /**
+             * @description What it says, in Markdown.
+             * @example **New**: reports can be shared.
+             */
+            text?: string | null;
             /** @description "building-block" (the default) or "". */
             type?: string | null;
         };
@@ -3093,6 +3170,8 @@ export interface components {
         Visitor: {
             /** @description The account of the last visit; null for none. */
             account_id?: string | null;
+            /** @description The ids under which they were here before they had a name, as far as the journal still tells of them. */
+            anonymous_ids: string[];
             browser?: components["schemas"]["Browser"] | null;
             /** @description Whether everything of them is thrown away as it comes in. */
             do_not_process: boolean;

@@ -417,6 +417,7 @@ impl RecordReader for FakeRecords {
             account_id: None,
             metadata: vec![(String::from("agent"), String::from("{\"plan\":\"pro\"}"))],
             sub_accounts: Vec::new(),
+            anonymous_ids: Vec::new(),
             events: Vec::new(),
         }))
     }

@@ -1,6 +1,6 @@
 //! Items about guides that the installation knows: what it says of them goes before what an item says.
 
-use super::support::{Rig, item};
+use super::support::{NOW, Rig, item, on_step};
 use serde_json::{Value, json};
 
 /// An item about a step of the guide that the installation knows.
@@ -93,4 +93,42 @@ async fn nps_answers_among_a_known_guides_polls_are_nps() {
     assert_eq!(without_firsts(&rig), ["npsSubmitted"]);
     let nps = rig.entries().pop().unwrap().properties()["nps"].clone();
     assert_eq!(nps, json!({"rating": 10, "reason": "Fine", "source": "web"}));
+}
+
+#[tokio::test]
+async fn what_visitors_do_with_the_known_guide_is_kept() {
+    let rig = Rig::new();
+    let score = |id: &str| json!({"id": id, "responses": [answer("score", "NumberScale", json!(7))]});
+    let at = |kind: &str, more: Value| on_known(kind, "polls", &more);
+    let as_anonymous = |kind: &str, more: Value| {
+        let mut item = at(kind, more);
+        item["visitorId"] = json!("_PENDO_T_1");
+        item
+    };
+    rig.items(&[at("pollResponse", score("1")), at("pollResponse", score("2"))]).await;
+    rig.items(&[at("pollResponse", score("1"))]).await;
+    rig.items(&[at("guideDismissed", json!({})), as_anonymous("guideFinished", json!({"id": "3"}))]).await;
+    let month = 30 * 24 * 3_600_000;
+    rig.items(&[at("guideSnoozed", json!({"snoozeMs": 1000})), at("guideSnoozed", json!({"snoozeMs": 2 * month}))])
+        .await;
+    let until = |ms: i64| format!("Snoozed {{ until: UnixMs({}) }}", NOW.0 + ms);
+    let expected = [
+        ("v", "polls", String::from("Answered")),
+        ("v", "polls", String::from("Ended")),
+        ("_PENDO_T_1", "polls", String::from("Ended")),
+        ("v", "polls", until(1000)),
+        ("v", "polls", until(month)),
+    ];
+    let found = rig.guides();
+    let found: Vec<_> = found.iter().map(|(who, what, did)| (who.as_str(), what.as_str(), did.clone())).collect();
+    assert_eq!(found, expected);
+    assert_eq!(without_firsts(&rig), ["pollSubmitted", "items", "items"], "nothing else is told to receivers");
+
+    let rig = Rig::new();
+    let named = |id: &str| item("identify", &json!({"anonymousId": "_PENDO_T_1", "visitorId": id}));
+    rig.items(&[named("ann"), named("null"), named("_PENDO_T_2")]).await;
+    assert_eq!(rig.guides(), [("ann", "_PENDO_T_1", "Merged")].map(|(a, b, c)| (a.into(), b.into(), c.into())));
+    let refused = rig.items(&[at("guideSnoozed", json!({})), on_step("guideDismissed", &json!({}))]).await.json();
+    let reasons = ["snoozeMs is missing", "guideId names no guide that is known here"];
+    assert_eq!([&refused["rejected"][0]["reason"], &refused["rejected"][1]["reason"]], reasons);
 }

@@ -1,14 +1,14 @@
 //! A journal and a store in memory that do as they are told, and an intake over them.
 
-use crate::catalog::{App, Guide, Snapshot, Subscription};
+use crate::catalog::{App, Guide, Showing, Snapshot, StepContent, Subscription};
 use crate::clock::{Clock, ManualClock, SeededRandom};
 use crate::config::IntakeSettings;
 use crate::intake::keys::lock;
-use crate::intake::{Intake, IntakeParts, Recall, Restored, Seen, SeenError, router};
+use crate::intake::{GuideStore, Intake, IntakeParts, Recall, Restored, Seen, SeenError, router};
 use crate::journal::{AppendError, Chunk, Group, Holder, Journal, ReadError};
 use crate::model::{
-    AppId, Choice, Entry, EventKind, GuideProperties, GuideState, GuideStep, Platform, Poll, PollType, Position,
-    SubscriptionId, UnixMs, UserRef, Withheld,
+    AppId, Choice, Entry, EventKind, GuideHistory, GuideProperties, GuideState, GuideStep, PersonKind, Platform, Poll,
+    PollType, Position, SubscriptionId, UnixMs, UserRef, Withheld,
 };
 use ::http::{HeaderMap, Request, StatusCode};
 use axum::body::Body;
@@ -18,7 +18,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use ring::digest;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -172,6 +172,22 @@ impl Seen for FakeStore {
     }
 }
 
+/// Nobody has done anything with guides.
+impl GuideStore for FakeStore {
+    fn histories(
+        &self,
+        _: SubscriptionId,
+        visitor_id: &str,
+        _: bool,
+    ) -> Result<HashMap<String, GuideHistory>, SeenError> {
+        self.answer(&self.visitors, visitor_id).map(|_| HashMap::new())
+    }
+
+    fn metadata(&self, _: SubscriptionId, _: PersonKind, _: &str) -> Result<Vec<(String, String)>, SeenError> {
+        Ok(Vec::new())
+    }
+}
+
 /// One entry of the journal, owned.
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
@@ -276,6 +292,7 @@ impl Rig {
             catalog: Arc::new(move || snapshot.clone()),
             journal: journal.clone(),
             seen: store.clone(),
+            guides: store.clone(),
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(clock.now().0 as u64 ^ journal.appends())),
             settings,
@@ -303,8 +320,21 @@ impl Rig {
     /// What was written, visits left out.
     pub(super) fn entries(&self) -> Vec<Stored> {
         let chunk = self.journal.chunk();
-        let entries = chunk.entries().map(Result::unwrap).filter(|(_, entry)| !matches!(entry, Entry::Visit(_)));
+        let is_told_elsewhere =
+            |entry: &Entry<'_>| matches!(entry, Entry::Visit(_) | Entry::Guide(_) | Entry::Merged(_));
+        let entries = chunk.entries().map(Result::unwrap).filter(|(_, entry)| !is_told_elsewhere(entry));
         entries.map(|(position, entry)| Stored::of(position, &entry)).collect()
+    }
+
+    /// What visitors did with guides, and who they turned out to be: visitor, step or anonymous id, what.
+    pub(super) fn guides(&self) -> Vec<(String, String, String)> {
+        let text = |(visitor, other, what): (&str, &str, String)| (visitor.to_owned(), other.to_owned(), what);
+        let guide = |(_, entry): (Position, Entry<'_>)| match entry {
+            Entry::Guide(g) => Some(text((g.visitor_id, g.step_id, format!("{:?}", g.did)))),
+            Entry::Merged(m) => Some(text((m.visitor_id, m.anonymous_id, String::from("Merged")))),
+            _ => None,
+        };
+        self.journal.chunk().entries().map(Result::unwrap).filter_map(guide).collect()
     }
 
     /// The visits that were written: visitor, account, time, browser, the metadata of visitor and account.
@@ -437,6 +467,8 @@ fn known_guide() -> Guide {
             vec![poll("rating", PollType::NpsRating, &[]), poll("reason", PollType::NpsReason, &[])],
             vec![],
         ],
+        contents: vec![StepContent::default(); 3],
+        showing: Showing::default(),
     }
 }
 

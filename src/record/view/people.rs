@@ -20,6 +20,8 @@ pub struct PersonDetail {
     pub metadata: Vec<(String, String)>,
     /// An account's first sub-accounts, in the order of their ids.
     pub sub_accounts: Vec<String>,
+    /// The ids under which a visitor was here before they had a name, as far as the journal still tells of them.
+    pub anonymous_ids: Vec<String>,
     /// The newest events, newest first.
     pub events: Vec<EventSummary>,
 }

@@ -144,6 +144,8 @@ impl Applier {
             Entry::Receiver(news) => self.healths.receiver(db, position, news),
             Entry::Carried(carried) => carried::note(db, position, carried.event),
             Entry::Notice(notice) => notices::insert(db, position, notice),
+            Entry::Guide(guide) => self.people.guide(db, position, guide),
+            Entry::Merged(merged) => self.people.merged(db, position, merged),
             Entry::Erased => Ok(()),
         }
     }

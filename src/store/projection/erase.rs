@@ -1,7 +1,7 @@
 //! Erasing a person from the records: on the thread that writes them, between two transactions.
 
 use super::follow::Follower;
-use super::{Error, Meta, Projection, Shared, add_meta, int};
+use super::{Error, Meta, Projection, Shared, add_meta, guides, int};
 use crate::model::{PersonKind, Position, SubscriptionId};
 use rusqlite::{Connection, params};
 use std::sync::atomic::Ordering;
@@ -88,17 +88,26 @@ impl Projection {
         })
     }
 
-    /// Takes the events at these positions, and what came of them, out of the records, cancels what waits of them, and
-    /// compacts the file, so that nothing of what was deleted is left in it. `cut`: the last position that has to do
-    /// with them. Blocking, and as long as copying the file takes; nothing is projected meanwhile.
+    /// Takes the events at these positions, and what came of them, out of the records, cancels what waits of them, lets
+    /// nobody be known any more as who these visitors were, each up to a position, before they had a name, and compacts the
+    /// file, so that nothing of what was deleted is left in it. `cut`: the last position that has to do with them.
+    /// Blocking, and as long as copying the file takes; nothing is projected meanwhile.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn erase(&self, gone: Vec<Position>, cut: Position) -> Result<(), Error> {
+    pub fn erase(
+        &self,
+        gone: Vec<Position>,
+        visitors: Vec<(SubscriptionId, String, Position)>,
+        cut: Position,
+    ) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         self.ask(cut, move |db| {
             let transaction = db.unchecked_transaction()?;
             delete_of_events(db, &gone)?;
+            for (subscription, id, until) in &visitors {
+                add_meta(db, Meta::PeopleBytes, -guides::forget_merged(db, *subscription, id, *until)?)?;
+            }
             transaction.commit()?;
             compact(db, &shared)
         })
@@ -150,6 +159,9 @@ fn delete_person(
         let bytes: i64 = db.query_row(sql, whose, |row| row.get(0))?;
         add_meta(db, Meta::PeopleBytes, -bytes - super::people::row_bytes(id))?;
         db.execute("DELETE FROM metadata WHERE subscription = $1 AND kind = $2 AND id = $3", whose)?;
+    }
+    if kind == PersonKind::Visitor {
+        add_meta(db, Meta::PeopleBytes, -guides::forget(db, subscription, id, cut)?)?;
     }
     if kind == PersonKind::Account {
         let visitor = PersonKind::Visitor as u8;

@@ -13,6 +13,7 @@ mod erase;
 mod figures;
 mod follow;
 mod gone;
+mod guides;
 mod health;
 #[cfg(test)]
 pub(crate) mod history;

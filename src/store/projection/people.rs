@@ -3,10 +3,11 @@
 //! Somebody is known who was in the app, of whom a server told through the Track API, or whom the Metadata API has
 //! made; seen is who was in the app and not excluded (docs/intake.md). `seen_position` is where the journal says so.
 
-use super::{Error, Meta, Projection, add_meta, int};
+use super::{Error, Meta, Projection, add_meta, guides, int};
 use crate::limits;
 use crate::model::{
-    EventEntry, EventKind, MetadataEntry, PersonKind, Position, SubscriptionId, UnixMs, VisitEntry, metadata,
+    EventEntry, EventKind, GuideEntry, MergedEntry, MetadataEntry, PersonKind, Position, SubscriptionId, UnixMs,
+    VisitEntry, metadata,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::HashSet;
@@ -114,6 +115,28 @@ impl People {
         if self.know(db, whose, entry.at)? {
             self.merge(db, whose, entry.group, entry.values)?;
         }
+        Ok(())
+    }
+
+    /// What a visitor has done with a guide.
+    pub(super) fn guide(
+        &mut self,
+        db: &Connection,
+        position: Position,
+        entry: &GuideEntry<'_>,
+    ) -> rusqlite::Result<()> {
+        self.bytes += guides::note(db, position, entry)?;
+        Ok(())
+    }
+
+    /// An anonymous visitor turned out to be somebody.
+    pub(super) fn merged(
+        &mut self,
+        db: &Connection,
+        position: Position,
+        entry: &MergedEntry<'_>,
+    ) -> rusqlite::Result<()> {
+        self.bytes += guides::merge(db, position, entry)?;
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! What grows too old or too large is deleted, a few rows at a time.
 
 use super::apply::MINUTE_MS;
-use super::{Meta, add_meta, get_meta, int, position};
+use super::{Meta, add_meta, get_meta, guides, int, position};
 use crate::config::{IntakeSettings, RecordSettings};
+use crate::limits;
 use crate::model::{Position, UnixMs};
 use rusqlite::{Connection, OptionalExtension};
 use std::time::Duration;
@@ -49,6 +50,10 @@ pub enum Table {
     Items,
     /// Where events stand that were carried on.
     Carried,
+    /// What anonymous visitors have done with guides.
+    Guides,
+    /// Who anonymous visitors turned out to be.
+    Merged,
     /// When webhooks were on, and for what.
     Switches,
     /// How lanes stood, of webhooks that were deleted.
@@ -61,7 +66,7 @@ pub enum Table {
 
 impl Table {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Deliveries,
         Self::Attempts,
         Self::Successes,
@@ -74,6 +79,8 @@ impl Table {
         Self::Replays,
         Self::Items,
         Self::Carried,
+        Self::Guides,
+        Self::Merged,
         Self::Switches,
         Self::Lanes,
         Self::Health,
@@ -95,6 +102,8 @@ impl Table {
             Self::Replays => "replays",
             Self::Items => "items",
             Self::Carried => "carried",
+            Self::Guides => "guides",
+            Self::Merged => "merged",
             Self::Switches => "switches",
             Self::Lanes => "lanes",
             Self::Health => "health",
@@ -149,6 +158,7 @@ impl Sweeper {
             delete_successes(db, cutoff, journal_oldest, &mut dropped)?,
             delete_small(db, self.small_cutoff(db, now, is_too_much)?, journal_oldest, &mut dropped)?,
             self.delete_items(db, now, &mut dropped)?,
+            delete_anonymous(db, now, journal_oldest, &mut dropped)?,
         ];
         transaction.commit()?;
         give_back(db)?;
@@ -306,6 +316,42 @@ fn delete_small(
         ),
     ] {
         let rows = db.prepare_cached(sql)?.execute([before, SWEEP_ROWS])?;
+        dropped.add(table, rows);
+        is_full |= rows as i64 >= SWEEP_ROWS;
+    }
+    Ok(is_full)
+}
+
+/// What anonymous visitors have done with guides goes when it is old: most of them never come again. Who they turned out
+/// to be is known as long as the journal tells of them.
+fn delete_anonymous(
+    db: &Connection,
+    now: UnixMs,
+    journal_oldest: Position,
+    dropped: &mut Dropped,
+) -> rusqlite::Result<bool> {
+    let old = now.before(limits::ANONYMOUS_GUIDES).0;
+    let mut is_full = false;
+    for (table, before, sql) in [
+        (
+            Table::Guides,
+            old,
+            "DELETE FROM guides WHERE (subscription, visitor_id, guide_id, step_id) IN
+                 (SELECT subscription, visitor_id, guide_id, step_id FROM guides
+                  WHERE at < $1 AND visitor_id >= '_PENDO_T_' AND visitor_id < '_PENDO_T`' ORDER BY at LIMIT $2)",
+        ),
+        (
+            Table::Merged,
+            int(journal_oldest.0),
+            "DELETE FROM merged WHERE (subscription, visitor_id, anonymous_id) IN
+                 (SELECT subscription, visitor_id, anonymous_id FROM merged WHERE position < $1
+                  ORDER BY position LIMIT $2)",
+        ),
+    ] {
+        let rows = db.prepare_cached(sql)?.execute([before, SWEEP_ROWS])?;
+        if rows > 0 {
+            add_meta(db, Meta::PeopleBytes, -(rows as i64) * guides::ROW_BYTES)?;
+        }
         dropped.add(table, rows);
         is_full |= rows as i64 >= SWEEP_ROWS;
     }

@@ -15,6 +15,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "records 6: carried events", sql: CARRIED },
     Migration { name: "records 7: notices", sql: NOTICES },
     Migration { name: "records 8: figures", sql: FIGURES },
+    Migration { name: "records 9: guides", sql: GUIDES },
 ];
 
 /// What a webhook is told of is more than its categories.
@@ -40,6 +41,22 @@ const FIGURES: &str = "
     ALTER TABLE minutes ADD COLUMN took_11 BIGINT NOT NULL DEFAULT 0;
     ALTER TABLE minutes ADD COLUMN waited_max BIGINT NOT NULL DEFAULT 0;
     CREATE INDEX marks_by_position ON marks (position);
+";
+
+/// What visitors have done with guides: of a guide (step "") when it ended and until when it is put off, of a step when it was
+/// answered. And who anonymous visitors turned out to be.
+const GUIDES: &str = "
+    CREATE TABLE guides (
+        subscription BIGINT NOT NULL, visitor_id TEXT NOT NULL, guide_id TEXT NOT NULL, step_id TEXT NOT NULL,
+        position BIGINT NOT NULL, at BIGINT NOT NULL, done_at BIGINT, snoozed_until BIGINT,
+        PRIMARY KEY (subscription, visitor_id, guide_id, step_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX guides_of_anonymous ON guides (at) WHERE visitor_id >= '_PENDO_T_' AND visitor_id < '_PENDO_T`';
+    CREATE TABLE merged (
+        subscription BIGINT NOT NULL, visitor_id TEXT NOT NULL, anonymous_id TEXT NOT NULL, position BIGINT NOT NULL,
+        PRIMARY KEY (subscription, visitor_id, anonymous_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX merged_by_position ON merged (position);
 ";
 
 /// Where events stand that were carried on: by where they were accepted.
