@@ -35,6 +35,8 @@ pub struct Settings {
     pub allow_private: bool,
     /// Networks that receivers may be in although the guard would refuse them.
     pub allow_nets: Vec<IpNet>,
+    /// The demo page is served.
+    pub demo: bool,
     /// How long requests are served after a signal to stop.
     pub stop_timeout: Duration,
     /// Log filter, as tracing's EnvFilter takes it.

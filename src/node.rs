@@ -335,9 +335,11 @@ impl Node {
             stop: stop.clone(),
         });
         let intake = intake::router(Arc::clone(&self.intake));
+        let demo = if settings.demo { api::demo::router(Arc::clone(&self.catalog)) } else { axum::Router::new() };
         intake
             .merge(api)
             .merge(api::agent::router())
+            .merge(demo)
             .merge(api::console::router(&settings.public_url, Arc::clone(&system.random)))
             .merge(observation::router(self))
     }

@@ -1,3 +1,4 @@
+import { Guides, type Labels } from "./guides.js";
 import { complain, type Host } from "./host.js";
 import { EARLY_EVENTS, ITEM_BYTES, LEFT_BEHIND_MS, NAME_LENGTH } from "./limits.js";
 import { Outbox, size } from "./outbox.js";
@@ -23,13 +24,20 @@ export interface InitializeOptions extends Options {
   server?: string;
   /** Whether nothing is kept and sent of those whose browser says that they do not want to be tracked. */
   respectDoNotTrack?: boolean;
+  /** Whether guides are shown in this page; they are, unless it says false. */
+  guides?: boolean;
+  /** What guides say by themselves, where it is not to be English. */
+  guideLabels?: Partial<Labels>;
   /** What is called when something has happened. */
   events?: Partial<Record<EventName, Listener>>;
 }
 
-/** What happens in the agent: `ready`, once it knows who is here. */
-export type EventName = "ready";
-export type Listener = () => void;
+/**
+ * What happens in the agent: `ready`, once it knows who is here; `guidesLoaded`, when it knows which guides may be shown
+ * (`guideIds`); `guideSeen`, when a step is shown; and `pollResponse`, when polls were answered.
+ */
+export type EventName = "ready" | "guidesLoaded" | "guideSeen" | "pollResponse";
+export type Listener = (detail: Readonly<Fields>) => void;
 
 /** What an application calls. None of it throws, and none of it waits. */
 export interface Fanfare {
@@ -54,7 +62,7 @@ export interface Fanfare {
   getAccountId(): string;
   getVersion(): string;
   events: {
-    /** Calls `listener` when it happens; at once, when it has. */
+    /** Calls `listener` when it happens; at once too, when it is `ready` or `guidesLoaded` and has happened. */
     on: (name: EventName, listener: Listener) => void;
     off: (name: EventName, listener: Listener) => void;
   };
@@ -65,6 +73,10 @@ export interface Defaults {
   key?: string | undefined;
   server?: string | undefined;
 }
+
+const EVENTS: EventName[] = ["ready", "guidesLoaded", "guideSeen", "pollResponse"];
+/** Whoever asks for these later is told at once. */
+const LASTING: EventName[] = ["ready", "guidesLoaded"];
 
 /** What was tracked before it was known who is here. */
 interface Early {
@@ -106,7 +118,12 @@ class Agent {
   private sender: Sender | null = null;
   private early: Early[] = [];
   private isDeclined = false;
-  private listeners: Listener[] = [];
+  private guides: Guides | null = null;
+  /** Done when what must be known before guides are asked for was sent. */
+  private settled: Promise<void> = Promise.resolve();
+  private readonly listeners = new Map<EventName, Listener[]>(EVENTS.map((name) => [name, []]));
+  /** What is so from then on, and with what. */
+  private readonly lasting = new Map<EventName, Fields>();
 
   constructor(
     private readonly host: Host,
@@ -129,11 +146,14 @@ class Agent {
       this.decline(new Outbox(this.host, key));
       return;
     }
-    this.begin(key, server);
+    for (const name of EVENTS) {
+      const listener = options.events?.[name];
+      if (listener) this.listeners.get(name)?.unshift(listener);
+    }
+    this.begin(key, server, options);
     this.become(options, "anew");
     for (const { at, fields } of this.early.splice(0)) this.put("track", fields, at);
-    if (options.events?.ready) this.listeners.unshift(options.events.ready);
-    for (const listener of this.listeners.splice(0)) this.call(listener);
+    this.happened("ready", {});
   }
 
   identify(named: Options | string | null, accountId?: string | null): void {
@@ -163,17 +183,20 @@ class Agent {
   }
 
   on(name: EventName, listener: Listener): void {
-    if (!isReadyEvent(name) || typeof listener !== "function") return;
-    if (this.who !== null) this.call(listener);
-    else this.listeners.push(listener);
+    if (typeof listener !== "function") return;
+    this.listeners.get(name)?.push(listener);
+    const detail = this.lasting.get(name);
+    if (detail !== undefined) this.call(listener, detail);
   }
 
   off(name: EventName, listener: Listener): void {
-    if (isReadyEvent(name)) this.listeners = this.listeners.filter((other) => other !== listener);
+    const listeners = this.listeners.get(name);
+    if (listeners) this.listeners.set(name, listeners.filter((other) => other !== listener));
   }
 
-  private begin(key: string, server: string): void {
-    const url = `${server.replace(/\/+$/, "")}/data/events?key=${encodeURIComponent(key)}`;
+  private begin(key: string, server: string, options: InitializeOptions): void {
+    const urlOf = (what: string) => `${server.replace(/\/+$/, "")}/data/${what}?key=${encodeURIComponent(key)}`;
+    const url = urlOf("events");
     const outbox = new Outbox(this.host, key);
     const sender = new Sender(this.host, outbox, url, VERSION, () => { this.decline(outbox); });
     const guarded = (run: () => void) => () => {
@@ -184,8 +207,23 @@ class Agent {
       }
     };
     [this.outbox, this.sender] = [outbox, sender];
+    if (options.guides !== false) {
+      this.guides = new Guides(this.host, urlOf("guides"), VERSION, options.guideLabels ?? {}, {
+        settled: () => this.settled,
+        declined: () => { this.decline(outbox); },
+        happened: (event, detail) => { this.happened(event as EventName, detail); },
+        report: (who, type, fields, event) => {
+          this.putOf(who, type, fields, this.host.now());
+          this.settled = this.flushNow();
+          if (event !== undefined) this.happened(event as EventName, fields);
+        },
+      });
+    }
     this.host.onHide(guarded(() => { sender.hide(); }));
-    this.host.onReturn(guarded(() => { sender.again(); }));
+    this.host.onReturn(guarded(() => {
+      sender.again();
+      this.guides?.again();
+    }));
     // Looking for what others have left can wait until the page is there. What the page before this one has left is found
     // once it is old enough.
     for (const ms of [0, LEFT_BEHIND_MS + 1]) {
@@ -200,7 +238,8 @@ class Agent {
   private decline(outbox: Outbox): void {
     this.isDeclined = true;
     this.early = [];
-    [this.who, this.outbox, this.sender] = [null, null, null];
+    this.guides?.stop();
+    [this.who, this.outbox, this.sender, this.guides] = [null, null, null, null];
     takeAnonymousId(this.host);
     outbox.forget();
     this.host.say("nothing is sent: the browser asks not to be tracked");
@@ -215,16 +254,26 @@ class Agent {
     const before = this.who;
     const who = next(this.host, before, options, how);
     this.who = who;
-    if (isAnonymous(who.visitorId) || (before !== null && JSON.stringify(before) === JSON.stringify(who))) return;
+    if (before !== null && JSON.stringify(before) === JSON.stringify(who)) return;
+    if (!isAnonymous(who.visitorId)) this.identified(before, who);
+    this.guides?.show(who);
+  }
+
+  private identified(before: Who | null, who: Who): void {
     // What they did before they signed in was done under this id.
     const was = before === null || isAnonymous(before.visitorId) ? takeAnonymousId(this.host, before?.visitorId) : "";
     const fields: Fields = { visitor: who.visitor, account: who.account };
     this.put("identify", was === "" ? fields : { ...fields, anonymousId: was }, this.host.now());
+    // Their guides go on from where they were.
+    if (was !== "" && this.guides !== null) this.settled = this.flushNow();
   }
 
   private put(type: string, fields: Fields, at: number): void {
-    if (this.who === null || this.outbox === null) return;
-    const { visitorId, accountId } = this.who;
+    if (this.who !== null) this.putOf(this.who, type, fields, at);
+  }
+
+  private putOf({ visitorId, accountId }: Who, type: string, fields: Fields, at: number): void {
+    if (this.outbox === null) return;
     const id = this.host.uniqueId();
     const about = { ...(accountId === "" ? {} : { accountId }), ...urlOf(this.host.page()) };
     const json = JSON.stringify({ type, id, visitorId, ...about, browserTime: at, ...fields });
@@ -237,9 +286,14 @@ class Agent {
     this.sender?.soon();
   }
 
-  private call(listener: Listener): void {
+  private happened(name: EventName, detail: Fields): void {
+    if (LASTING.includes(name)) this.lasting.set(name, detail);
+    for (const listener of [...(this.listeners.get(name) ?? [])]) this.call(listener, detail);
+  }
+
+  private call(listener: Listener, detail: Fields): void {
     try {
-      listener();
+      listener(detail);
     } catch (error) {
       this.host.say("a listener has thrown", error);
     }
@@ -275,9 +329,4 @@ function urlOf(url: string): { url?: string } {
 
 function copy(fields: Fields): Fields {
   return JSON.parse(JSON.stringify(fields)) as Fields;
-}
-
-/** An application in plain JavaScript may name anything. */
-function isReadyEvent(name: string): boolean {
-  return name === "ready";
 }

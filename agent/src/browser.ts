@@ -1,8 +1,9 @@
+import type { Present } from "./guides.js";
 import type { Answer, Host, Storage } from "./host.js";
 import { ANSWER_MS } from "./limits.js";
 
-/** The browser that the script runs in. */
-export function browser(window: Window & typeof globalThis): Host {
+/** The browser that the script runs in. `presenter` loads what shows guides. */
+export function browser(window: Window & typeof globalThis, presenter: () => Promise<Present>): Host {
   const { document, navigator } = window;
   return {
     now: () => Date.now(),
@@ -13,6 +14,7 @@ export function browser(window: Window & typeof globalThis): Host {
       return () => { window.clearTimeout(timer); };
     },
     post: (url, body) => post(window, url, body),
+    presenter,
     beacon: (url, body) => typeof navigator.sendBeacon === "function" && navigator.sendBeacon(url, body),
     storage: storage(window),
     onHide(run) {
@@ -63,11 +65,12 @@ async function post(window: Window & typeof globalThis, url: string, body: strin
       signal: late.signal,
     });
     const answer: unknown = response.ok ? await response.json().catch(() => null) : null;
-    const { rejected, doNotTrack } = (answer ?? {}) as { rejected?: unknown; doNotTrack?: unknown };
+    const { rejected, guides, doNotTrack } = (answer ?? {}) as { rejected?: unknown; guides?: unknown; doNotTrack?: unknown };
     return {
       status: response.status,
       retryAfterMs: retryAfterMs(response.headers.get("retry-after")),
       rejected: Array.isArray(rejected) ? rejected : [],
+      guides: Array.isArray(guides) ? guides : [],
       doNotTrack: doNotTrack === true,
     };
   } finally {

@@ -1,3 +1,5 @@
+import type { Present } from "./guides.js";
+
 /** What the agent needs of the world: everything that a test puts something else in place of. */
 export interface Host {
   /** Unix time in milliseconds. */
@@ -10,6 +12,8 @@ export interface Host {
   later(ms: number, run: () => void): () => void;
   /** Sends a body; rejects when there is no answer. */
   post(url: string, body: string): Promise<Answer>;
+  /** What shows guides in the page; loads it. Rejects when it cannot be loaded. */
+  presenter(): Promise<Present>;
   /** Hands a body to the browser to be sent although the page is left. Whether the browser takes it. */
   beacon(url: string, body: string): boolean;
   storage: Storage;
@@ -31,6 +35,8 @@ export interface Answer {
   retryAfterMs: number;
   /** The items that it rejected, and why. */
   rejected: unknown[];
+  /** The guides that may be shown, where it was asked for them. */
+  guides: unknown[];
   /** The app lets those alone who ask not to be tracked, and this browser does. */
   doNotTrack: boolean;
 }

@@ -25,6 +25,12 @@ export const PAUSE_MS = 1_000;
 export const LONGEST_PAUSE_MS = 300_000;
 /** From when on an item of another page counts as left behind: a page that still runs has sent it or tried to by then. */
 export const LEFT_BEHIND_MS = 30_000;
+/** How often a guide's place in the page is looked at. */
+export const WATCH_MS = 500;
+/** For how long a guide is put off. */
+export const SNOOZE_MS = 24 * 3_600_000;
+/** A page that is shown again asks again for guides, if the last time is at least so long ago. */
+export const ASK_AGAIN_MS = 10_000;
 /** Events that were tracked before `initialize`. Beyond this the newest are not taken. */
 export const EARLY_EVENTS = 100;
 /** Characters of an id or a name: the server takes 1 KiB. */

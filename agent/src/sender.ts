@@ -155,5 +155,5 @@ export class Sender {
 
 /** Like an answer that says: try again. */
 function noAnswer(): Answer {
-  return { status: 503, retryAfterMs: 0, rejected: [], doNotTrack: false };
+  return { status: 503, retryAfterMs: 0, rejected: [], guides: [], doNotTrack: false };
 }

@@ -10,7 +10,7 @@ test("a batch is what the server's test takes", async () => {
     bodies.push(JSON.parse(body));
     return { status: 200 };
   };
-  const { agent } = world.page();
+  const { agent } = world.page({ guides: false });
   agent.track("Looked Around");
   agent.identify({ visitor: { id: "ada", plan: "pro" }, account: { id: "acme", seats: 5 } });
   agent.track("Signed In", { by: "password", tries: 2 });

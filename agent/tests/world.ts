@@ -1,5 +1,6 @@
 /** A world for the agent: pages, their common storage, a server, and time that only a test moves. */
 import { create, type Defaults, type Fanfare } from "../src/agent";
+import type { Guide, Stage } from "../src/guides";
 import type { Answer, Host } from "../src/host";
 
 export interface Item {
@@ -9,6 +10,14 @@ export interface Item {
   accountId?: string;
   browserTime: number;
   [field: string]: unknown;
+}
+
+/** What a page asks before it shows guides. */
+export interface Asked {
+  visitorId: string;
+  accountId: string;
+  visitor: Record<string, unknown>;
+  account: Record<string, unknown>;
 }
 
 export const START = 1_800_000_000_000;
@@ -25,6 +34,9 @@ export class World {
   taken = new Map<string, Item>();
   said: string[] = [];
   answering: Answering = () => ({ status: 200 });
+  /** Which guides the server has for whom, or that it has no answer. */
+  guides: (asked: Asked) => Guide[] | "nothing" = () => [];
+  asked: Asked[] = [];
   beacons: "taken" | "refused" = "taken";
   doNotTrack = false;
   storageWorks = true;
@@ -72,13 +84,21 @@ export class World {
     return () => { this.timers = this.timers.filter((other) => other !== timer); };
   }
 
+  ask(body: string): Promise<Answer> {
+    const asked = JSON.parse(body) as Asked;
+    this.asked.push(asked);
+    const guides = this.guides(asked);
+    if (guides === "nothing") return Promise.reject(new TypeError("Failed to fetch"));
+    return Promise.resolve({ status: 200, retryAfterMs: 0, rejected: [], guides, doNotTrack: this.doNotTrack });
+  }
+
   arrive(by: "fetch" | "beacon", url: string, body: string): Promise<Answer> {
     const { events } = JSON.parse(body) as { events: Item[] };
     this.batches.push({ by, url, items: events });
     const answer = this.answering(events, body);
     if (answer === "never") return new Promise(() => undefined);
     if (answer === "nothing") return Promise.reject(new TypeError("Failed to fetch"));
-    const whole = { status: 200, retryAfterMs: 0, rejected: [], doNotTrack: false, ...answer };
+    const whole = { status: 200, retryAfterMs: 0, rejected: [], guides: [], doNotTrack: false, ...answer };
     if (whole.status === 200) for (const item of events) if (!this.taken.has(item.id)) this.taken.set(item.id, item);
     return Promise.resolve(whole);
   }
@@ -98,6 +118,9 @@ export class World {
 export class Page {
   readonly agent: Fanfare;
   address = "https://app.test/orders";
+  /** The guides that may be shown in it now, and with what; nothing before there is one. */
+  shown: string[] | null = null;
+  stage: Stage | null = null;
   private hides: (() => void)[] = [];
   private returns: (() => void)[] = [];
   private isGone = false;
@@ -128,9 +151,16 @@ export class Page {
       uniqueId: () => world.uniqueId(),
       later: (ms, run) => world.later(ms, alive(run)),
       post: async (url, body) => {
-        const answer = await world.arrive("fetch", url, body);
+        const answer = await (url.includes("/data/guides") ? world.ask(body) : world.arrive("fetch", url, body));
         return this.isGone ? new Promise<never>(() => undefined) : answer;
       },
+      presenter: () => Promise.resolve((stage) => {
+        this.stage = stage;
+        return {
+          update: (guides) => { this.shown = guides.map(({ id }) => id); },
+          close: () => { this.shown = null; },
+        };
+      }),
       beacon(url, body) {
         if (world.beacons === "refused") return false;
         void world.arrive("beacon", url, body).catch(() => undefined);

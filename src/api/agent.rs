@@ -1,4 +1,4 @@
-//! The browser agent's script, as pages load it (docs/agent.md): where the program was built with it.
+//! The browser agent's scripts, as pages load them (docs/agent.md): where the program was built with it.
 
 use super::console::{bytes, takes_gzip};
 use axum::Router;
@@ -14,11 +14,11 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 #[allow_missing = true]
 struct Built;
 
-/// Where snippets find it: this never changes.
-const PATH: &str = "/agent/fanfare.js";
+/// Below this pages find them, by their names in what was built: neither ever changes.
+const PATH: &str = "/agent";
 
-/// Its name in what was built.
-const FILE: &str = "fanfare.js";
+/// The agent, which snippets load, and what it loads itself when there is a guide to show.
+const SCRIPTS: [&str; 2] = ["fanfare.js", "guides.js"];
 
 /// How long browsers use it without asking whether there is another: a new version is everywhere within minutes. While
 /// they ask, and when they get no answer, pages have the one they know.
@@ -30,18 +30,22 @@ const WITHOUT: &str = "This program was built without the browser agent. `make b
 /// One of the files, by its name in what was built.
 type Files = fn(&str) -> Option<EmbeddedFile>;
 
-/// The route of the script.
+/// The routes of the scripts.
 pub fn router() -> Router {
     routes(Built::get)
 }
 
 fn routes(files: Files) -> Router {
-    Router::new().route(PATH, get(script)).with_state(files)
+    let route = |router: Router<Files>, name: &'static str| {
+        let answer = async move |State(files): State<Files>, asked: HeaderMap| script(files, name, &asked);
+        router.route(&format!("{PATH}/{name}"), get(answer))
+    };
+    SCRIPTS.into_iter().fold(Router::new(), route).with_state(files)
 }
 
-async fn script(State(files): State<Files>, asked: HeaderMap) -> Response {
-    let Some(plain) = files(FILE) else { return (StatusCode::NOT_FOUND, WITHOUT).into_response() };
-    let compressed = takes_gzip(&asked).then(|| files(&format!("{FILE}.gz"))).flatten();
+fn script(files: Files, name: &str, asked: &HeaderMap) -> Response {
+    let Some(plain) = files(name) else { return (StatusCode::NOT_FOUND, WITHOUT).into_response() };
+    let compressed = takes_gzip(asked).then(|| files(&format!("{name}.gz"))).flatten();
     let encoding = compressed.is_some().then_some((header::CONTENT_ENCODING, "gzip"));
     let file = compressed.unwrap_or(plain);
     let tag = format!("\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
@@ -54,7 +58,7 @@ async fn script(State(files): State<Files>, asked: HeaderMap) -> Response {
         (header::HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
         (header::ETAG, tag.as_str()),
     ];
-    if knows(&asked, &tag) {
+    if knows(asked, &tag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
     (headers, AppendHeaders(encoding), bytes(file.data)).into_response()
@@ -87,7 +91,9 @@ mod tests {
     }
 
     async fn ask(files: Files, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, String) {
-        let request = headers.iter().fold(Request::get(PATH), |request, (name, value)| request.header(*name, *value));
+        let request = headers
+            .iter()
+            .fold(Request::get("/agent/fanfare.js"), |request, (name, value)| request.header(*name, *value));
         let service = TowerToHyperService::new(routes(files));
         let (parts, body) = service.call(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();

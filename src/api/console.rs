@@ -14,6 +14,7 @@ use rust_embed::RustEmbed;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub(super) use page::escaped;
 pub use page::home;
 
 /// What `npm run build` has made. There may be nothing: the program can be built without Node.

@@ -14,6 +14,7 @@ pub mod console;
 mod cookie;
 mod deliveries;
 mod delivery_text;
+pub mod demo;
 mod error_log;
 mod events;
 mod exclusions;

@@ -36,6 +36,7 @@ pub(super) fn settings(merged: &Merged) -> Result<Settings, ConfigError> {
         trusted_proxies: merged.networks("trusted_proxy")?,
         allow_private: merged.switch("allow_private")?,
         allow_nets: merged.networks("allow_net")?,
+        demo: merged.switch("demo")?,
         stop_timeout: merged.duration("stop_timeout", Duration::ZERO..=Duration::from_secs(300))?,
         log: merged.log_filter()?,
         log_format: merged.log_format()?,

@@ -70,6 +70,6 @@ pub fn home(public_url: &str) -> String {
 }
 
 /// As the value of an attribute.
-fn escaped(text: &str) -> String {
+pub(in crate::api) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
