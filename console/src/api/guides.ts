@@ -4,7 +4,8 @@ import { useChange, useList } from "./queries";
 
 export type Guide = Schemas["Guide"];
 
-const KEY = ["guides"] as const;
+export const GUIDES = ["guides"] as const;
+const KEY = GUIDES;
 const PAGE = 100;
 
 export function useGuides(state: string | undefined) {

@@ -4,6 +4,7 @@ import { useBlocker } from "@tanstack/react-router";
 import { useState } from "react";
 import { fieldProblem, type Schemas } from "../../api/client";
 import { Refused } from "../../parts/states";
+import { Showing } from "./showing";
 import { Step } from "./step";
 import { inputOf, moved, newStep, type Values, withRow } from "./values";
 
@@ -24,6 +25,7 @@ export function GuideForm({ start, save, action, onCancel }: FormProps) {
   });
   const setSteps = (steps: Values["steps"]) => { setValues({ ...values, steps }); };
   const nameProblem = fieldProblem(save.error, "name");
+  const isAtField = ["name", "layout", "audience", "pages", "everyDays", "startsAt", "endsAt"].some((field) => fieldProblem(save.error, field) !== undefined);
   return (
     <form
       onSubmit={(event) => {
@@ -33,12 +35,14 @@ export function GuideForm({ start, save, action, onCancel }: FormProps) {
     >
       <Stack gap="lg" maw={860}>
         <TextInput label="Name" description="Receivers are told it, too." required maxLength={255} value={values.name} onChange={(event) => { setValues({ ...values, name: event.currentTarget.value }); }} error={nameProblem} />
+        <Showing values={values.showing} error={save.error} onChange={(change) => { setValues({ ...values, showing: { ...values.showing, ...change } }); }} />
         {values.steps.map((step, at) => (
           <Step
             key={step.key}
             step={step}
             number={at + 1}
             isLast={at === values.steps.length - 1}
+            isTooltip={values.showing.layout === "tooltip"}
             onChange={(change) => { setSteps(withRow(values.steps, step.key, change)); }}
             onMove={(by) => { setSteps(moved(values.steps, step.key, by)); }}
           />
@@ -48,7 +52,7 @@ export function GuideForm({ start, save, action, onCancel }: FormProps) {
             Add a step
           </Button>
         </Group>
-        <Refused error={nameProblem === undefined ? save.error : null} />
+        <Refused error={isAtField ? null : save.error} />
         <Group>
           <Button type="submit" loading={save.isPending} disabled={!isChanged}>
             {action}

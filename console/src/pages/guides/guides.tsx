@@ -3,6 +3,7 @@ import { IconPlus } from "@tabler/icons-react";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { type Guide, useGuides } from "../../api/guides";
 import { useIsAdmin } from "../../api/queries";
+import { DEMO, DemoGuide } from "./demo";
 import { More } from "../../parts/more";
 import { Page } from "../../parts/page";
 import { Empty, Failed, Waiting } from "../../parts/states";
@@ -43,6 +44,8 @@ export function Guides() {
         </Empty>
       )}
       {guides.rows.length > 0 && <List rows={guides.rows} />}
+      {/* Also once it is there: then it says where to answer it. */}
+      {isAdmin && state === undefined && guides.isSuccess && guides.rows.every(({ id }) => id === DEMO) && <DemoGuide />}
       <More list={guides} />
     </Page>
   );

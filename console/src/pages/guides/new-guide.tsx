@@ -2,7 +2,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useMakeGuide } from "../../api/guides";
 import { Page } from "../../parts/page";
 import { GuideForm } from "./form";
-import { newStep } from "./values";
+import { newGuide } from "./values";
 
 export function NewGuide() {
   const navigate = useNavigate();
@@ -11,7 +11,7 @@ export function NewGuide() {
   return (
     <Page title="Add guide" crumbs={[{ name: "Data" }, { name: "Guides", to: "/guides" }]}>
       <GuideForm
-        start={{ name: "", steps: [newStep()] }}
+        start={newGuide()}
         save={{ ...make, mutate: (input) => { make.mutate(input, { onSuccess: ({ id }) => { open(id); } }); } }}
         action="Make the draft"
         onCancel={() => void navigate({ to: "/guides", search: {} })}

@@ -1,4 +1,4 @@
-import { Button, Group, Paper, Stack, Text, Title } from "@mantine/core";
+import { Button, Group, Paper, Stack, Text, Textarea, TextInput, Title } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { Places } from "./places";
 import { Poll } from "./poll";
@@ -8,13 +8,15 @@ interface StepProps {
   step: StepValues;
   number: number;
   isLast: boolean;
+  /** The guide points at an element of the page. */
+  isTooltip: boolean;
   /** undefined takes it out. */
   onChange: (change: Partial<StepValues> | undefined) => void;
   onMove: (by: 1 | -1) => void;
 }
 
 /** One screen of a guide. */
-export function Step({ step, number, isLast, onChange, onMove }: StepProps) {
+export function Step({ step, number, isLast, isTooltip, onChange, onMove }: StepProps) {
   const setPolls = (polls: StepValues["polls"]) => { onChange({ polls }); };
   return (
     <Paper withBorder p="md" component="section" aria-label={`Step ${number}`}>
@@ -25,6 +27,24 @@ export function Step({ step, number, isLast, onChange, onMove }: StepProps) {
           </Title>
           <Places name={`step ${number}`} isFirst={number === 1} isLast={isLast} onMove={onMove} onRemove={() => { onChange(undefined); }} />
         </Group>
+        <Textarea
+          label="Text"
+          description="Markdown: # headings, **bold**, *italic*, `code`, lists and [links](https://example.com)."
+          autosize
+          minRows={2}
+          maxRows={20}
+          value={step.text}
+          onChange={(event) => { onChange({ text: event.currentTarget.value }); }}
+        />
+        {isTooltip && (
+          <TextInput
+            label="Beside which element"
+            description="A CSS selector, like #share. Empty: in the middle of the page."
+            spellCheck={false}
+            value={step.element}
+            onChange={(event) => { onChange({ element: event.currentTarget.value }); }}
+          />
+        )}
         {step.polls.length === 0 && (
           <Text size="sm" c="dimmed">
             Nothing is asked on this step.

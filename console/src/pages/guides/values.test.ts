@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
 import type { Guide } from "../../api/guides";
-import { inputOf, moved, newChoice, newPoll, newStep, valuesOf, withRow } from "./values";
+import { inputOf, moved, newChoice, newGuide, newPoll, newStep, valuesOf, withRow } from "./values";
 
 const STEPS = [
   {
     id: "s",
     type: "",
+    text: "**Hi**",
+    element: null,
     polls: [
       { id: "p", type: "PickList", question: "Your role?", choices: [{ id: "c", text: "Engineer" }] },
       { id: "q", type: "FreeForm", question: "Why?" },
@@ -14,16 +16,18 @@ const STEPS = [
 ];
 
 test("what is saved without a change keeps its ids", () => {
-  const guide = { id: "g", name: "Survey", state: "draft", steps: STEPS.map((step) => ({ ...step, lastUpdatedAt: 0, resetAt: 0 })) };
-  expect(inputOf(valuesOf(guide as unknown as Guide))).toEqual({ name: "Survey", steps: STEPS });
+  const showing = { layout: "banner", audience: "visitor.id == 'a'", pages: ["/a/*", "/b"], everyDays: 90, startsAt: 1_800_000_000_000 - (1_800_000_000_000 % 60_000), endsAt: null };
+  const guide = { id: "g", name: "Survey", state: "draft", ...showing, steps: STEPS.map((step) => ({ ...step, lastUpdatedAt: 0, resetAt: 0 })) };
+  expect(inputOf(valuesOf(guide as unknown as Guide))).toEqual({ name: "Survey", ...showing, steps: STEPS });
 });
 
 test("what is new has no id, and only a PickList has choices", () => {
   const choices = [{ ...newChoice(), text: "Yes" }];
   const polls = [{ ...newPoll(), choices }, { ...newPoll(), type: "PickList", choices }];
-  const { steps } = inputOf({ name: "n", steps: [{ ...newStep(), polls }] });
+  const { steps, audience, everyDays } = inputOf({ ...newGuide(), steps: [{ ...newStep(), polls }] });
+  expect([audience, everyDays]).toEqual([null, null]);
   expect(steps).toEqual([
-    { type: "building-block", polls: [{ type: "NumberScale", question: "" }, { type: "PickList", question: "", choices: [{ text: "Yes" }] }] },
+    { type: "building-block", text: "", element: null, polls: [{ type: "NumberScale", question: "" }, { type: "PickList", question: "", choices: [{ text: "Yes" }] }] },
   ]);
 });
 

@@ -11,16 +11,37 @@ export const POLLS: Record<string, string> = {
   NPSReason: "NPS: the reason for the rating",
 };
 
+/** How guides look, as people read it. */
+export const LAYOUTS: Record<string, string> = {
+  modal: "Modal: in the middle of the page",
+  banner: "Banner: across its top",
+  tooltip: "Tooltip: beside an element",
+};
+
 /** What stands in the form. What is new has no id yet; `key` tells rows apart while they are edited. */
 export interface Values {
   name: string;
+  showing: ShowingValues;
   steps: StepValues[];
+}
+
+export interface ShowingValues {
+  layout: string;
+  audience: string;
+  /** One in a line. */
+  pages: string;
+  everyDays: number | "";
+  /** Local times, as inputs have them; "" for none. */
+  startsAt: string;
+  endsAt: string;
 }
 
 export interface StepValues {
   key: string;
   id?: string;
   type: string;
+  text: string;
+  element: string;
   polls: PollValues[];
 }
 
@@ -48,16 +69,31 @@ function newKey(): string {
 
 export const newChoice = (): ChoiceValues => ({ key: newKey(), text: "" });
 export const newPoll = (): PollValues => ({ key: newKey(), type: "NumberScale", question: "", choices: [] });
-export const newStep = (): StepValues => ({ key: newKey(), type: "building-block", polls: [] });
+export const newStep = (): StepValues => ({ key: newKey(), type: "building-block", text: "", element: "", polls: [] });
+export const newGuide = (): Values => ({
+  name: "",
+  showing: { layout: "modal", audience: "", pages: "", everyDays: "", startsAt: "", endsAt: "" },
+  steps: [newStep()],
+});
 
 /** A stored guide in the form. */
-export function valuesOf({ name, steps }: Guide): Values {
+export function valuesOf({ name, steps, layout, audience, pages, everyDays, startsAt, endsAt }: Guide): Values {
   return {
     name,
-    steps: steps.map(({ id, type, polls }) => ({
+    showing: {
+      layout,
+      audience: audience ?? "",
+      pages: pages.join("\n"),
+      everyDays: everyDays ?? "",
+      startsAt: localOf(startsAt),
+      endsAt: localOf(endsAt),
+    },
+    steps: steps.map(({ id, type, text, element, polls }) => ({
       key: id,
       id,
       type,
+      text,
+      element: element ?? "",
       polls: polls.map((poll) => ({
         key: poll.id,
         id: poll.id,
@@ -70,13 +106,22 @@ export function valuesOf({ name, steps }: Guide): Values {
 }
 
 /** The form as the API takes it. */
-export function inputOf({ name, steps }: Values): Schemas["GuideInput"] {
+export function inputOf({ name, showing, steps }: Values): Schemas["GuideInput"] {
   const known = ({ id }: { id?: string }) => (id === undefined ? {} : { id });
+  const orNull = (text: string) => (text.trim() === "" ? null : text.trim());
   return {
     name,
+    layout: showing.layout,
+    audience: orNull(showing.audience),
+    pages: showing.pages.split("\n").map((page) => page.trim()).filter((page) => page !== ""),
+    everyDays: showing.everyDays === "" ? null : showing.everyDays,
+    startsAt: msOf(showing.startsAt),
+    endsAt: msOf(showing.endsAt),
     steps: steps.map((step) => ({
       ...known(step),
       type: step.type,
+      text: step.text,
+      element: orNull(step.element),
       polls: step.polls.map((poll) => ({
         ...known(poll),
         type: poll.type,
@@ -85,6 +130,17 @@ export function inputOf({ name, steps }: Values): Schemas["GuideInput"] {
       })),
     })),
   };
+}
+
+/** A time as an input for local times has it: to the minute. */
+function localOf(ms: number | null | undefined): string {
+  if (ms == null) return "";
+  const local = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 16);
+}
+
+function msOf(local: string): number | null {
+  return local === "" ? null : new Date(local).getTime();
 }
 
 /** A list with one row changed; undefined takes it out. */

@@ -18,11 +18,21 @@ export function VisitorPage() {
   const visitor = useVisitor(id);
   if (visitor.isPending) return <Waiting />;
   if (visitor.data === undefined) return <Failed error={visitor.error} again={() => void visitor.refetch()} />;
-  const { account_id: account, browser } = visitor.data;
+  const { account_id: account, browser, anonymous_ids: before } = visitor.data;
   return (
     <Person kind="visitor" person={visitor.data}>
       <Fact name="Account">{account ? <PersonLink kind="account" id={account} /> : "none"}</Fact>
       <Fact name="Browser">{browser && browser.name !== "" ? `${browser.name} ${browser.version}` : "not known"}</Fact>
+      {before.length > 0 && (
+        <Fact name="Before they signed in">
+          {before.map((anonymous, index) => [
+            index > 0 && ", ",
+            <Link key={anonymous} className="link break" to="/events" search={{ visitor: anonymous }}>
+              {anonymous}
+            </Link>,
+          ])}
+        </Fact>
+      )}
     </Person>
   );
 }

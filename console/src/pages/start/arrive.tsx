@@ -9,6 +9,7 @@ import { useSession } from "../../api/queries";
 import { LISTS } from "../../api/settings";
 import { Failed, Refused } from "../../parts/states";
 import { Status } from "../../parts/status";
+import { DemoGuide } from "../guides/demo";
 import { Arrivals } from "../inspector/arrivals";
 import { eventOf } from "../inspector/event-of";
 import type { Plan } from "./plan";
@@ -98,6 +99,7 @@ function Next({ webhook }: { webhook: string }) {
           , or send it elsewhere.
         </List.Item>
       </List>
+      <DemoGuide />
     </Stack>
   );
 }
