@@ -295,7 +295,8 @@ impl Passage<'_> {
     fn plan_guide(&self, taken: &Taken<'_>, plan: &mut Plan) {
         let item = &taken.item;
         let (subscription, visitor_id) = (self.app.subscription.id, &*item.visitor_id);
-        let visitor = Key::visitor(subscription, visitor_id);
+        // Made only where it is needed: it is a digest.
+        let visitor = || Key::visitor(subscription, visitor_id);
         let (guide_id, step_id, did) = match &item.what {
             What::Guide { guide_id, step_id, did } => (&**guide_id, &**step_id, *did),
             // What became part of another item's answers is told with those.
@@ -304,11 +305,11 @@ impl Passage<'_> {
                 (&*step.guide_id, &*step.step_id, GuideDid::Answered)
             }
             What::Identify { anonymous_id: Some(anonymous_id), .. } if PersonKind::Visitor.is_somebody(visitor_id) => {
-                return plan.merged(visitor, &MergedEntry { subscription, anonymous_id, visitor_id, at: self.now });
+                return plan.merged(visitor(), &MergedEntry { subscription, anonymous_id, visitor_id, at: self.now });
             }
             _ => return,
         };
-        plan.guide(visitor, &GuideEntry { subscription, visitor_id, guide_id, step_id, did, at: self.now });
+        plan.guide(visitor(), &GuideEntry { subscription, visitor_id, guide_id, step_id, did, at: self.now });
     }
 
     fn plan_item(&self, taken: &Taken<'_>, id: &mut Option<u64>, plan: &mut Plan) {

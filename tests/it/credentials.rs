@@ -277,3 +277,47 @@ impl Merged for Value {
         self
     }
 }
+
+#[test]
+fn a_secret_is_sent_to_no_other_server_than_it_was_entered_for() {
+    let (node, receiver, other) = (Node::start(), Receiver::ok(), Receiver::ok());
+    let bearer = |token: Value| json!({"type": "bearer", "token": token});
+    let webhook = node.webhook(
+        &receiver.url(),
+        json!({"auth": bearer(json!("s3cret-token")), "headers": {"X-Tenant-Key": "s3cret-header"}}),
+    );
+    let path = format!("/webhooks/{}", webhook.id);
+    let refused = |call: &str, path: &str, body: Value, what: &str| {
+        let problem = node.api(call, path, Some(body)).expect(422).json();
+        assert_eq!(problem["field"], "url");
+        assert!(problem["detail"].as_str().unwrap().contains(what), "{problem}");
+    };
+    let elsewhere = |more: Value| {
+        let mut body = json!({"url": other.url()});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    refused("PATCH", &path, elsewhere(json!({})), "the secret of auth");
+    refused("PATCH", &path, elsewhere(json!({"auth": bearer(json!(true))})), "the secret of auth");
+    refused("PATCH", &path, elsewhere(json!({"auth": null})), "the values of the headers");
+    // A test of what is not saved is no way around it.
+    refused(
+        "POST",
+        &format!("{path}/test"),
+        elsewhere(json!({"headers": {"X-Tenant-Key": true}})),
+        "the secret of auth",
+    );
+    assert!(other.requests().is_empty(), "nothing was sent there");
+
+    node.patch(&webhook, json!({"url": format!("{}?more", receiver.url())}));
+    assert_eq!(sent(&node, &receiver, "same server").header("x-tenant-key"), Some("s3cret-header"));
+    let again = json!({"auth": bearer(json!("s3cret-token")), "headers": {"X-Tenant-Key": "s3cret-header"}});
+    node.patch(&webhook, elsewhere(again));
+    assert_eq!(sent(&node, &other, "entered again").header("authorization"), Some("Bearer s3cret-token"));
+
+    let webhook = node.webhook(&receiver.url(), oauth2("https://id.example.com/token"));
+    let moved =
+        json!({"auth": {"type": "oauth2", "token_url": other.url(), "client_id": "fanfare", "client_secret": true}});
+    let problem = node.api("PATCH", &format!("/webhooks/{}", webhook.id), Some(moved)).expect(422).json();
+    assert_eq!(problem["field"], "auth.token_url");
+}

@@ -185,6 +185,8 @@ fn a_segment_webhook_is_configured_by_its_own_fields() {
     let region = json!({"endpoint": "https://events.eu1.segmentapis.com", "headers": {"X-Gateway": "g"}});
     let patched = node.api("PATCH", &path, Some(region)).expect(200).json();
     assert_eq!(patched["endpoint"], "https://events.eu1.segmentapis.com");
+    let elsewhere = node.api("PATCH", &path, Some(json!({"endpoint": "https://proxy.example", "headers": {}})));
+    assert!(elsewhere.expect(422).json()["detail"].as_str().unwrap().contains("enter the write key again"));
     for (change, field) in [
         (json!({"write_key": null}), "write_key"),
         (json!({"write_key": "a:b"}), "write_key"),

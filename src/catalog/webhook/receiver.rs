@@ -49,6 +49,58 @@ const OURS: [&str; 17] = [
     "webhook-timestamp",
 ];
 
+/// Which secrets a change leaves as they are that are sent as they are. The others sign, and are never sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keeps {
+    headers: bool,
+    auth: bool,
+    write_key: bool,
+}
+
+impl Keeps {
+    /// What of `before` a change keeps. `is_new_secret`: it brings another secret.
+    pub(super) fn of(patch: &ReceiverPatch, is_new_secret: bool, before: &WebhookValues) -> Self {
+        let headers = patch.headers.as_ref();
+        let auth = patch.auth.as_ref();
+        Self {
+            headers: headers.map_or(!before.headers.is_empty(), |all| all.iter().any(|header| header.keeps_secret)),
+            auth: auth.map_or(before.auth.is_some(), |auth| auth.as_ref().is_some_and(|auth| auth.keeps_secret)),
+            write_key: before.kind == WebhookKind::Segment && before.secret.is_some() && !is_new_secret,
+        }
+    }
+
+    /// Whoever may change where a webhook leads, but was never shown its secrets, does not get them sent to a place of
+    /// their own: where it leads elsewhere, they are entered again.
+    pub(super) fn check(self, before: &WebhookValues, after: &WebhookValues) -> Result<(), InvalidValue> {
+        if let (true, Some(Auth::OAuth2(old)), Some(Auth::OAuth2(new))) = (self.auth, &before.auth, &after.auth)
+            && leads_elsewhere(&old.token_url, &new.token_url)
+        {
+            return Err(again("auth.token_url", "the client secret"));
+        }
+        if !leads_elsewhere(&before.url, &after.url) {
+            return Ok(());
+        }
+        match self {
+            Self { write_key: true, .. } if !segment::is_own(&after.url) => Err(again("endpoint", "the write key")),
+            Self { auth: true, .. } => Err(again("url", "the secret of auth")),
+            Self { headers: true, .. } => Err(again("url", "the values of the headers")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether requests go to another server. What is no URL is refused elsewhere.
+fn leads_elsewhere(before: &str, after: &str) -> bool {
+    match (Endpoint::parse(before), Endpoint::parse(after)) {
+        (Ok(before), Ok(after)) => !before.same_peer(&after),
+        _ => before != after,
+    }
+}
+
+fn again(field: &'static str, what: &str) -> InvalidValue {
+    InvalidValue::new(field, format!("leads to another server: enter {what} again, which would be sent there"))
+}
+
 impl ReceiverPatch {
     /// Puts the patch's values in place of those that are set.
     pub(super) fn apply(self, values: &mut WebhookValues) -> Result<(), InvalidValue> {

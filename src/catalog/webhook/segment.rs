@@ -1,7 +1,7 @@
 //! Where Segment takes messages, and by what it knows whose they are (docs/segment.md).
 
 use crate::catalog::InvalidValue;
-use crate::model::{Auth, Endpoint, Secret};
+use crate::model::{Auth, Endpoint, Scheme, Secret};
 
 /// Where Segment takes track calls, below an endpoint.
 const TRACK: &str = "/v1/track";
@@ -20,6 +20,13 @@ pub(super) fn endpoint(entered: &str) -> Result<Endpoint, InvalidValue> {
         return Err(invalid(String::from("must not end with /v1 or /v1/track, which is added to it; leave that out")));
     }
     Endpoint::parse(&format!("{base}{TRACK}")).map_err(|error| invalid(error.to_string()))
+}
+
+/// Whether this endpoint is one of Segment's own, in whichever region: who is at the other end of all of them is the same.
+pub(super) fn is_own(entered: &str) -> bool {
+    let Ok(Endpoint { scheme: Scheme::Https, host, port: 443, .. }) = endpoint(entered) else { return false };
+    let host = host.to_ascii_lowercase();
+    host == "api.segment.io" || host.ends_with(".segmentapis.com")
 }
 
 /// Whether a write key can be sent.
@@ -43,6 +50,21 @@ pub(super) fn auth(key: &Secret) -> Auth {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn segments_own_endpoints_are_known() {
+        for own in ["https://api.segment.io", "https://events.eu1.segmentapis.com/"] {
+            assert!(is_own(own), "{own}");
+        }
+        for other in [
+            "http://api.segment.io",
+            "https://api.segment.io:8443",
+            "https://segmentapis.com.example",
+            "https://xapi.segment.io",
+        ] {
+            assert!(!is_own(other), "{other}");
+        }
+    }
 
     #[test]
     fn messages_go_below_the_endpoint() {

@@ -1,6 +1,6 @@
 //! A webhook's values: what may be set, and what of it is acceptable.
 
-use super::receiver::{self, ReceiverPatch};
+use super::receiver::{self, Keeps, ReceiverPatch};
 use super::{Webhook, segment};
 use crate::catalog::name::check_name;
 use crate::catalog::{ChangeError, InvalidValue};
@@ -88,8 +88,10 @@ impl WebhookValues {
     /// Puts the patch's values in place of these.
     ///
     /// # Errors
-    /// A secret is to be kept where none is set.
+    /// A secret is to be kept where none is set, or would be sent to another server than it was entered for.
     pub fn apply(&mut self, patch: WebhookPatch) -> Result<(), InvalidValue> {
+        let keeps = Keeps::of(&patch.receiver, patch.secret.is_some(), self);
+        let before = self.clone();
         fn set<T>(value: &mut T, patch: Option<T>) {
             if let Some(patch) = patch {
                 *value = patch;
@@ -108,7 +110,8 @@ impl WebhookValues {
         set(&mut self.standard_webhooks, patch.standard_webhooks);
         // A secret without characters signs nothing that anybody could check: it means "no secret".
         self.secret = self.secret.take().filter(|secret| !secret.expose().is_empty());
-        patch.receiver.apply(self)
+        patch.receiver.apply(self)?;
+        keeps.check(&before, self)
     }
 
     /// Whether all of them can be taken.

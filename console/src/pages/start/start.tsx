@@ -1,4 +1,5 @@
 import { Stepper } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { useState } from "react";
 import { useIsAdmin } from "../../api/queries";
 import { Page } from "../../parts/page";
@@ -12,13 +13,14 @@ import type { Plan } from "./plan";
 /** From nothing to an event that has arrived: a receiver, a webhook, an event. */
 export function Start() {
   const isAdmin = useIsAdmin();
+  const isNarrow = useMediaQuery("(max-width: 40em)");
   const [plan, setPlan] = useState<Plan>(() => ({ receiver: "inspector", url: "", secret: newSecret() }));
   const [webhook, setWebhook] = useState<string>();
   const [step, setStep] = useState(0);
   return (
     <Page title="Your first webhook" crumbs={[{ name: "Integrations", to: "/webhooks" }]}>
       {isAdmin ? (
-        <Stepper active={step} size="sm" maw={860} allowNextStepsSelect={false}>
+        <Stepper active={step} size="sm" maw={860} orientation={isNarrow ? "vertical" : "horizontal"} allowNextStepsSelect={false}>
           <Stepper.Step label="A receiver" description="Where events go" allowStepSelect={false}>
             <ChooseReceiver plan={plan} onChosen={(chosen) => { setPlan(chosen); setStep(1); }} />
           </Stepper.Step>
