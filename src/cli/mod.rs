@@ -11,6 +11,7 @@ mod listen;
 mod master_key;
 mod openapi;
 mod operator;
+mod ready;
 mod serve;
 mod settings;
 mod store;
@@ -55,6 +56,7 @@ pub fn command() -> Command {
             listen::command(),
             emit::command(),
             operator::command(),
+            ready::command(),
             master_key::command(),
             audit::command(),
             journal::command(),
@@ -71,6 +73,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("listen", matches)) => listen::run(matches),
         Some(("emit", matches)) => emit::run(matches),
         Some(("operator", matches)) => operator::run(matches),
+        Some(("ready", matches)) => ready::run(matches),
         Some(("master-key", matches)) => master_key::run(matches),
         Some(("audit", matches)) => audit::run(matches),
         Some(("journal", matches)) => journal::run(matches),

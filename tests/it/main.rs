@@ -10,6 +10,7 @@ mod agent;
 mod api;
 mod attacks;
 mod audit;
+mod backup;
 mod console;
 mod crash;
 mod credentials;
