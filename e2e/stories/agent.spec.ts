@@ -42,11 +42,14 @@ async function answerPolls(page: Page) {
   await page.getByRole("button", { name: "Send" }).click();
 }
 
-async function answerNps(page: Page) {
+/** Answers with when it was sent. */
+async function answerNps(page: Page): Promise<number> {
   await expect(page.getByLabel("Why?")).toBeHidden();
   await page.getByRole("group", { name: "How likely" }).getByRole("radio", { name: "9" }).check();
   await page.getByLabel("Why?").fill("It just works");
+  const clicked = Date.now();
   await page.getByRole("button", { name: "Send" }).click();
+  return clicked;
 }
 
 test("the demo page: a survey that is answered arrives at the receiver a moment later, once", async ({ page, fanfare, receiver }) => {
@@ -58,8 +61,7 @@ test("the demo page: a survey that is answered arrives at the receiver a moment 
   await page.screenshot({ path: "screenshots/guide-modal.png" });
   await answerPolls(page);
   await expect(page.getByRole("heading", { name: "One more" })).toBeVisible();
-  const clicked = Date.now();
-  await answerNps(page);
+  const clicked = await answerNps(page);
   await receiver.got('"npsSubmitted"');
   console.log(`from the click to the receiver: ${Date.now() - clicked} ms`);
   await expect(page.getByRole("dialog")).toBeHidden();
@@ -182,6 +184,9 @@ test("a banner and a tooltip keep their place, whatever the page does", async ({
   // A framework builds the page anew and takes everything away that is not its own.
   await page.evaluate(() => { for (const child of Array.from(document.documentElement.children)) if (child.tagName === "DIV") child.remove(); });
   await expect(banner).toBeVisible();
+  await page.evaluate(() => { history.pushState({}, "", "/elsewhere"); });
+  await expect(banner).toBeHidden();
+  await page.evaluate(() => { history.pushState({}, "", "/"); });
   await banner.getByRole("button", { name: "Close" }).click();
   await expect(banner).toBeHidden();
 

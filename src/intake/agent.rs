@@ -19,7 +19,9 @@ use super::submit::{Fate, bring_together};
 use super::visits::Visit;
 use super::{cors, request, user_agent};
 use crate::catalog::{App, Guides, Privacy};
-use crate::model::{EventKind, ExclusionId, GuideDid, GuideEntry, MergedEntry, PersonKind, UniqueId, UnixMs};
+use crate::model::{
+    EventKind, ExclusionId, GuideDid, GuideEntry, MergedEntry, PersonKind, UniqueId, UnixMs, is_anonymous,
+};
 use crate::observe::Route;
 use axum::body::Body;
 use axum::extract::State;
@@ -295,6 +297,11 @@ impl Passage<'_> {
     fn plan_guide(&self, taken: &Taken<'_>, plan: &mut Plan) {
         let item = &taken.item;
         let (subscription, visitor_id) = (self.app.subscription.id, &*item.visitor_id);
+        let is_somebody = PersonKind::Visitor.is_somebody(visitor_id);
+        // What all share who have no id is nobody's.
+        if !is_somebody && !is_anonymous(visitor_id) {
+            return;
+        }
         // Made only where it is needed: it is a digest.
         let visitor = || Key::visitor(subscription, visitor_id);
         let (guide_id, step_id, did) = match &item.what {
@@ -304,7 +311,7 @@ impl Passage<'_> {
             What::Submit { step, .. } if self.guides.is_some_and(|guides| guides.get(&step.guide_id).is_some()) => {
                 (&*step.guide_id, &*step.step_id, GuideDid::Answered)
             }
-            What::Identify { anonymous_id: Some(anonymous_id), .. } if PersonKind::Visitor.is_somebody(visitor_id) => {
+            What::Identify { anonymous_id: Some(anonymous_id), .. } if is_somebody => {
                 return plan.merged(visitor(), &MergedEntry { subscription, anonymous_id, visitor_id, at: self.now });
             }
             _ => return,

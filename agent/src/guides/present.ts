@@ -54,11 +54,20 @@ class Show implements Presentation {
   private watch(): void {
     this.callOff?.();
     this.callOff = null;
+    this.leave();
     if (this.shown === null) this.begin();
     else this.shown.keep();
     if (this.shown !== null || this.waiting.length > 0) {
       this.callOff = this.stage.host.later(WATCH_MS, () => { this.watch(); });
     }
+  }
+
+  /** Whoever has gone to a page that the guide does not name may see it again where they come back. */
+  private leave(): void {
+    if (this.shown === null || isOn(this.shown.guide.pages, this.stage.host.page())) return;
+    this.waiting.unshift(this.shown.guide);
+    this.shownOn = null;
+    this.end();
   }
 
   private begin(): void {

@@ -108,6 +108,12 @@ async fn what_visitors_do_with_the_known_guide_is_kept() {
     rig.items(&[at("pollResponse", score("1")), at("pollResponse", score("2"))]).await;
     rig.items(&[at("pollResponse", score("1"))]).await;
     rig.items(&[at("guideDismissed", json!({})), as_anonymous("guideFinished", json!({"id": "3"}))]).await;
+    let of_nobody = |id: &str| {
+        let mut item = at("guideDismissed", json!({}));
+        item["visitorId"] = json!(id);
+        item
+    };
+    rig.items(&[of_nobody("null"), of_nobody("")]).await;
     let month = 30 * 24 * 3_600_000;
     rig.items(&[at("guideSnoozed", json!({"snoozeMs": 1000})), at("guideSnoozed", json!({"snoozeMs": 2 * month}))])
         .await;

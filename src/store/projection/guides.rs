@@ -146,8 +146,11 @@ impl Projection {
 mod tests {
     use super::super::history::{START, SUBSCRIPTION, intake_settings, record_settings};
     use super::super::memory::MemoryJournal;
+    use super::super::retention::Sweeper;
+    use super::super::{FILE_NAME, Table};
     use super::*;
     use crate::clock::ManualClock;
+    use crate::limits;
     use crate::model::{Entry, PersonKind};
     use std::sync::Arc;
 
@@ -216,6 +219,26 @@ mod tests {
         assert_eq!(found.answered, HashMap::from([(String::from("t"), at(2))]));
         assert_eq!(history(&projection, "_PENDO_T_a"), None);
         assert_eq!(projection.anonymous_ids(SUBSCRIPTION, "v").unwrap(), ["_PENDO_T_a"]);
+    }
+
+    #[test]
+    fn what_anonymous_visitors_did_goes_when_it_is_old() {
+        let until = at(100);
+        let (projection, dir) = projected(&[
+            did("v", "s", GuideDid::Ended, 1),
+            did("_PENDO_T_a", "s", GuideDid::Ended, 1),
+            did("_PENDO_T_b", "s", GuideDid::Snoozed { until }, 60_000),
+        ]);
+        projection.stop();
+        let db = super::super::open_writer(&dir.path().join(FILE_NAME)).unwrap();
+        let kept_bytes = || super::super::get_meta(&db, super::super::Meta::PeopleBytes).unwrap();
+        let before = kept_bytes();
+        let now = at(2).after(limits::ANONYMOUS_GUIDES);
+        let swept = Sweeper::new(&record_settings(), &intake_settings()).sweep(&db, now, Position(1)).unwrap();
+        assert_eq!((swept.dropped.of(Table::Guides), before - kept_bytes()), (1, ROW_BYTES));
+        let mut left = db.prepare("SELECT visitor_id FROM guides ORDER BY visitor_id").unwrap();
+        let left: Vec<String> = left.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(left, ["_PENDO_T_b", "v"]);
     }
 
     #[test]
