@@ -55,6 +55,10 @@ pub const HELD_RATINGS: usize = 100_000;
 /// Held ratings that leave together in one group.
 pub const HELD_RATINGS_GROUP: usize = 64;
 
+/// How far a device's clock may be off before its times are corrected: no clock is right to the second, and a batch takes a
+/// while to arrive.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
 /// Oldest event that is accepted.
 pub const EVENT_AGE_DAYS: u64 = 7;
 

@@ -149,7 +149,7 @@ export class Sender {
   }
 
   private body(batch: Waiting[]): string {
-    return `{"agentVersion":${JSON.stringify(this.version)},"events":[${batch.map(({ json }) => json).join(",")}]}`;
+    return `{"agentVersion":${JSON.stringify(this.version)},"sentAt":${this.host.now()},"events":[${batch.map(({ json }) => json).join(",")}]}`;
   }
 }
 

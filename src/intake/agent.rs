@@ -9,7 +9,7 @@ use super::batch::{Batch, Taken};
 use super::body::{Envelope, Properties, sample_group};
 use super::canonical::append_string;
 use super::first_seen::Person;
-use super::item::{Item, ItemError, What};
+use super::item::{Clocks, Item, ItemError, What};
 use super::judge::{Agent, Sighting, Whence, judge, may_be_first};
 use super::keys::{Key, KeySet};
 use super::nps::{Draft, HeldRating};
@@ -156,10 +156,11 @@ struct Passage<'a> {
 impl Passage<'_> {
     async fn take(&self, batch: Batch<'_>) -> Result<Vec<u8>, Refusal> {
         let total = batch.items.len();
+        let clocks = Clocks::of(self.now, batch.sent_at);
         let mut rejected: Vec<Rejection> = Vec::new();
         let mut items = Vec::with_capacity(total);
         for (index, raw) in batch.items.into_iter().enumerate() {
-            match Item::parse(raw, self.now, self.guides) {
+            match Item::parse(raw, clocks, self.guides) {
                 // Nothing of them is kept, and whoever sends it learns nothing of that.
                 Ok(item) if self.forbids(&item) => drop(self.intake.metrics.intake.not_processed.inc()),
                 Ok(item) => items.push(self.taken(index, item)),

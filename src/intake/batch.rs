@@ -1,12 +1,13 @@
 //! A batch as it arrives, and its items as they go through.
 
+use super::fields::Field;
 use super::item::{Item, What};
 use super::judge::{Agent, parse_version};
 use super::keys::Key;
 use super::problem::Refusal;
 use crate::catalog::App;
 use crate::limits;
-use crate::model::ExclusionId;
+use crate::model::{ExclusionId, UnixMs};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -17,6 +18,8 @@ use std::marker::PhantomData;
 pub struct Batch<'a> {
     /// Which agent.
     pub agent: Agent,
+    /// When it was sent, by the device's clock, where that is stated.
+    pub sent_at: Option<UnixMs>,
     /// Its items.
     pub items: Vec<&'a RawValue>,
 }
@@ -26,6 +29,8 @@ pub struct Batch<'a> {
 struct RawBatch<'a> {
     #[serde(borrow)]
     agent_version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    sent_at: Option<&'a RawValue>,
     #[serde(borrow)]
     events: Option<RawItems<'a>>,
 }
@@ -49,7 +54,9 @@ impl<'a> Batch<'a> {
         }
         // A version that is not even a string is one that cannot be read: that is no reason to lose the batch.
         let version = raw.agent_version.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-        Ok(Self { agent: Agent::Version(version.as_deref().and_then(parse_version)), items })
+        // Neither is a time that is none.
+        let sent_at = Field::new("sentAt", raw.sent_at).integer().ok().map(UnixMs);
+        Ok(Self { agent: Agent::Version(version.as_deref().and_then(parse_version)), sent_at, items })
     }
 }
 

@@ -31,6 +31,23 @@ pub struct Item<'a> {
     pub what: What<'a>,
 }
 
+/// What time it is, and by how much the device's clock is off.
+#[derive(Debug, Clone, Copy)]
+pub struct Clocks {
+    now: UnixMs,
+    /// What is added to the device's times.
+    skew_ms: i64,
+}
+
+impl Clocks {
+    /// At `now` a batch arrived that was sent at `sent_at` by the device's clock. What is small is no skew, but the way.
+    pub fn of(now: UnixMs, sent_at: Option<UnixMs>) -> Self {
+        let skew_ms = sent_at.map_or(0, |sent| now.0.saturating_sub(sent.0));
+        let is_small = u128::from(skew_ms.unsigned_abs()) <= limits::CLOCK_SKEW.as_millis();
+        Self { now, skew_ms: if is_small { 0 } else { skew_ms } }
+    }
+}
+
 /// What an item tells of.
 #[derive(Debug, Clone)]
 pub enum What<'a> {
@@ -154,18 +171,18 @@ struct RawItem<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// Reads and checks one item of a batch that arrived at `now`.
+    /// Reads and checks one item of a batch that arrived at this time.
     ///
     /// # Errors
     /// [`ItemError`], whose text is the rejection's reason.
-    pub fn parse(json: &'a RawValue, now: UnixMs, guides: Option<&Guides>) -> Result<Self, ItemError> {
+    pub fn parse(json: &'a RawValue, clocks: Clocks, guides: Option<&Guides>) -> Result<Self, ItemError> {
         // serde would read a list as a struct, field by field.
         if !json.get().starts_with('{') {
             return Err(ItemError::Unreadable(String::from("it is not an object")));
         }
         let raw: RawItem<'a> =
             serde_json::from_str(json.get()).map_err(|error| ItemError::Unreadable(error.to_string()))?;
-        let what = raw.what(now, guides)?;
+        let what = raw.what(clocks.now, guides)?;
         if !what.fits(json.get().len()) {
             return Err(ItemError::TooLarge);
         }
@@ -173,7 +190,7 @@ impl<'a> Item<'a> {
             id: Field::new("id", raw.id).optional().map(Field::full_id).transpose()?,
             visitor_id: Field::new("visitorId", raw.visitor_id).id()?,
             account_id: text_or_empty("accountId", raw.account_id)?,
-            occurred_at: raw.occurred_at(now)?,
+            occurred_at: raw.occurred_at(clocks)?,
             user_agent: Field::new("userAgent", raw.user_agent).optional().map(Field::text).transpose()?,
             url: Field::new("url", raw.url).optional().map(Field::text).transpose()?,
             what,
@@ -311,9 +328,9 @@ impl<'a> RawItem<'a> {
         Ok((Box::new(Step { guide_id, guide, step_id, language }), polls))
     }
 
-    fn occurred_at(&self, now: UnixMs) -> Result<UnixMs, ItemError> {
+    fn occurred_at(&self, Clocks { now, skew_ms }: Clocks) -> Result<UnixMs, ItemError> {
         let Some(field) = Field::new("browserTime", self.browser_time).optional() else { return Ok(now) };
-        within_age(UnixMs(field.integer()?), now).ok_or(ItemError::TooOld)
+        within_age(UnixMs(field.integer()?.saturating_add(skew_ms)), now).ok_or(ItemError::TooOld)
     }
 }
 

@@ -246,3 +246,27 @@ async fn the_samples_raise_every_event() {
         serde_json::from_slice::<Value>(&documented).unwrap()["properties"]["eventProperties"]
     );
 }
+
+#[tokio::test]
+async fn a_devices_wrong_clock_is_put_right() {
+    let (day, minute) = (86_400_000, 60_000);
+    for (off, told) in
+        [(0, -1000), (-4 * minute, -4 * minute - 1000), (-30 * day, -1000), (30 * day, -1000), (6 * minute, -1000)]
+    {
+        let rig = Rig::new();
+        let device = NOW.0 + off;
+        let mut item = item("track", &json!({"name": "n"}));
+        item["browserTime"] = json!(device - 1000);
+        let batch = json!({"agentVersion": "2.33.0", "sentAt": device, "events": [item]});
+        rig.batch(&batch).await;
+        let body: Value = serde_json::from_str(&rig.entries().pop().unwrap().body).unwrap();
+        assert_eq!(body["timestamp"], (NOW.0 + told).div_euclid(1000), "{off}");
+    }
+    let rig = Rig::new();
+    let mut old = item("track", &json!({"name": "n"}));
+    old["browserTime"] = json!(NOW.0 - 30 * day);
+    for sent_at in [json!(NOW.0), json!("now"), json!(null)] {
+        let batch = json!({"agentVersion": "2.33.0", "sentAt": sent_at, "events": [old]});
+        assert_eq!(rig.batch(&batch).await.json()["accepted"], 0, "old by a clock that is right, or unknown");
+    }
+}
