@@ -51,7 +51,7 @@ $(AGENT): agent/node_modules/installed $(AGENT_SOURCE)
 test: tools $(CONSOLE) $(AGENT) e2e/node_modules/installed ## All tests (installs what they need when it is missing; needs node and python3)
 	cd console && npm run --silent check && npm run --silent test
 	cd agent && npm run --silent check && npm run --silent test
-	cargo nextest run --workspace --locked
+	cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --workspace --locked --doc
 	cd e2e && npm run --silent check && npm run --silent test
 	@$(MAKE) --silent target/schema.ts

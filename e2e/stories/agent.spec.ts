@@ -14,7 +14,7 @@ const test = story.extend<{ site: Site }>({
   },
 });
 
-const DEMO = JSON.parse(readFileSync(new URL("../../docs/snippets/demo-guide.json", import.meta.url), "utf8")) as Record<string, unknown>;
+const DEMO = JSON.parse(readFileSync(new URL("../../docs/demo-guide.json", import.meta.url), "utf8")) as Record<string, unknown>;
 const SECRET = "s3cret!";
 
 interface Event {

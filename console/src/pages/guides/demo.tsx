@@ -1,6 +1,6 @@
 import { Anchor, Button, Group, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import guide from "../../../../docs/snippets/demo-guide.json";
+import guide from "../../../../docs/demo-guide.json";
 import { api, ask, base, Refusal } from "../../api/client";
 import { GUIDES } from "../../api/guides";
 import { Refused } from "../../parts/states";
