@@ -11,10 +11,20 @@ pub use keys::{Key, Kind, keys};
 pub use layers::{CONFIG_KEY, Flags, OTHER_VARIABLES, Sources};
 pub use units::{parse_bytes, parse_duration};
 
+use crate::model::Secret;
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Where the store lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreAddress {
+    /// In SQLite files of this directory.
+    Directory(PathBuf),
+    /// On the PostgreSQL server of this URL, in which there may be a password.
+    Postgres(Secret),
+}
 
 /// The settings of one node, checked.
 #[derive(Debug, Clone)]
@@ -23,8 +33,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The data directory.
     pub data_dir: PathBuf,
-    /// The directory of the store's files: the data directory unless `store` names another.
-    pub store_dir: PathBuf,
+    /// Where the store lies: in the data directory unless `store` names another place.
+    pub store: StoreAddress,
     /// The directory of the journal's segments: `journal` inside the data directory unless `journal` names another.
     pub journal_dir: PathBuf,
     /// What links in mails and snippets start with.

@@ -388,3 +388,6 @@ pub const REPLAY_WINDOW: usize = 1000;
 
 /// Entries of the journal that are looked at to tell what a webhook has missed: some seconds at most.
 pub const MISSED_ENTRIES: u64 = 2_000_000;
+
+/// Prepared statements that a connection to the store keeps: there are some hundred texts, and a few that are put together.
+pub const STATEMENTS: usize = 256;

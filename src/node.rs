@@ -26,6 +26,7 @@ use crate::record::Records;
 use crate::replay;
 use crate::seal::{MasterKey, rotation};
 use crate::store::projection::{KeptReceiver, Projection};
+use crate::store::{Place, StoreError};
 use crate::upkeep;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -60,11 +61,12 @@ pub async fn serve(
     started: impl FnOnce(&Started) + Send,
 ) -> anyhow::Result<()> {
     let system = System::default();
-    let initialised = initialise_if_empty(&settings, &system)?;
+    let place = store_of(&settings)?;
+    let initialised = initialise_if_empty(&settings, &place, &system)?;
     let listener =
         TcpListener::bind(settings.listen).await.with_context(|| format!("listening on {}", settings.listen))?;
     let address = listener.local_addr()?;
-    let node = Node::open(&settings, &system, Arc::new(client(&settings, &system)?)).await?;
+    let node = Node::open(&settings, &place, &system, Arc::new(client(&settings, &system)?)).await?;
     let router = node.router(&settings, &system, &stop);
     started(&Started { address, initialised });
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
@@ -98,12 +100,20 @@ pub async fn serve(
     Ok(())
 }
 
-/// Prepares an empty data directory.
+/// Prepares an empty store.
 ///
 /// # Errors
 /// It is not empty, or cannot be written.
 pub async fn init(settings: Settings) -> anyhow::Result<Initialised> {
-    initialise(&settings, &System::default())
+    initialise(&settings, &store_of(&settings)?, &System::default())
+}
+
+/// Where the store of these settings lies.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn store_of(settings: &Settings) -> Result<Place, StoreError> {
+    Place::at(&settings.store, settings.delivery.ca_file.as_deref())
 }
 
 /// Time and randomness, as the system has them.
@@ -118,26 +128,26 @@ impl Default for System {
     }
 }
 
-fn initialise_if_empty(settings: &Settings, system: &System) -> anyhow::Result<Option<Initialised>> {
-    if catalog::is_initialised(&settings.data_dir)? {
+fn initialise_if_empty(settings: &Settings, place: &Place, system: &System) -> anyhow::Result<Option<Initialised>> {
+    if catalog::is_initialised(place)? {
         return Ok(None);
     }
-    match initialise(settings, system) {
+    match initialise(settings, place, system) {
         Ok(initialised) => Ok(Some(initialised)),
         // Another process was faster; what it made is what this one serves.
-        Err(_) if catalog::is_initialised(&settings.data_dir)? => Ok(None),
+        Err(_) if catalog::is_initialised(place)? => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn initialise(settings: &Settings, system: &System) -> anyhow::Result<Initialised> {
+fn initialise(settings: &Settings, place: &Place, system: &System) -> anyhow::Result<Initialised> {
     let options = InitOptions {
         subscription_name: String::from("My subscription"),
         app_name: String::from("My app"),
         public_url: settings.public_url.clone(),
     };
     let ports = (system.clock.as_ref(), system.random.as_ref());
-    Ok(catalog::init(&settings.data_dir, master_key_variable().as_deref(), &options, ports)?)
+    Ok(catalog::init(place, (master_key_variable().as_deref(), &settings.data_dir), &options, ports)?)
 }
 
 /// The master key is no setting, so that no list of settings can show it.
@@ -146,10 +156,10 @@ pub fn master_key_variable() -> Option<String> {
 }
 
 /// The key that the store is sealed with. A rotation that was broken off is brought to its end first.
-fn master_key(settings: &Settings) -> anyhow::Result<MasterKey> {
+fn master_key(settings: &Settings, place: &Place) -> anyhow::Result<MasterKey> {
     let variable = master_key_variable();
     if variable.is_none() {
-        rotation::recover(&settings.data_dir, |key| catalog::is_sealed_with(&settings.store_dir, key))?;
+        rotation::recover(&settings.data_dir, |key| catalog::is_sealed_with(place, key))?;
     }
     Ok(MasterKey::find(variable.as_deref(), &settings.data_dir)?)
 }
@@ -186,10 +196,14 @@ struct Node {
 }
 
 impl Node {
-    async fn open(settings: &Settings, system: &System, courier: Arc<dyn Courier>) -> anyhow::Result<Self> {
+    async fn open(
+        settings: &Settings,
+        place: &Place,
+        system: &System,
+        courier: Arc<dyn Courier>,
+    ) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
-        let key = master_key(settings)?;
-        let path = settings.store_dir.join(catalog::FILE);
+        let key = master_key(settings, place)?;
         let parts = CatalogParts {
             key,
             sign_in: settings.sign_in.clone(),
@@ -197,10 +211,10 @@ impl Node {
             clock: Arc::clone(&system.clock),
             random: Arc::clone(&system.random),
         };
-        let catalog = Catalog::open(&path, parts)?;
+        let catalog = Catalog::open(place, parts)?;
         let journal = Arc::new(open_journal(settings, system)?);
         let seam: Arc<dyn Journal> = Arc::clone(&journal) as Arc<dyn Journal>;
-        let projection = open_projection(settings, system, &seam).await?;
+        let projection = open_projection(settings, place, system, &seam).await?;
         // Before the first change is taken: what follows is to be told.
         catalog.audit_told(projection.audited()?).await?;
         catalog.reconcile(projection.latest_switches()?).await?;
@@ -354,12 +368,12 @@ fn open_journal(settings: &Settings, system: &System) -> anyhow::Result<FileJour
 
 async fn open_projection(
     settings: &Settings,
+    place: &Place,
     system: &System,
     journal: &Arc<dyn Journal>,
 ) -> anyhow::Result<Arc<Projection>> {
     let (journal, clock) = (Arc::clone(journal), Arc::clone(&system.clock));
-    let projection =
-        Projection::open(&settings.store_dir, journal, &settings.records, &settings.intake, clock).map(Arc::new)?;
+    let projection = Projection::open(place, journal, &settings.records, &settings.intake, clock).map(Arc::new)?;
     let catching_up = Arc::clone(&projection);
     tokio::task::spawn_blocking(move || catching_up.catch_up()).await??;
     Ok(projection)

@@ -3,8 +3,8 @@
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::store::StoreError;
 use crate::store::projection::{self, Projection};
-use crate::store::sqlite::StoreError;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,14 +14,11 @@ use crate::model::{
     WebhookState,
 };
 use crate::seal::{self, AddressKey, MasterKey, OperatorKey};
-use crate::store::configured::{
-    self, AuditEntry, AuditQuery, AuditRow, LinkRow, MIGRATIONS, MailRow, SessionRow, WebhookRow,
-};
-use crate::store::sqlite::{self, Shared, StoreError, Sync};
-use rusqlite::Connection;
+use crate::store::configured::{self, AuditEntry, AuditQuery, AuditRow, LinkRow, MailRow, SessionRow, WebhookRow};
+use crate::store::db::Connection;
+use crate::store::{Part, Place, Shared, StoreError};
 use serde_json::Map;
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Notify, watch};
 
@@ -80,26 +77,22 @@ pub struct Created {
 pub type Patched = Created;
 
 impl Catalog {
-    /// Opens `fanfare.db`, brings its schema up to date, and reads it. Blocking.
+    /// Opens the configured part of the store, brings its schema up to date, and reads it. Blocking.
     ///
     /// # Errors
     /// [`CatalogError::NotInitialised`] when there is nothing yet, [`CatalogError::MasterKey`] when the key is not the
     /// key that its secrets were sealed with.
-    pub fn open(path: &Path, parts: CatalogParts) -> Result<Arc<Self>, CatalogError> {
+    pub fn open(place: &Place, parts: CatalogParts) -> Result<Arc<Self>, CatalogError> {
         let CatalogParts { key, sign_in, letters, clock, random } = parts;
-        if !path.exists() {
-            return Err(CatalogError::NotInitialised(path.to_owned()));
+        if !super::is_initialised(place)? {
+            return Err(CatalogError::NotInitialised(place.to_string()));
         }
-        let mut connection = sqlite::open(path, Sync::Full)?;
-        sqlite::migrate(&mut connection, MIGRATIONS)?;
-        if !configured::initialised(&connection)? {
-            return Err(CatalogError::NotInitialised(path.to_owned()));
-        }
+        let connection = place.open(Part::Configured)?;
         key.check(configured::meta(&connection, seal::CHECK)?.as_deref())?;
-        let rows = configured::load(&mut connection)?;
+        let rows = configured::load(&connection)?;
         let key_uses = rows.keys.iter().filter_map(|row| Some((row.id, row.last_used_at?))).collect();
         let snapshot = Snapshot::of(rows, &key)?;
-        let (store, key) = (Shared::new(connection), Arc::new(key));
+        let (store, key) = (Shared::new(connection, place.clone(), Part::Configured), Arc::new(key));
         let sealed_store = (store.clone(), Arc::clone(&key));
         let mail = Arc::new(Queue::new(sealed_store, letters, (Arc::clone(&clock), Arc::clone(&random))));
         Ok(Arc::new(Self {

@@ -3,7 +3,7 @@
 use crate::journal::AppendError;
 use crate::model::WebhookId;
 use crate::seal::{MasterKeyError, Unopened};
-use crate::store::sqlite::StoreError;
+use crate::store::StoreError;
 use std::path::PathBuf;
 
 /// Why the catalog cannot be opened or made.
@@ -11,10 +11,10 @@ use std::path::PathBuf;
 pub enum CatalogError {
     /// `init` has not been here.
     #[error("{0} holds no subscription yet; run `fanfare init` first")]
-    NotInitialised(PathBuf),
+    NotInitialised(String),
     /// `init` has been here before.
     #[error("{0} is initialised already; nothing was changed")]
-    AlreadyInitialised(PathBuf),
+    AlreadyInitialised(String),
     /// The data directory cannot be made.
     #[error("cannot create the data directory {path}")]
     Directory {
@@ -23,6 +23,11 @@ pub enum CatalogError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// With a server for a store, the master key has to be given.
+    #[error(
+        "FANFARE_MASTER_KEY is not set: with the store on a server it holds the key of what is sealed there, the same for every node; `openssl rand -base64 32` makes one"
+    )]
+    NoMasterKey,
     /// The master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),

@@ -11,10 +11,10 @@ use super::{Catalog, ChangeError, Webhook};
 use crate::journal::{Group, Journal};
 use crate::mail::{Occasion, Queue};
 use crate::model::{Entry, IncidentKind, LastAnswer, Mailed, Notice, Position, UnixMs, WebhookState};
+use crate::store::StoreError;
 use crate::store::configured::{self, AuditEntry, MailRow, WebhookRow};
+use crate::store::db::Connection;
 use crate::store::projection::Incident;
-use crate::store::sqlite::StoreError;
-use rusqlite::Connection;
 use serde_json::{Map, json};
 use std::sync::Arc;
 

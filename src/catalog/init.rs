@@ -1,4 +1,4 @@
-//! Preparing an empty data directory.
+//! Preparing an empty store.
 
 use super::CatalogError;
 use super::subscriptions::NewRows;
@@ -7,14 +7,11 @@ use crate::clock::{Clock, Random};
 use crate::model::AppId;
 use crate::seal::{self, MasterKey};
 use crate::store::configured::{self, MIGRATIONS};
-use crate::store::sqlite::{self, StoreError, Sync};
-use rusqlite::{Connection, TransactionBehavior};
+use crate::store::db::Connection;
+use crate::store::{Part, Place, StoreError, migrate};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
-
-/// The file of the configured part, in the data directory.
-pub const FILE: &str = "fanfare.db";
 
 /// Under this name the store keeps the hash of the token in the set-up link.
 pub(super) const SETUP_TOKEN: &str = "setup_token_hash";
@@ -54,21 +51,21 @@ impl fmt::Debug for Initialised {
     }
 }
 
-/// Whether the data directory holds a subscription already. Creates nothing.
+/// Whether the store holds a subscription already. Makes no file.
 ///
 /// # Errors
 /// [`CatalogError::Store`].
-pub fn is_initialised(data_dir: &Path) -> Result<bool, CatalogError> {
-    let path = data_dir.join(FILE);
-    if !path.exists() {
+pub fn is_initialised(place: &Place) -> Result<bool, CatalogError> {
+    if !place.may_exist() {
         return Ok(false);
     }
-    let mut connection = sqlite::open(&path, Sync::Full)?;
-    sqlite::migrate(&mut connection, MIGRATIONS)?;
+    let connection = place.open(Part::Configured)?;
+    migrate(&connection, MIGRATIONS)?;
     Ok(configured::initialised(&connection)?)
 }
 
-/// Prepares an empty data directory: store, master key (where `variable` gives none), first subscription, app and key.
+/// Prepares an empty store, with a master key in the data directory (where `variable` gives none), the first
+/// subscription, app and key.
 ///
 /// The store's write lock is the lock: of two processes that do this at once, one prepares and the other is told that
 /// it is done. Interrupted before its end it has done nothing, except perhaps for a master key, which the next run
@@ -77,21 +74,29 @@ pub fn is_initialised(data_dir: &Path) -> Result<bool, CatalogError> {
 /// # Errors
 /// [`CatalogError::AlreadyInitialised`], with nothing changed; [`CatalogError`] otherwise.
 pub fn init(
-    data_dir: &Path,
-    variable: Option<&str>,
+    place: &Place,
+    (variable, data_dir): (Option<&str>, &Path),
     options: &InitOptions,
     (clock, random): (&dyn Clock, &dyn Random),
 ) -> Result<Initialised, CatalogError> {
-    std::fs::create_dir_all(data_dir)
-        .map_err(|source| CatalogError::Directory { path: data_dir.to_owned(), source })?;
-    let path = data_dir.join(FILE);
-    let mut connection = sqlite::open(&path, Sync::Full)?;
-    sqlite::migrate(&mut connection, MIGRATIONS)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+    let key = match (place, variable) {
+        // Every node must have the same key: a file of this one would be known to no other.
+        (Place::Server(_), Some(variable)) => MasterKey::from_base64(variable, "FANFARE_MASTER_KEY")?,
+        (Place::Server(_), None) => return Err(CatalogError::NoMasterKey),
+        (Place::Directory(dir), _) => {
+            for dir in [data_dir, dir.as_path()] {
+                std::fs::create_dir_all(dir)
+                    .map_err(|source| CatalogError::Directory { path: dir.to_owned(), source })?;
+            }
+            MasterKey::find_or_make(variable, data_dir, random)?
+        }
+    };
+    let connection = place.open(Part::Configured)?;
+    migrate(&connection, MIGRATIONS)?;
+    let transaction = connection.transaction().map_err(StoreError::from)?;
     if configured::initialised(&transaction)? {
-        return Err(CatalogError::AlreadyInitialised(path));
+        return Err(CatalogError::AlreadyInitialised(place.to_string()));
     }
-    let key = MasterKey::find_or_make(variable, data_dir, random)?;
     configured::set_meta(&transaction, seal::CHECK, &key.seal_check(random))?;
     let made = fill(&transaction, options, clock, random)?;
     transaction.commit().map_err(StoreError::from)?;

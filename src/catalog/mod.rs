@@ -30,7 +30,7 @@ pub use error::{CatalogError, ChangeError, InvalidValue};
 pub use exclusions::{Exclusion, ExclusionValues, Facts, Rules};
 pub use guides::{Guide, GuideDeed, GuideValues, Guides, StepValues};
 pub use health::{Acted, Told};
-pub use init::{FILE, InitOptions, Initialised, init, is_initialised};
+pub use init::{InitOptions, Initialised, init, is_initialised};
 pub use keys::{KeyValues, MadeKey};
 pub use people::{
     NewAdmin, NewSeed, Session, SignIn, SignInError, SignedIn, User, UserPatch, UserState, UserValues, Visit,

@@ -1,15 +1,14 @@
 //! Another master key: everything sealed is opened with the old one and sealed with the new one, all or nothing.
 
+use super::CatalogError;
 use super::audit::{Actor, Deed};
-use super::{CatalogError, FILE};
 use crate::clock::{Clock, Random};
 use crate::model::{ForgetJobId, SubscriptionId, UserId, WebhookId};
 use crate::seal::{self, MasterKey};
 use crate::store::configured::{self, MIGRATIONS};
-use crate::store::sqlite::{self, StoreError, Sync};
-use rusqlite::{Connection, TransactionBehavior};
+use crate::store::db::Connection;
+use crate::store::{Part, Place, StoreError, migrate};
 use serde_json::Map;
-use std::path::Path;
 
 /// A column that holds sealed values.
 struct Sealed {
@@ -51,12 +50,12 @@ fn of_webhook(id: u64, column: &str) -> String {
     seal::place("webhooks", WebhookId(id), column)
 }
 
-/// Whether what the store in this directory holds is sealed with this key.
+/// Whether what the store holds is sealed with this key.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn is_sealed_with(store_dir: &Path, key: &MasterKey) -> Result<bool, CatalogError> {
-    let connection = sqlite::open(&store_dir.join(FILE), Sync::Full)?;
+pub fn is_sealed_with(place: &Place, key: &MasterKey) -> Result<bool, CatalogError> {
+    let connection = place.open(Part::Configured)?;
     Ok(key.check(configured::meta(&connection, seal::CHECK)?.as_deref()).is_ok())
 }
 
@@ -65,17 +64,16 @@ pub fn is_sealed_with(store_dir: &Path, key: &MasterKey) -> Result<bool, Catalog
 /// # Errors
 /// [`CatalogError::MasterKey`] when `old` is not the key that holds. With any error the old key holds still.
 pub fn rotate(
-    store_dir: &Path,
+    place: &Place,
     (old, new): (&MasterKey, &MasterKey),
     (clock, random): (&dyn Clock, &dyn Random),
 ) -> Result<usize, CatalogError> {
-    let path = store_dir.join(FILE);
-    if !path.exists() {
-        return Err(CatalogError::NotInitialised(path));
+    if !place.may_exist() {
+        return Err(CatalogError::NotInitialised(place.to_string()));
     }
-    let mut connection = sqlite::open(&path, Sync::Full)?;
-    sqlite::migrate(&mut connection, MIGRATIONS)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+    let connection = place.open(Part::Configured)?;
+    migrate(&connection, MIGRATIONS)?;
+    let transaction = connection.transaction().map_err(StoreError::from)?;
     old.check(configured::meta(&transaction, seal::CHECK)?.as_deref())?;
     let mut values = 0;
     for sealed in &SEALED {
@@ -112,12 +110,12 @@ mod tests {
     #[test]
     fn every_sealed_column_of_the_schema_is_known() {
         let dir = tempfile::tempdir().unwrap();
-        let mut connection = sqlite::open(&dir.path().join("x.db"), Sync::Full).unwrap();
-        sqlite::migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Place::Directory(dir.path().to_owned()).open(Part::Configured).unwrap();
+        migrate(&connection, MIGRATIONS).unwrap();
         let sql = "SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c \
                    WHERE m.type = 'table' AND c.name LIKE '%sealed%' ORDER BY 1";
-        let mut statement = connection.prepare(sql).unwrap();
-        let found: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let mut statement = connection.prepare_cached(sql).unwrap();
+        let found: Vec<String> = statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         let mut known: Vec<_> = SEALED.iter().map(|sealed| format!("{}.{}", sealed.table, sealed.column)).collect();
         known.sort();
         assert_eq!(found, known);

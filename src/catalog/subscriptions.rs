@@ -8,9 +8,9 @@ use super::{Catalog, ChangeError, Role, Subscription, apps, keys};
 use crate::clock::Random;
 use crate::journal::Journal;
 use crate::model::{AppId, KeyId, Platform, SubscriptionId, UnixMs};
+use crate::store::StoreError;
 use crate::store::configured::{self, AppRow, KeyRow, SubscriptionRow};
-use crate::store::sqlite::StoreError;
-use rusqlite::Connection;
+use crate::store::db::Connection;
 use serde_json::{Map, json};
 use std::sync::Arc;
 

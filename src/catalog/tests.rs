@@ -1,7 +1,7 @@
 mod pruned;
 
 use super::*;
-use crate::clock::{ManualClock, SystemRandom};
+use crate::clock::{Clock, ManualClock, Random, SystemRandom};
 use crate::config::Settings;
 use crate::journal::{AppendError, Chunk, Group, Holder, Journal, ReadError};
 use crate::mail::Letters;
@@ -102,13 +102,13 @@ pub(crate) fn options() -> InitOptions {
 
 pub(crate) fn initialise(dir: &Path) -> Initialised {
     let clock = ManualClock::at(UnixMs(1_626_803_875_000));
-    init(dir, None, &options(), (&clock, &SystemRandom::default())).unwrap()
+    init(&dir.into(), (None, dir), &options(), (&clock, &SystemRandom::default())).unwrap()
 }
 
 pub(crate) fn reopen(dir: &Path) -> Result<Arc<Catalog>, CatalogError> {
     let key = MasterKey::find(None, dir)?;
     let clock = Arc::new(ManualClock::at(UnixMs(1_626_803_900_000)));
-    Catalog::open(&dir.join("fanfare.db"), parts(key, clock))
+    Catalog::open(&dir.into(), parts(key, clock))
 }
 
 /// What a catalog needs, as settings without a file have it.
@@ -178,10 +178,10 @@ fn enabled(on: bool) -> WebhookPatch {
 #[tokio::test]
 async fn init_prepares_once_and_what_it_prints_opens_the_doors() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(!is_initialised(dir.path()).unwrap());
+    assert!(!is_initialised(&dir.path().into()).unwrap());
     assert!(!dir.path().join("fanfare.db").exists(), "asking creates nothing");
     let made = initialise(dir.path());
-    assert!(is_initialised(dir.path()).unwrap());
+    assert!(is_initialised(&dir.path().into()).unwrap());
     let json = serde_json::to_value(&made).unwrap();
     let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
     let all = ["agent_key", "app_id", "integration_key", "setup_url", "subscription_id", "track_secret"];
@@ -198,7 +198,7 @@ async fn init_prepares_once_and_what_it_prints_opens_the_doors() {
     assert!(made.setup_url.starts_with("http://localhost:8080/setup?token="));
 
     let random = SystemRandom::default();
-    let again = init(dir.path(), None, &options(), (&ManualClock::default(), &random));
+    let again = init(&dir.path().into(), (None, dir.path()), &options(), (&ManualClock::default(), &random));
     assert!(matches!(again, Err(CatalogError::AlreadyInitialised(_))));
     let snapshot = reopen(dir.path()).unwrap().current();
     assert_eq!(snapshot.app_of_agent_key(&made.agent_key, UnixMs(0)).unwrap().name, "Shop");
@@ -211,7 +211,14 @@ async fn init_prepares_once_and_what_it_prints_opens_the_doors() {
 fn two_processes_that_initialise_at_once_make_one_installation() {
     let dir = tempfile::tempdir().unwrap();
     let results: Vec<Result<Initialised, CatalogError>> = std::thread::scope(|scope| {
-        let run = || init(dir.path(), None, &options(), (&ManualClock::default(), &SystemRandom::default()));
+        let run = || {
+            init(
+                &dir.path().into(),
+                (None, dir.path()),
+                &options(),
+                (&ManualClock::default(), &SystemRandom::default()),
+            )
+        };
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
@@ -226,7 +233,7 @@ async fn opening_needs_an_initialised_store_and_its_own_master_key() {
     let dir = tempfile::tempdir().unwrap();
     let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let path = dir.path().join("fanfare.db");
-    let open = |key: MasterKey| Catalog::open(&path, parts(key, Arc::default()));
+    let open = |key: MasterKey| Catalog::open(&dir.path().into(), parts(key, Arc::default()));
     let error = open(MasterKey::find(Some(key), dir.path()).unwrap()).unwrap_err();
     assert!(matches!(error, CatalogError::NotInitialised(_)));
     assert!(!path.exists());
@@ -486,12 +493,9 @@ async fn a_signing_key_is_made_when_it_is_first_needed_and_then_stays() {
 #[tokio::test]
 async fn no_secret_is_readable_in_any_file_nor_in_debug_output() {
     let bench = Bench::new();
-    let made = init(
-        bench.dir.path().join("b").as_path(),
-        None,
-        &options(),
-        (&ManualClock::default(), &SystemRandom::default()),
-    );
+    let dir = bench.dir.path().join("b");
+    let ports = (&ManualClock::default() as &dyn Clock, &SystemRandom::default() as &dyn Random);
+    let made = init(&dir.as_path().into(), (None, &dir), &options(), ports);
     let made = made.unwrap();
     let created = bench.catalog.create(Actor::system(), (bench.subscription, None), values()).await.unwrap();
     let key = created.signing_key.clone().unwrap().0;

@@ -1,9 +1,9 @@
 //! `fanfare audit verify`: follows the hashes of the audit log from its first entry to its last.
 
 use super::{settings_arguments, settings_of};
-use crate::catalog;
+use crate::node;
+use crate::store::Part;
 use crate::store::configured::{AuditChain, audit};
-use crate::store::sqlite;
 use anyhow::{Context, bail};
 use clap::{Arg, ArgMatches, Command};
 use std::io::{self, Write};
@@ -21,11 +21,11 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let Some(("verify", matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
-    let path = settings_of(matches)?.store_dir.join(catalog::FILE);
-    if !path.exists() {
-        bail!("{} does not exist; --data-dir names the data directory", path.display());
+    let place = node::store_of(&settings_of(matches)?)?;
+    if !place.may_exist() {
+        bail!("{place} holds no store; --data-dir names the data directory");
     }
-    let store = sqlite::open_reader(&path)?;
+    let store = place.open_reader(Part::Configured)?;
     let chain = audit::verify(&store).context("reading the audit log")?;
     let missing = match matches.get_one::<String>("head") {
         Some(hash) if !audit::holds(&store, hash)? => Some(hash),

@@ -36,9 +36,9 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         FileJournal::open(&settings.journal_dir, &settings.journal, Arc::new(SystemClock), Arc::new(SystemDisk))
             .context("the server must be stopped for this")?;
     let variable = node::master_key_variable();
-    let (random, store_dir) = (SystemRandom::default(), &settings.store_dir);
+    let (random, place) = (SystemRandom::default(), node::store_of(&settings)?);
     if variable.is_none() {
-        rotation::recover(&settings.data_dir, |key| catalog::is_sealed_with(store_dir, key))?;
+        rotation::recover(&settings.data_dir, |key| catalog::is_sealed_with(&place, key))?;
     }
     let old = MasterKey::find(variable.as_deref(), &settings.data_dir)?;
     let new = match &variable {
@@ -51,7 +51,7 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             )?
         }
     };
-    let values = catalog::rotate(store_dir, (&old, &new), (&SystemClock, &random))?;
+    let values = catalog::rotate(&place, (&old, &new), (&SystemClock, &random))?;
     if variable.is_none() {
         rotation::finish(&settings.data_dir)?;
     }

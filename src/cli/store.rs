@@ -5,10 +5,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{IntakeSettings, RecordSettings};
 use crate::journal::Journal;
 use crate::journal::file::{FileJournal, SystemDisk};
+use crate::node;
+use crate::store::Place;
 use crate::store::projection::{self, Projection};
 use clap::{ArgMatches, Command};
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let journal = FileJournal::open(&settings.journal_dir, &settings.journal, Arc::clone(&clock), disk)?;
     let mut out = io::stdout().lock();
     let kept = (&settings.records, &settings.intake);
-    rebuild(&settings.store_dir, Arc::new(journal), kept, clock, &mut out)?;
+    rebuild(&node::store_of(&settings)?, Arc::new(journal), kept, clock, &mut out)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -46,13 +47,13 @@ pub enum RebuildError {
     Write(#[from] std::io::Error),
 }
 
-/// Rebuilds `records.db` in `data_dir` from `journal` and tells `out` what was done. The caller holds the data
-/// directory's lock, so no server writes at the same time.
+/// Rebuilds the records of the store at `place` from `journal` and tells `out` what was done. The caller holds the
+/// journal's lock, so no server writes at the same time.
 ///
 /// # Errors
 /// [`RebuildError`].
 pub fn rebuild(
-    data_dir: &Path,
+    place: &Place,
     journal: Arc<dyn Journal>,
     (records, intake): (&RecordSettings, &IntakeSettings),
     clock: Arc<dyn Clock>,
@@ -61,7 +62,7 @@ pub fn rebuild(
     let oldest = journal.oldest();
     let durable = *journal.durable().borrow();
     writeln!(out, "Reading the journal from position {oldest} to {durable}.")?;
-    let projection = Projection::rebuild(data_dir, journal, records, intake, clock)?;
+    let projection = Projection::rebuild(place, journal, records, intake, clock)?;
     projection.stop();
     writeln!(out, "The records are derived again. Who was seen, and what is older than the journal, was kept.")?;
     Ok(())

@@ -7,8 +7,9 @@ use super::units::{parse_bytes, parse_duration};
 use super::{
     ApiSettings, ConfigError, DeliverySettings, DispatchSettings, HealthSettings, IntakeSettings, JournalSettings,
     LogFormat, MailSettings, OidcSettings, ProxySettings, RecordSettings, Settings, SignInSettings, SmtpSecurity,
+    StoreAddress,
 };
-use crate::model::Endpoint;
+use crate::model::{Endpoint, Secret};
 use figment::value::Value;
 use ipnet::IpNet;
 use std::fmt::Display;
@@ -29,8 +30,8 @@ pub(super) fn settings(merged: &Merged) -> Result<Settings, ConfigError> {
     let data_dir = merged.directory("data_dir")?;
     Ok(Settings {
         listen,
-        store_dir: merged.place("store", "sqlite:", &["postgres:", "postgresql:"])?.unwrap_or_else(|| data_dir.clone()),
-        journal_dir: merged.place("journal", "file:", &["nats:"])?.unwrap_or_else(|| data_dir.join("journal")),
+        store: merged.store(&data_dir)?,
+        journal_dir: merged.journal_dir(&data_dir)?,
         data_dir,
         public_url: merged.public_url(listen)?,
         trusted_proxies: merged.networks("trusted_proxy")?,
@@ -281,15 +282,26 @@ impl Merged {
     }
 
     /// A seam's backend: `None` for its place in the data directory.
-    fn place(&self, key: &str, scheme: &str, later: &[&str]) -> Result<Option<PathBuf>, ConfigError> {
-        let text = self.text(key)?;
-        if let Some(path) = text.strip_prefix(scheme) {
-            return Ok((!path.is_empty()).then(|| Path::new(path.trim_start_matches("//")).to_owned()));
+    fn store(&self, data_dir: &Path) -> Result<StoreAddress, ConfigError> {
+        let text = self.text("store")?;
+        if ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
+            return Ok(StoreAddress::Postgres(Secret::new(text)));
         }
-        if later.iter().any(|scheme| text.starts_with(scheme)) {
-            return Err(self.invalid(key, &format!("not in this version, which only knows {scheme}")));
+        match text.strip_prefix("sqlite:") {
+            Some(path) => Ok(StoreAddress::Directory(directory(path).unwrap_or_else(|| data_dir.to_owned()))),
+            None => Err(self.hidden("store", &"it must start with sqlite: or postgres://")),
         }
-        Err(self.invalid(key, &format!("it must start with {scheme}")))
+    }
+
+    fn journal_dir(&self, data_dir: &Path) -> Result<PathBuf, ConfigError> {
+        let text = self.text("journal")?;
+        match text.strip_prefix("file:") {
+            Some(path) => Ok(directory(path).unwrap_or_else(|| data_dir.join("journal"))),
+            None if text.starts_with("nats:") => {
+                Err(self.invalid("journal", "not in this version, which only knows file:"))
+            }
+            None => Err(self.invalid("journal", "it must start with file:")),
+        }
     }
 
     fn public_url(&self, listen: SocketAddr) -> Result<String, ConfigError> {
@@ -359,6 +371,11 @@ impl Merged {
         };
         ConfigError::Invalid { key: written, source_name: source.to_owned(), value, why: why.to_owned(), example }
     }
+}
+
+/// The directory that a `sqlite:` or `file:` names, if it names one.
+fn directory(path: &str) -> Option<PathBuf> {
+    (!path.is_empty()).then(|| Path::new(path.trim_start_matches("//")).to_owned())
 }
 
 #[cfg(test)]

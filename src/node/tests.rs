@@ -6,10 +6,10 @@ mod reference;
 
 use self::receivers::{Fact, Mood, Receivers, Seen};
 use self::reference::{Done, Fate};
-use super::{Node, System, initialise};
+use super::{Node, System, initialise, store_of};
 use crate::catalog::Initialised;
 use crate::clock::{Clock, ManualClock, Random, SeededRandom};
-use crate::config::Settings;
+use crate::config::{Settings, StoreAddress};
 use crate::deliver::Courier;
 use crate::health;
 use crate::model::{Position, UnixMs};
@@ -149,12 +149,12 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings::defaults();
         settings.data_dir = dir.path().to_owned();
-        settings.store_dir = dir.path().to_owned();
+        settings.store = StoreAddress::Directory(dir.path().to_owned());
         settings.journal_dir = dir.path().join("journal");
         let clock = Arc::new(ManualClock::at(START));
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
         let system = System { clock: Arc::clone(&clock) as Arc<dyn Clock>, random };
-        let made = initialise(&settings, &system).unwrap();
+        let made = initialise(&settings, &store_of(&settings).unwrap(), &system).unwrap();
         let receivers = Receivers::new(Arc::clone(&system.clock), COUNT);
         let (webhooks, owner) = (Vec::new(), String::new());
         let mut world =
@@ -166,7 +166,7 @@ impl World {
 
     async fn start(&mut self) {
         let courier = Arc::clone(&self.receivers) as Arc<dyn Courier>;
-        let node = Node::open(&self.settings, &self.system, courier).await.unwrap();
+        let node = Node::open(&self.settings, &store_of(&self.settings).unwrap(), &self.system, courier).await.unwrap();
         let stop = CancellationToken::new();
         let health = tokio::spawn(health::run(node.health(), stop.clone()));
         self.running = Some(Running { node, stop, health });

@@ -32,8 +32,9 @@ impl Rig {
         let seam: Arc<dyn Journal> = Arc::<MemoryJournal>::clone(&journal);
         let clock = Arc::new(ManualClock::at(START));
         let settings = (record_settings(), intake_settings());
-        let projection =
-            Arc::new(Projection::open(dir.path(), Arc::clone(&seam), &settings.0, &settings.1, clock.clone()).unwrap());
+        let projection = Arc::new(
+            Projection::open(&dir.path().into(), Arc::clone(&seam), &settings.0, &settings.1, clock.clone()).unwrap(),
+        );
         let records = Records::new(Arc::clone(&projection), seam, clock);
         Self { _dir: dir, journal, projection, records }
     }

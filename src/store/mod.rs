@@ -1,5 +1,15 @@
-//! What is configured and what is known, in SQLite.
+//! What is configured and what is known, in SQLite or in PostgreSQL.
 
 pub mod configured;
+pub mod db;
+mod error;
+mod migrate;
+mod place;
 pub mod projection;
+mod shared;
 pub mod sqlite;
+
+pub use error::StoreError;
+pub use migrate::{Migration, migrate};
+pub use place::{Part, Place};
+pub use shared::Shared;

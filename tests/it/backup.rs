@@ -40,7 +40,8 @@ fn a_copied_directory_is_everything_that_was_there_and_goes_on_from_there() {
     copy(aside.path(), &node.data_dir());
     node.serve();
 
-    let deliveries = wait_until("the records have caught up", || Some(node.deliveries(&webhook)).filter(|all| all.len() >= 2));
+    let deliveries =
+        wait_until("the records have caught up", || Some(node.deliveries(&webhook)).filter(|all| all.len() >= 2));
     let states: Vec<_> = deliveries.iter().map(|delivery| delivery["status"].as_str().unwrap()).collect();
     assert_eq!(states, ["retrying", "delivered"], "the newest first, and nothing of what came after the backup");
     assert_eq!(node.list("/events?event=trackEventReceived&").len(), 2);

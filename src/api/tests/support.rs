@@ -196,7 +196,7 @@ impl Parts {
     fn start(self) -> Node {
         let clock = Arc::new(ManualClock::at(NOW));
         let key = MasterKey::find(None, self.dir.path()).unwrap();
-        let catalog = Catalog::open(&self.dir.path().join("fanfare.db"), parts(key, clock.clone())).unwrap();
+        let catalog = Catalog::open(&self.dir.path().into(), parts(key, clock.clone())).unwrap();
         let (journal, records, receiver) = (MemoryJournal::new(), Arc::default(), Arc::new(FakeReceiver::default()));
         let parts = ApiParts {
             catalog: catalog.clone(),

@@ -21,9 +21,9 @@ use super::{Catalog, CatalogError, ChangeError, InvalidValue, Role, Snapshot, Su
 use crate::limits;
 use crate::mail::{Occasion, Queue};
 use crate::model::{SubscriptionId, UnixMs, UserId};
+use crate::store::StoreError;
 use crate::store::configured::{Credentials, LinkKind, LinkRow, MailRow, SessionRow, UserRow, set_recovery_codes};
-use crate::store::sqlite::StoreError;
-use rusqlite::Connection;
+use crate::store::db::Connection;
 use serde_json::Map;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use crate::catalog::InvalidValue;
 use crate::limits::{PASSWORD_MAX_BYTES, PASSWORD_MIN_CHARS, PASSWORDS_HASHED_AT_ONCE};
 use crate::model::Secret;
-use crate::store::sqlite::StoreError;
+use crate::store::StoreError;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use tokio::sync::Semaphore;
 

@@ -6,9 +6,9 @@ use crate::catalog::Catalog;
 use crate::catalog::audit::fields;
 use crate::model::SubscriptionId;
 use crate::oidc::Identity;
+use crate::store::StoreError;
 use crate::store::configured::{self, LinkRow};
-use crate::store::sqlite::StoreError;
-use rusqlite::Connection;
+use crate::store::db::Connection;
 use serde_json::json;
 use std::sync::Arc;
 

@@ -8,9 +8,9 @@ use crate::catalog::name::check_name;
 use crate::catalog::token::hex_hash;
 use crate::catalog::{Catalog, ChangeError, Role};
 use crate::model::{Secret, UserId};
+use crate::store::StoreError;
 use crate::store::configured::{self, Credentials};
-use crate::store::sqlite::StoreError;
-use rusqlite::Connection;
+use crate::store::db::Connection;
 use serde_json::Map;
 use std::sync::Arc;
 

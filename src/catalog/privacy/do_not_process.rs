@@ -6,8 +6,9 @@ use crate::catalog::change::to_its_end;
 use crate::catalog::{Catalog, ChangeError, InvalidValue};
 use crate::limits;
 use crate::model::{DoNotProcessId, PersonHash, PersonKind, SubscriptionId, UnixMs};
+use crate::store::StoreError;
 use crate::store::configured::DoNotProcessRow;
-use crate::store::sqlite::StoreError;
+use crate::store::db::Connection;
 use serde_json::Map;
 use std::sync::Arc;
 
@@ -91,9 +92,8 @@ impl Catalog {
             let (at, target) = (catalog.clock.now(), target(kind, person));
             let deed = Deed { subscription, at, action: "do_not_process.deleted", target: &target };
             let entry = deed.by(&by, Map::new(), Map::new());
-            let delete = move |connection: &rusqlite::Connection| -> Result<(), StoreError> {
-                DoNotProcessRow::delete(connection, id)
-            };
+            let delete =
+                move |connection: &Connection| -> Result<(), StoreError> { DoNotProcessRow::delete(connection, id) };
             catalog.write(Some(entry), delete).await?;
             catalog.replace_privacy(subscription, privacy, |privacy| privacy.remove((kind, person)));
             Ok(())

@@ -8,8 +8,9 @@ use crate::catalog::{Catalog, CatalogError, ChangeError};
 use crate::limits;
 use crate::model::{ForgetJobId, PersonHash, PersonKind, Position, SubscriptionId, UnixMs};
 use crate::seal;
+use crate::store::StoreError;
 use crate::store::configured::{ForgetJobRow, ForgetState};
-use crate::store::sqlite::StoreError;
+use crate::store::db::Connection;
 use serde_json::{Map, json};
 use std::sync::Arc;
 
@@ -78,9 +79,8 @@ impl Catalog {
             check_id(&person_id)?;
             let _changing = catalog.changes.lock().await;
             let person = catalog.privacy_of(subscription).await?.hash(kind, &person_id);
-            let same = move |connection: &mut rusqlite::Connection| {
-                ForgetJobRow::waiting_for(connection, (subscription, kind, person))
-            };
+            let same =
+                move |connection: &mut Connection| ForgetJobRow::waiting_for(connection, (subscription, kind, person));
             if let Some(row) = catalog.store.call(same).await? {
                 return Ok(ForgetJob::of(&row));
             }
@@ -154,7 +154,7 @@ impl Catalog {
         };
         let entry = (state == ForgetState::Done).then(|| deed.by(&Actor::system(), Map::new(), Map::new()));
         let row = row.clone();
-        let change = move |connection: &rusqlite::Connection| -> Result<(), StoreError> {
+        let change = move |connection: &Connection| -> Result<(), StoreError> {
             row.write(connection)?;
             ForgetJobRow::keep_newest(connection, row.subscription, limits::FORGET_JOBS)
         };

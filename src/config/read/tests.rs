@@ -1,6 +1,6 @@
 //! Precedence and errors, as tables.
 
-use crate::config::{ConfigError, Settings, Sources};
+use crate::config::{ConfigError, Settings, Sources, StoreAddress};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn defaults_are_what_the_documents_say() {
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.public_url, "http://127.0.0.1:8080");
     assert_eq!(settings.journal_dir, PathBuf::from("./data/journal"));
-    assert_eq!(settings.store_dir, settings.data_dir);
+    assert_eq!(settings.store, StoreAddress::Directory(settings.data_dir));
     assert_eq!(settings.dispatch.retry_delays, [1, 5, 30, 120, 600].map(Duration::from_secs));
     assert!((settings.dispatch.retry_jitter - 0.2).abs() < f64::EPSILON);
     assert!(settings.dispatch.retry_no_answer && !settings.allow_private);
@@ -117,8 +117,8 @@ fn a_wrong_value_is_named_with_its_source_and_an_example() {
         ),
         (
             "store",
-            "postgres://db/fanfare",
-            "--store = \"postgres://db/fanfare\" (flag): not in this version, which only knows sqlite:; for example: sqlite:",
+            "mysql://fanfare:secret@db/fanfare",
+            "--store = … (flag): it must start with sqlite: or postgres://; for example: sqlite:",
         ),
         (
             "journal",
@@ -162,7 +162,10 @@ fn an_unknown_name_is_an_error_that_suggests_the_nearest() {
 #[test]
 fn places_and_urls_are_taken_as_given() {
     assert_eq!(with_flag("journal", "file:/fast/journal").unwrap().journal_dir, PathBuf::from("/fast/journal"));
-    assert_eq!(with_flag("store", "sqlite:///srv/db").unwrap().store_dir, PathBuf::from("/srv/db"));
+    assert_eq!(
+        with_flag("store", "sqlite:///srv/db").unwrap().store,
+        StoreAddress::Directory(PathBuf::from("/srv/db"))
+    );
     assert_eq!(with_flag("public_url", "https://f.example/").unwrap().public_url, "https://f.example");
     assert_eq!(with_flag("listen", "[::1]:0").unwrap().public_url, "http://[::1]:0");
     for wrong in ["f.example", "https://", "ftp://x", "https://x/?q", "https://u@x"] {

@@ -3,9 +3,9 @@
 
 use super::rows::number;
 use crate::model::{SubscriptionId, UnixMs};
-use crate::store::sqlite::StoreError;
+use crate::store::StoreError;
+use crate::store::db::{Connection, OptionalExtension, Row, params};
 use ring::digest::{SHA256, digest};
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde_json::json;
 
 /// What somebody did.
@@ -84,12 +84,11 @@ const COLUMNS: &str = "seq, subscription_id, at, actor_kind, actor_id, actor_nam
 /// # Errors
 /// [`StoreError`], or what the change itself finds wrong; then nothing was changed.
 pub fn with_entries<E: From<StoreError>>(
-    connection: &mut Connection,
+    connection: &Connection,
     entries: &[AuditEntry],
     change: impl FnOnce(&Connection) -> Result<(), E>,
 ) -> Result<(), E> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-    let transaction = transaction.map_err(StoreError::from)?;
+    let transaction = connection.transaction().map_err(StoreError::from)?;
     change(&transaction)?;
     for entry in entries {
         append(&transaction, entry)?;
@@ -103,8 +102,8 @@ pub fn with_entries<E: From<StoreError>>(
 /// [`StoreError`].
 pub fn append(connection: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
     let last = connection
-        .query_row("SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1", [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+        .query_row("SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1", (), |row| {
+            Ok((row.get::<i64>(0)?, row.get::<String>(1)?))
         })
         .optional()?;
     let (last, previous) = last.unwrap_or_default();
@@ -170,7 +169,7 @@ pub fn page(connection: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>
     ])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(of(row)?);
+        found.push(of(&row)?);
     }
     Ok(found)
 }
@@ -185,7 +184,7 @@ pub fn after(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<Audi
     let mut rows = statement.query(params![seq as i64, limit as i64])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(of(row)?);
+        found.push(of(&row)?);
     }
     Ok(found)
 }
@@ -195,7 +194,7 @@ pub fn after(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<Audi
 /// # Errors
 /// [`StoreError`].
 pub fn last(connection: &Connection) -> Result<u64, StoreError> {
-    let last: i64 = connection.query_row("SELECT COALESCE(MAX(seq), 0) FROM audit_log", [], |row| row.get(0))?;
+    let last: i64 = connection.query_row("SELECT COALESCE(MAX(seq), 0) FROM audit_log", (), |row| row.get(0))?;
     Ok(last as u64)
 }
 
@@ -215,10 +214,10 @@ pub fn holds(connection: &Connection, hash: &str) -> Result<bool, StoreError> {
 pub fn verify(connection: &Connection) -> Result<AuditChain, StoreError> {
     let mut chain = AuditChain { entries: 0, head: String::new(), broken_at: None };
     // Row by row: the log may be long.
-    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM audit_log ORDER BY seq"))?;
-    let mut rows = statement.query([])?;
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM audit_log ORDER BY seq"))?;
+    let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
-        let row = of(row)?;
+        let row = of(&row)?;
         if row.seq != chain.entries + 1 || row.hash != hash(&chain.head, row.seq, &row.entry) {
             chain.broken_at = Some(row.seq);
             return Ok(chain);
@@ -248,7 +247,8 @@ fn of(row: &Row<'_>) -> Result<AuditRow, StoreError> {
 mod tests {
     use super::*;
     use crate::store::configured::MIGRATIONS;
-    use crate::store::sqlite::{Sync, migrate, open};
+    use crate::store::migrate;
+    use crate::store::sqlite::{Sync, open};
 
     fn entry(at: i64, action: &'static str, target: &str) -> AuditEntry {
         AuditEntry {
@@ -268,7 +268,7 @@ mod tests {
     fn log_of(count: i64) -> (tempfile::TempDir, Connection) {
         let dir = tempfile::tempdir().unwrap();
         let mut connection = open(&dir.path().join("fanfare.db"), Sync::Full).unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        migrate(&connection, MIGRATIONS).unwrap();
         for at in 0..count {
             let action = if at % 2 == 0 { "webhook.created" } else { "webhook.deleted" };
             with_entries(&mut connection, &[entry(at, action, &format!("wh_{at}"))], |_| Ok::<_, StoreError>(()))
@@ -284,12 +284,12 @@ mod tests {
         assert_eq!((whole.entries, whole.head.len(), whole.broken_at), (5, 64, None));
         for column in COLUMNS.split(", ").filter(|column| *column != "actor_kind") {
             connection.execute_batch("SAVEPOINT s").unwrap();
-            connection.execute(&format!("UPDATE audit_log SET {column} = '77' WHERE seq = 3"), []).unwrap();
+            connection.execute(&format!("UPDATE audit_log SET {column} = '77' WHERE seq = 3"), ()).unwrap();
             let broken = verify(&connection).unwrap();
             assert!(broken.broken_at.is_some_and(|at| at >= 3) && broken.entries < 5, "{column}: {broken:?}");
             connection.execute_batch("ROLLBACK TO s").unwrap();
         }
-        connection.execute("DELETE FROM audit_log WHERE seq = 2", []).unwrap();
+        connection.execute("DELETE FROM audit_log WHERE seq = 2", ()).unwrap();
         assert_eq!(verify(&connection).unwrap().broken_at, Some(3));
     }
 
@@ -297,7 +297,7 @@ mod tests {
     fn a_change_and_its_entry_are_made_together_or_not_at_all() {
         let (_dir, mut connection) = log_of(1);
         let failed = with_entries(&mut connection, &[entry(9, "webhook.created", "wh_9")], |connection| {
-            connection.execute("UPDATE audit_log SET target = 'gone'", [])?;
+            connection.execute("UPDATE audit_log SET target = 'gone'", ())?;
             Err(StoreError::Interrupted)
         });
         assert!(failed.is_err());

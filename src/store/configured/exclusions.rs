@@ -2,8 +2,8 @@
 
 use super::rows::{number, read};
 use crate::model::{ExclusionId, ExclusionKind, SubscriptionId, UnixMs};
-use crate::store::sqlite::StoreError;
-use rusqlite::{Connection, params};
+use crate::store::StoreError;
+use crate::store::db::{Connection, params};
 
 /// A rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl ExclusionRow {
 pub(super) fn all(connection: &Connection) -> Result<Vec<ExclusionRow>, StoreError> {
     let sql = "SELECT id, subscription_id, kind, pattern, created_at FROM exclusions ORDER BY created_at, id";
     read(connection, sql, |row| {
-        let kind = ExclusionKind::from_name(&row.get::<_, String>(2)?);
+        let kind = ExclusionKind::from_name(&row.get::<String>(2)?);
         Ok(ExclusionRow {
             id: ExclusionId(number(row, 0)?),
             subscription: SubscriptionId(number(row, 1)?),

@@ -2,8 +2,8 @@
 
 use super::rows::{number, read};
 use crate::model::{GuideState, SubscriptionId, UnixMs};
-use crate::store::sqlite::StoreError;
-use rusqlite::{Connection, params};
+use crate::store::StoreError;
+use crate::store::db::{Connection, params};
 
 /// A guide.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl GuideRow {
 pub(super) fn all(connection: &Connection) -> Result<Vec<GuideRow>, StoreError> {
     let sql = "SELECT subscription_id, id, state, content, created_at FROM guides ORDER BY created_at, id";
     read(connection, sql, |row| {
-        let state = GuideState::from_name(&row.get::<_, String>(2)?);
+        let state = GuideState::from_name(&row.get::<String>(2)?);
         Ok(GuideRow {
             subscription: SubscriptionId(number(row, 0)?),
             id: row.get(1)?,

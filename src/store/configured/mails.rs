@@ -3,8 +3,8 @@
 use super::note_dropped;
 use super::rows::number;
 use crate::model::{SubscriptionId, UnixMs};
-use crate::store::sqlite::StoreError;
-use rusqlite::{Connection, Params, Row, params};
+use crate::store::StoreError;
+use crate::store::db::{Connection, Params, Row, params};
 
 /// A mail on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl MailRow {
     /// [`StoreError`].
     pub fn count_waiting(connection: &Connection) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM mails WHERE state = 'waiting'";
-        connection.prepare_cached(sql)?.query_row([], |row| Ok(number(row, 0)))?
+        connection.prepare_cached(sql)?.query_row((), |row| Ok(number(row, 0)))?
     }
 
     /// All of them, newest first.
@@ -180,7 +180,7 @@ impl MailRow {
         let mut rows = statement.query(values)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(Self::of(row)?);
+            found.push(Self::of(&row)?);
         }
         Ok(found)
     }
@@ -191,13 +191,13 @@ impl MailRow {
             recipient: row.get(1)?,
             subject: row.get(2)?,
             body_sealed: row.get(3)?,
-            state: MailState::from_name(&row.get::<_, String>(4)?)?,
+            state: MailState::from_name(&row.get::<String>(4)?)?,
             attempts: row.get(5)?,
             next_attempt_at: UnixMs(row.get(6)?),
             last_error: row.get(7)?,
             created_at: UnixMs(row.get(8)?),
             updated_at: UnixMs(row.get(9)?),
-            subscription: row.get::<_, Option<i64>>(10)?.map(|id| SubscriptionId(id as u64)),
+            subscription: row.get::<Option<i64>>(10)?.map(|id| SubscriptionId(id as u64)),
         })
     }
 }

@@ -24,9 +24,9 @@ pub use privacy::{DoNotProcessRow, ForgetJobRow, ForgetState, PersonKeyRow};
 pub use rows::{AppRow, KeyRow, SubscriptionRow};
 pub use webhooks::WebhookRow;
 
-use super::sqlite::{Migration, StoreError};
+use super::{Migration, StoreError};
 use crate::model::{SubscriptionId, UserId};
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::db::{Connection, OptionalExtension, params};
 
 /// The schema's steps.
 pub const MIGRATIONS: &[Migration] = &[
@@ -70,18 +70,18 @@ pub struct Configured {
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn load(connection: &mut Connection) -> Result<Configured, StoreError> {
-    let transaction = connection.transaction()?;
+pub fn load(connection: &Connection) -> Result<Configured, StoreError> {
+    let snapshot = connection.snapshot()?;
     Ok(Configured {
-        subscriptions: rows::subscriptions(&transaction)?,
-        apps: rows::apps(&transaction)?,
-        users: people::users(&transaction)?,
-        keys: rows::keys(&transaction)?,
-        exclusions: exclusions::all(&transaction)?,
-        guides: guides::all(&transaction)?,
-        person_keys: privacy::keys(&transaction)?,
-        do_not_process: privacy::rules(&transaction)?,
-        webhooks: webhooks::all(&transaction)?,
+        subscriptions: rows::subscriptions(&snapshot)?,
+        apps: rows::apps(&snapshot)?,
+        users: people::users(&snapshot)?,
+        keys: rows::keys(&snapshot)?,
+        exclusions: exclusions::all(&snapshot)?,
+        guides: guides::all(&snapshot)?,
+        person_keys: privacy::keys(&snapshot)?,
+        do_not_process: privacy::rules(&snapshot)?,
+        webhooks: webhooks::all(&snapshot)?,
     })
 }
 
@@ -90,7 +90,7 @@ pub fn load(connection: &mut Connection) -> Result<Configured, StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub fn initialised(connection: &Connection) -> Result<bool, StoreError> {
-    Ok(connection.query_row("SELECT count(*) FROM subscriptions", [], |row| row.get::<_, i64>(0))? > 0)
+    Ok(connection.query_row("SELECT count(*) FROM subscriptions", (), |row| row.get::<i64>(0))? > 0)
 }
 
 /// A single named value.
@@ -115,7 +115,7 @@ pub fn delete_meta(connection: &Connection, name: &str, value: &str) -> Result<b
 /// [`StoreError`].
 pub fn first_subscription(connection: &Connection) -> Result<SubscriptionId, StoreError> {
     let sql = "SELECT id FROM subscriptions ORDER BY created_at, id LIMIT 1";
-    connection.query_row(sql, [], |row| Ok(rows::number(row, 0)))?.map(SubscriptionId)
+    connection.query_row(sql, (), |row| Ok(rows::number(row, 0)))?.map(SubscriptionId)
 }
 
 /// The ids of all subscriptions.
@@ -225,7 +225,8 @@ pub fn set_meta(connection: &Connection, name: &str, value: &str) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::{Sync, migrate, open};
+    use crate::store::migrate;
+    use crate::store::sqlite::{Sync, open};
 
     /// A store as the first release's schema has it, with a row in every table.
     const FIRST: &str = include_str!("../migrations/configured/fixture_1.sql");
@@ -238,9 +239,9 @@ mod tests {
 
     #[test]
     fn an_empty_file_gets_the_whole_schema() {
-        let (_dir, mut connection) = scratch();
-        migrate(&mut connection, MIGRATIONS).unwrap();
-        assert_eq!(load(&mut connection).unwrap(), Configured::default());
+        let (_dir, connection) = scratch();
+        migrate(&connection, MIGRATIONS).unwrap();
+        assert_eq!(load(&connection).unwrap(), Configured::default());
         assert!(!initialised(&connection).unwrap());
         set_meta(&connection, "a", "1").unwrap();
         set_meta(&connection, "a", "2").unwrap();
@@ -250,11 +251,11 @@ mod tests {
 
     #[test]
     fn the_first_releases_file_is_read_as_it_was_written() {
-        let (_dir, mut connection) = scratch();
+        let (_dir, connection) = scratch();
         connection.execute_batch(FIRST).unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        migrate(&connection, MIGRATIONS).unwrap();
         assert!(initialised(&connection).unwrap());
-        let found = load(&mut connection).unwrap();
+        let found = load(&connection).unwrap();
         let sizes = [found.apps.len(), found.users.len(), found.keys.len(), found.webhooks.len()];
         assert_eq!((found.subscriptions.len(), sizes), (1, [1, 1, 1, 2]));
         let webhook = &found.webhooks[0];
@@ -265,11 +266,11 @@ mod tests {
     #[test]
     fn a_value_that_no_release_writes_is_an_error_and_no_guess() {
         for (column, value) in [("categories", "guides,weather"), ("categories", ","), ("since", "-1")] {
-            let (_dir, mut connection) = scratch();
+            let (_dir, connection) = scratch();
             connection.execute_batch(FIRST).unwrap();
-            migrate(&mut connection, MIGRATIONS).unwrap();
+            migrate(&connection, MIGRATIONS).unwrap();
             connection.execute(&format!("UPDATE webhooks SET {column} = $1"), [value]).unwrap();
-            assert!(matches!(load(&mut connection), Err(StoreError::Unreadable(_))), "{column} = {value}");
+            assert!(matches!(load(&connection), Err(StoreError::Unreadable(_))), "{column} = {value}");
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::note_dropped;
 use super::rows::{number, optional_number, read};
 use crate::model::{SubscriptionId, UnixMs, UserId};
-use crate::store::sqlite::StoreError;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::StoreError;
+use crate::store::db::{Connection, OptionalExtension, Row, params};
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +145,7 @@ impl Credentials {
             password_hash: row.get(0)?,
             totp_sealed: row.get(1)?,
             totp_pending_sealed: row.get(2)?,
-            totp_step: optional_number(row, 3)?,
+            totp_step: optional_number(&row, 3)?,
         })
     }
 
@@ -229,7 +229,7 @@ impl SessionRow {
         let Some(row) = rows.next()? else { return Ok(None) };
         Ok(Some(Self {
             hash: row.get(0)?,
-            user: UserId(number(row, 1)?),
+            user: UserId(number(&row, 1)?),
             created_at: UnixMs(row.get(2)?),
             last_used_at: UnixMs(row.get(3)?),
             expires_at: UnixMs(row.get(4)?),
@@ -332,7 +332,7 @@ impl LinkRow {
             Ok(Self {
                 hash: row.get(0)?,
                 kind,
-                user: UserId(row.get::<_, i64>(1)? as u64),
+                user: UserId(row.get::<i64>(1)? as u64),
                 email: row.get(2)?,
                 created_at: UnixMs(row.get(3)?),
                 expires_at: UnixMs(row.get(4)?),
@@ -384,8 +384,8 @@ fn user(row: &Row<'_>) -> Result<UserRow, StoreError> {
         can_sign_in: row.get(5)?,
         provider_subject: row.get(6)?,
         has_second_factor: row.get(7)?,
-        last_sign_in_at: row.get::<_, Option<i64>>(8)?.map(UnixMs),
-        removed_at: row.get::<_, Option<i64>>(9)?.map(UnixMs),
+        last_sign_in_at: row.get::<Option<i64>>(8)?.map(UnixMs),
+        removed_at: row.get::<Option<i64>>(9)?.map(UnixMs),
         created_at: UnixMs(row.get(10)?),
     })
 }

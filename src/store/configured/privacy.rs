@@ -3,8 +3,8 @@
 use super::note_dropped;
 use super::rows::{number, read};
 use crate::model::{DoNotProcessId, ForgetJobId, PersonHash, PersonKind, Position, SubscriptionId, UnixMs};
-use crate::store::sqlite::StoreError;
-use rusqlite::{Connection, Row, params};
+use crate::store::StoreError;
+use crate::store::db::{self, Connection, Row, params};
 
 /// The key of a subscription's hashes, sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -223,22 +223,18 @@ impl ForgetJobRow {
 const JOBS: &str = "SELECT id, subscription_id, kind, person_hash, person_sealed, state, cut, asked_at, done_at,
                         erased_entries, problem FROM forget_jobs";
 
-fn read_with(
-    connection: &Connection,
-    sql: &str,
-    values: impl rusqlite::Params,
-) -> Result<Vec<ForgetJobRow>, StoreError> {
+fn read_with(connection: &Connection, sql: &str, values: impl db::Params) -> Result<Vec<ForgetJobRow>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(values)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(job(row)?);
+        found.push(job(&row)?);
     }
     Ok(found)
 }
 
 fn job(row: &Row<'_>) -> Result<ForgetJobRow, StoreError> {
-    let state = ForgetState::from_name(&row.get::<_, String>(5)?);
+    let state = ForgetState::from_name(&row.get::<String>(5)?);
     Ok(ForgetJobRow {
         id: ForgetJobId(number(row, 0)?),
         subscription: SubscriptionId(number(row, 1)?),
@@ -246,10 +242,10 @@ fn job(row: &Row<'_>) -> Result<ForgetJobRow, StoreError> {
         person: person(row, 3)?,
         person_sealed: row.get(4)?,
         state: state.ok_or(StoreError::Unreadable("forget_jobs.state"))?,
-        cut: row.get::<_, Option<i64>>(6)?.map(|cut| Position(cut as u64)),
+        cut: row.get::<Option<i64>>(6)?.map(|cut| Position(cut as u64)),
         asked_at: UnixMs(row.get(7)?),
-        done_at: row.get::<_, Option<i64>>(8)?.map(UnixMs),
-        erased_entries: row.get::<_, i64>(9)? as u64,
+        done_at: row.get::<Option<i64>>(8)?.map(UnixMs),
+        erased_entries: row.get::<i64>(9)? as u64,
         problem: row.get(10)?,
     })
 }
@@ -274,9 +270,9 @@ pub(super) fn rules(connection: &Connection) -> Result<Vec<DoNotProcessRow>, Sto
 }
 
 fn kind(row: &Row<'_>, column: usize) -> Result<PersonKind, StoreError> {
-    PersonKind::from_name(&row.get::<_, String>(column)?).ok_or(StoreError::Unreadable("kind"))
+    PersonKind::from_name(&row.get::<String>(column)?).ok_or(StoreError::Unreadable("kind"))
 }
 
 fn person(row: &Row<'_>, column: usize) -> Result<PersonHash, StoreError> {
-    row.get::<_, String>(column)?.parse().map_err(|_| StoreError::Unreadable("person_hash"))
+    row.get::<String>(column)?.parse().map_err(|_| StoreError::Unreadable("person_hash"))
 }

@@ -1,8 +1,8 @@
 //! Subscriptions, apps and keys.
 
 use crate::model::{AppId, KeyId, Platform, SubscriptionId, UnixMs, UserId};
-use crate::store::sqlite::StoreError;
-use rusqlite::{Connection, Row, params};
+use crate::store::StoreError;
+use crate::store::db::{Connection, Row, params};
 
 /// A customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +177,7 @@ pub(super) fn apps(connection: &Connection) -> Result<Vec<AppRow>, StoreError> {
     read(connection, sql, |row| {
         let old_key: Option<String> = row.get(8)?;
         let old_key_until: Option<i64> = row.get(9)?;
-        let old_hash = row.get::<_, Option<String>>(10)?.map(|text| hash(&text)).transpose()?;
+        let old_hash = row.get::<Option<String>>(10)?.map(|text| hash(&text)).transpose()?;
         let old_hash_until: Option<i64> = row.get(11)?;
         Ok(AppRow {
             old_agent_key: old_key.zip(old_key_until.map(UnixMs)),
@@ -185,12 +185,12 @@ pub(super) fn apps(connection: &Connection) -> Result<Vec<AppRow>, StoreError> {
             subscription: SubscriptionId(number(row, 0)?),
             id: AppId(row.get(1)?),
             name: row.get(2)?,
-            platform: platform(&row.get::<_, String>(3)?)?,
-            origins: serde_json::from_str(&row.get::<_, String>(4)?)
+            platform: platform(&row.get::<String>(3)?)?,
+            origins: serde_json::from_str(&row.get::<String>(4)?)
                 .map_err(|_| StoreError::Unreadable("apps.origins"))?,
             respects_do_not_track: row.get(12)?,
             agent_key: row.get(5)?,
-            track_secret_hash: hash(&row.get::<_, String>(6)?)?,
+            track_secret_hash: hash(&row.get::<String>(6)?)?,
             created_at: UnixMs(row.get(7)?),
         })
     })
@@ -205,11 +205,11 @@ pub(super) fn keys(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
             subscription: SubscriptionId(number(row, 1)?),
             name: row.get(2)?,
             role: row.get(3)?,
-            hash: hash(&row.get::<_, String>(4)?)?,
+            hash: hash(&row.get::<String>(4)?)?,
             made_by: optional_number(row, 5)?.map(UserId),
             created_at: UnixMs(row.get(6)?),
-            expires_at: row.get::<_, Option<i64>>(7)?.map(UnixMs),
-            last_used_at: row.get::<_, Option<i64>>(8)?.map(UnixMs),
+            expires_at: row.get::<Option<i64>>(7)?.map(UnixMs),
+            last_used_at: row.get::<Option<i64>>(8)?.map(UnixMs),
         })
     })
 }
@@ -221,17 +221,17 @@ pub(super) fn read<T>(
     mut each: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query(())?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        all.push(each(row)?);
+        all.push(each(&row)?);
     }
     Ok(all)
 }
 
 /// A number that is never negative.
 pub(super) fn number(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
-    u64::try_from(row.get::<_, i64>(column)?).map_err(|_| StoreError::Unreadable("a number below zero"))
+    u64::try_from(row.get::<i64>(column)?).map_err(|_| StoreError::Unreadable("a number below zero"))
 }
 
 pub(super) fn optional_number(row: &Row<'_>, column: usize) -> Result<Option<u64>, StoreError> {

@@ -4,8 +4,8 @@ use super::rows::{number, optional_number, read};
 use crate::model::{
     Category, CategorySet, Position, Selection, SubscriptionId, UnixMs, UserId, WebhookId, WebhookKind, WebhookState,
 };
-use crate::store::sqlite::StoreError;
-use rusqlite::{Connection, Row, params};
+use crate::store::StoreError;
+use crate::store::db::{Connection, Row, params};
 
 /// A webhook, its secrets sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,19 +172,19 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<WebhookRow>, StoreError
         Ok(WebhookRow {
             id: WebhookId(number(row, 0)?),
             subscription: SubscriptionId(number(row, 1)?),
-            kind: kind(&row.get::<_, String>(2)?)?,
+            kind: kind(&row.get::<String>(2)?)?,
             name: row.get(3)?,
             url: row.get(4)?,
-            state: state(&row.get::<_, String>(5)?)?,
-            categories: categories(&row.get::<_, String>(6)?)?,
-            audit: row.get::<_, i64>(7)? != 0,
+            state: state(&row.get::<String>(5)?)?,
+            categories: categories(&row.get::<String>(6)?)?,
+            audit: row.get::<i64>(7)? != 0,
             filter: row.get(8)?,
             since: Position(number(row, 9)?),
             timeout_s: row.get(10)?,
             concurrency: row.get(11)?,
             rate_limit_per_s: row.get(12)?,
-            ordered: row.get::<_, i64>(13)? != 0,
-            standard_webhooks: row.get::<_, i64>(14)? != 0,
+            ordered: row.get::<i64>(13)? != 0,
+            standard_webhooks: row.get::<i64>(14)? != 0,
             format: row.get(15)?,
             secret_sealed: row.get(16)?,
             old_secret_sealed: joined(row, 17)?,

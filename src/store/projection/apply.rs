@@ -20,7 +20,7 @@ use crate::model::{
     OutcomeEntry, Position, Redelivery, Resend, Selection, ShapedOutcome, SubscriptionId, Switch, UniqueId, UnixMs,
     Verdict, WebhookId,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::db::{self, Connection, OptionalExtension, params};
 use std::collections::HashMap;
 
 /// Milliseconds of a minute.
@@ -106,7 +106,7 @@ impl Applier {
         journal: &dyn Journal,
         position: Position,
         entry: &Entry<'_>,
-    ) -> rusqlite::Result<()> {
+    ) -> db::Result<()> {
         self.position = position;
         self.applied += 1;
         match entry {
@@ -151,7 +151,7 @@ impl Applier {
     }
 
     /// Writes what was added up, and the position. The caller commits.
-    pub(super) fn flush(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn flush(&mut self, db: &Connection) -> db::Result<()> {
         self.successes.flush(db)?;
         for (webhook, tally) in self.tallies.drain() {
             write_tally(db, webhook, &tally)?;
@@ -180,7 +180,7 @@ impl Applier {
         self.stretches.forget();
     }
 
-    fn event(&mut self, db: &Connection, position: Position, event: &EventEntry<'_>) -> rusqlite::Result<()> {
+    fn event(&mut self, db: &Connection, position: Position, event: &EventEntry<'_>) -> db::Result<()> {
         self.mark(db, position, event.accepted_at)?;
         if let Some(fingerprint) = event.item {
             self.items.push(position, fingerprint, event.accepted_at);
@@ -192,12 +192,12 @@ impl Applier {
         self.people.event(db, position, event)
     }
 
-    fn switch(&mut self, db: &Connection, position: Position, switch: &Switch) -> rusqlite::Result<()> {
+    fn switch(&mut self, db: &Connection, position: Position, switch: &Switch) -> db::Result<()> {
         self.healths.switch(db, position, switch)?;
         insert_switch(db, position, switch)
     }
 
-    fn held(&mut self, db: &Connection, position: Position, held: &HeldEntry<'_>) -> rusqlite::Result<()> {
+    fn held(&mut self, db: &Connection, position: Position, held: &HeldEntry<'_>) -> db::Result<()> {
         if let Some(fingerprint) = held.item {
             self.items.push(position, fingerprint, held.due);
         }
@@ -215,7 +215,7 @@ impl Applier {
         journal: &dyn Journal,
         position: Position,
         (outcome, shaped): (&OutcomeEntry<'_>, Option<&ShapedOutcome<'_>>),
-    ) -> rusqlite::Result<()> {
+    ) -> db::Result<()> {
         let ended_at = UnixMs(outcome.started_at.0 + i64::from(outcome.timings.total_us) / 1000);
         self.mark(db, position, ended_at)?;
         let redelivery = outcome.delivery.origin != outcome.event;
@@ -235,7 +235,7 @@ impl Applier {
 
     /// Keeps where each minute begins, so that a look-up by time starts at the right place. A clock that is set back
     /// makes no mark until it has caught up.
-    fn mark(&mut self, db: &Connection, position: Position, at: UnixMs) -> rusqlite::Result<()> {
+    fn mark(&mut self, db: &Connection, position: Position, at: UnixMs) -> db::Result<()> {
         let minute = at.0.div_euclid(MINUTE_MS);
         if self.marked_minute.is_some_and(|marked| minute <= marked) {
             return Ok(());
@@ -252,7 +252,7 @@ impl Applier {
     }
 
     /// How long an event had waited when its first attempt began. Mostly it is of the newest minute that has begun.
-    fn waited_min(&self, db: &Connection, outcome: &OutcomeEntry<'_>) -> rusqlite::Result<u64> {
+    fn waited_min(&self, db: &Connection, outcome: &OutcomeEntry<'_>) -> db::Result<u64> {
         let accepted = match self.newest_mark.filter(|(_, begins)| *begins <= outcome.event) {
             Some((minute, _)) => Some(minute),
             None => db
@@ -276,7 +276,7 @@ impl Items {
         self.last_at = at;
     }
 
-    fn flush(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    fn flush(&mut self, db: &Connection) -> db::Result<()> {
         let added = self.count - self.written;
         if added == 0 {
             return Ok(());
@@ -315,7 +315,7 @@ impl Tally {
     }
 }
 
-fn write_tally(db: &Connection, webhook: WebhookId, tally: &Tally) -> rusqlite::Result<()> {
+fn write_tally(db: &Connection, webhook: WebhookId, tally: &Tally) -> db::Result<()> {
     for (minute, counts) in &tally.minutes {
         counts.write(db, webhook, *minute)?;
     }
@@ -338,7 +338,7 @@ fn write_attempt(
     position: Position,
     (outcome, shaped): (&OutcomeEntry<'_>, Option<&ShapedOutcome<'_>>),
     ended_at: UnixMs,
-) -> rusqlite::Result<u64> {
+) -> db::Result<u64> {
     let (state, due) = match outcome.verdict {
         Verdict::Delivered => (DeliveryState::Delivered, None),
         Verdict::Retry { due } => (DeliveryState::Retrying, Some(due.0)),
@@ -382,7 +382,7 @@ fn write_attempt(
         Some(shaped) => postcard::to_stdvec(shaped),
         None => postcard::to_stdvec(outcome),
     };
-    let bytes = bytes.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let bytes = bytes.map_err(|error| db::Error::Value(error.to_string()))?;
     db.prepare_cached(
         "INSERT INTO attempts (position, delivery, outcome) VALUES ($1, $2, $3) ON CONFLICT (position) DO NOTHING",
     )?
@@ -396,7 +396,7 @@ fn insert_delivery(
     position: Position,
     outcome: &OutcomeEntry<'_>,
     (state, due, ended_at): (DeliveryState, Option<i64>, UnixMs),
-) -> rusqlite::Result<i64> {
+) -> db::Result<i64> {
     let facts = facts_of(db, journal, outcome.event)?;
     db.prepare_cached(
         "INSERT INTO deliveries (listed, webhook, origin, event, subscription, kind, unique_id, state, attempts,
@@ -431,7 +431,7 @@ fn insert_again(
     (position, webhook): (Position, WebhookId),
     (event, at): (Position, UnixMs),
     replay: Option<Position>,
-) -> rusqlite::Result<()> {
+) -> db::Result<()> {
     let facts = facts_of(db, journal, event)?;
     db.prepare_cached(
         "INSERT INTO deliveries (listed, webhook, origin, event, subscription, kind, unique_id, state, attempts,
@@ -461,7 +461,7 @@ struct Facts {
 }
 
 /// The facts of an event, as far as the journal still has it.
-fn facts_of(db: &Connection, journal: &dyn Journal, event: Position) -> rusqlite::Result<Option<Facts>> {
+fn facts_of(db: &Connection, journal: &dyn Journal, event: Position) -> db::Result<Option<Facts>> {
     if event >= journal.oldest() {
         return Ok(facts_at(journal, event));
     }
@@ -483,7 +483,7 @@ fn facts_at(journal: &dyn Journal, at: Position) -> Option<Facts> {
     })
 }
 
-fn insert_switch(db: &Connection, position: Position, switch: &Switch) -> rusqlite::Result<()> {
+fn insert_switch(db: &Connection, position: Position, switch: &Switch) -> db::Result<()> {
     let Selection { categories, audit, filter } = &switch.selection;
     let categories = match *categories {
         CategorySet::All => None,
@@ -506,7 +506,7 @@ fn insert_switch(db: &Connection, position: Position, switch: &Switch) -> rusqli
     Ok(())
 }
 
-fn write_checkpoint(db: &Connection, position: Position, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
+fn write_checkpoint(db: &Connection, position: Position, checkpoint: &Checkpoint) -> db::Result<()> {
     let mut statement = db.prepare_cached(
         "INSERT INTO lanes (webhook, next, open, settled, behind_events, behind_bytes) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (webhook) DO UPDATE SET next = excluded.next, open = excluded.open, settled = excluded.settled,
@@ -522,7 +522,7 @@ fn write_checkpoint(db: &Connection, position: Position, checkpoint: &Checkpoint
     set_meta(db, Meta::Checkpoint, int(position.0))
 }
 
-fn close(db: &Connection, position: Position, closed: &Closed) -> rusqlite::Result<()> {
+fn close(db: &Connection, position: Position, closed: &Closed) -> db::Result<()> {
     let state = match closed.why {
         ClosedWhy::Cancelled => DeliveryState::Cancelled,
         ClosedWhy::Expired => DeliveryState::Expired,
@@ -555,6 +555,6 @@ fn close(db: &Connection, position: Position, closed: &Closed) -> rusqlite::Resu
 }
 
 /// Where the projection stands, as its own database says.
-pub(super) fn stored_position(db: &Connection) -> rusqlite::Result<Position> {
+pub(super) fn stored_position(db: &Connection) -> db::Result<Position> {
     Ok(super::position(super::get_meta(db, Meta::Position)?))
 }

@@ -1,9 +1,9 @@
 //! Erasing a person from the records: on the thread that writes them, between two transactions.
 
 use super::follow::Follower;
-use super::{Error, Meta, Projection, Shared, add_meta, guides, int};
+use super::{Error, Meta, Projection, Shared, add_meta, guides, int, upkeep};
 use crate::model::{PersonKind, Position, SubscriptionId};
-use rusqlite::{Connection, params};
+use crate::store::db::{self, Connection, params};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, PoisonError};
@@ -11,10 +11,6 @@ use std::time::Duration;
 
 /// How long the thread may take to come to a request. It works off the journal first, which a rebuild may make long.
 const PATIENCE: Duration = Duration::from_secs(600);
-
-/// How often compacting tries to empty the write-ahead log while readers are in the way, and how long it waits between.
-const TRUNCATE_TRIES: usize = 600;
-const TRUNCATE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What is done with the database.
 type Work = Box<dyn FnOnce(&Connection) -> Result<(), Error> + Send>;
@@ -52,21 +48,13 @@ impl Follower {
     pub(super) fn serve_requests(&mut self) {
         for request in self.shared.due_requests(self.position) {
             self.shared.serving.store(true, Ordering::SeqCst);
-            let outcome = durably(&self.db, request.work);
+            let outcome = upkeep::durably(&self.db, request.work);
             self.shared.serving.store(false, Ordering::SeqCst);
             // What is remembered of people and rows may be of those that are gone.
             self.applier.forget();
             let _gone = request.done.send(outcome);
         }
     }
-}
-
-/// Does the work with commits that are on disk when they return, which the projection's own are not.
-fn durably(db: &Connection, work: Work) -> Result<(), Error> {
-    db.execute_batch("PRAGMA synchronous = FULL")?;
-    let outcome = work(db);
-    db.execute_batch("PRAGMA synchronous = NORMAL")?;
-    outcome
 }
 
 impl Projection {
@@ -82,7 +70,7 @@ impl Projection {
     ) -> Result<(), Error> {
         let id = id.to_owned();
         self.ask(cut, move |db| {
-            let transaction = db.unchecked_transaction()?;
+            let transaction = db.transaction()?;
             delete_person(db, subscription, (kind, &id), cut)?;
             Ok(transaction.commit()?)
         })
@@ -103,13 +91,13 @@ impl Projection {
     ) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         self.ask(cut, move |db| {
-            let transaction = db.unchecked_transaction()?;
+            let transaction = db.transaction()?;
             delete_of_events(db, &gone)?;
             for (subscription, id, until) in &visitors {
                 add_meta(db, Meta::PeopleBytes, -guides::forget_merged(db, *subscription, id, *until)?)?;
             }
             transaction.commit()?;
-            compact(db, &shared)
+            upkeep::compact(db, &shared)
         })
     }
 
@@ -118,7 +106,7 @@ impl Projection {
     pub fn break_off_erasing(&self) {
         self.shared.end_requests();
         if self.shared.serving.load(Ordering::SeqCst) {
-            self.interrupt.interrupt();
+            self.shared.interrupt();
         }
     }
 
@@ -148,7 +136,7 @@ fn delete_person(
     subscription: SubscriptionId,
     (kind, id): (PersonKind, &str),
     cut: Position,
-) -> rusqlite::Result<()> {
+) -> db::Result<()> {
     let whose = params![int(subscription.0), kind as u8, id];
     let sql = "DELETE FROM people WHERE subscription = $1 AND kind = $2 AND id = $3
                AND (seen_position IS NULL OR seen_position <= $4)";
@@ -171,10 +159,10 @@ fn delete_person(
     Ok(())
 }
 
-fn delete_of_events(db: &Connection, gone: &[Position]) -> rusqlite::Result<()> {
+fn delete_of_events(db: &Connection, gone: &[Position]) -> db::Result<()> {
     db.execute_batch("CREATE TEMP TABLE gone (position INTEGER PRIMARY KEY)")?;
     {
-        let mut insert = db.prepare("INSERT INTO gone (position) VALUES ($1) ON CONFLICT DO NOTHING")?;
+        let mut insert = db.prepare_cached("INSERT INTO gone (position) VALUES ($1) ON CONFLICT DO NOTHING")?;
         for position in gone {
             insert.execute([int(position.0)])?;
         }
@@ -187,21 +175,4 @@ fn delete_of_events(db: &Connection, gone: &[Position]) -> rusqlite::Result<()> 
          DELETE FROM held WHERE position IN (SELECT position FROM gone);
          DROP TABLE gone;",
     )
-}
-
-/// Copies the file page by page without what was deleted, and empties the write-ahead log.
-fn compact(db: &Connection, shared: &Shared) -> Result<(), Error> {
-    // The copy may be large: not in memory.
-    db.execute_batch("PRAGMA temp_store = FILE; VACUUM; PRAGMA temp_store = MEMORY;")?;
-    for _ in 0..TRUNCATE_TRIES {
-        let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if busy == 0 {
-            return Ok(());
-        }
-        if shared.requests_end.load(Ordering::SeqCst) {
-            break;
-        }
-        std::thread::sleep(TRUNCATE_PAUSE);
-    }
-    Err(Error::Stuck(String::from("readers keep the write-ahead log from being emptied")))
 }

@@ -3,7 +3,7 @@
 use super::apply::MINUTE_MS;
 use super::{Error, Projection, int};
 use crate::model::{OutcomeEntry, Position, UnixMs, Verdict, WebhookId};
-use rusqlite::{Connection, params_from_iter};
+use crate::store::db::{self, Connection};
 
 /// Attempts are counted by how long they took: up to the first of these milliseconds, up to the second and so on, and
 /// beyond the last. They are as fine as a chart of what is usual needs.
@@ -51,12 +51,12 @@ impl Minute {
         self.last_position = position;
     }
 
-    pub(super) fn write(&self, db: &Connection, webhook: WebhookId, minute: i64) -> rusqlite::Result<()> {
+    pub(super) fn write(&self, db: &Connection, webhook: WebhookId, minute: i64) -> db::Result<()> {
         let Figures { delivered, failed, attempts, failed_attempts, took, waited_min } = self.figures;
         let first = [delivered, failed, attempts, failed_attempts, self.total_us, self.last_position.0].map(int);
         let values = [int(webhook.0), minute].into_iter().chain(first);
-        let values = values.chain(took.into_iter().map(int)).chain([int(waited_min)]);
-        db.prepare_cached(WRITE)?.execute(params_from_iter(values))?;
+        let values = values.chain(took.into_iter().map(int)).chain([int(waited_min)]).collect::<Vec<_>>();
+        db.prepare_cached(WRITE)?.execute(db::values(&values))?;
         Ok(())
     }
 }
@@ -107,7 +107,7 @@ impl Projection {
         self.read(|db| {
             let mut statement = db.prepare_cached(sql)?;
             let rows = statement.query_map([step_min, int(webhook.0), minute(from), minute(to)], |row| {
-                let number = |index| row.get::<_, i64>(index).map(|number| number as u64);
+                let number = |index| row.get::<i64>(index).map(|number| number as u64);
                 let mut took = [0; TOOK_COUNTS];
                 for (index, count) in took.iter_mut().enumerate() {
                     *count = number(5 + index)?;
@@ -120,9 +120,9 @@ impl Projection {
                     took,
                     waited_min: number(5 + TOOK_COUNTS)?,
                 };
-                Ok((UnixMs(row.get::<_, i64>(0)? * MINUTE_MS), figures))
+                Ok((UnixMs(row.get::<i64>(0)? * MINUTE_MS), figures))
             })?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            Ok(rows.collect::<db::Result<_>>()?)
         })
     }
 }

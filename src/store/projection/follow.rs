@@ -2,12 +2,13 @@
 
 use super::apply::{Applier, stored_position};
 use super::retention::{Sweeper, Swept, Table};
-use super::{Error, Shared};
+use super::{Error, Shared, open_writer, upkeep};
 use crate::clock::Clock;
 use crate::journal::{Holder, Journal, ReadError};
 use crate::limits::JOURNAL_READ_BYTES;
 use crate::model::Position;
-use rusqlite::Connection;
+use crate::store::Place;
+use crate::store::db::{self, Connection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -33,6 +34,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Writes the projection. Owns the only connection that writes.
 pub(super) struct Follower {
+    pub(super) place: Place,
     pub(super) db: Connection,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) shared: Arc<Shared>,
@@ -86,7 +88,7 @@ impl Follower {
             return Ok(false);
         }
         let began = Instant::now();
-        let transaction = self.db.unchecked_transaction()?;
+        let transaction = self.db.transaction()?;
         let mut position = self.position;
         let mut damage = None;
         while position < durable && self.applier.applied() < TRANSACTION_ENTRIES && began.elapsed() < TRANSACTION_TIME {
@@ -130,6 +132,15 @@ impl Follower {
     /// Whatever was in memory belongs to a transaction that was rolled back.
     fn recover(&mut self, error: &Error) {
         self.applier.forget();
+        if self.db.is_broken() {
+            match open_writer(&self.place) {
+                Ok(db) => {
+                    self.shared.interrupt_by(db.interrupt_handle());
+                    self.db = db;
+                }
+                Err(error) => tracing::warn!(%error, "the records' database cannot be reached yet"),
+            }
+        }
         if let Ok(stored) = stored_position(&self.db) {
             self.position = stored;
         }
@@ -145,13 +156,10 @@ impl Follower {
         if (due && at_head) || self.unsynced_bytes >= SYNC_BYTES { self.sync() } else { Ok(()) }
     }
 
-    /// Copies the write-ahead log into the database, synced, and lets go of the journal before it.
+    /// Makes what was committed durable, and lets go of the journal before it.
     fn sync(&mut self) -> Result<(), Error> {
         self.synced_at = Some(Instant::now());
-        let (log, done): (i64, i64) =
-            self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
-        // With a reader in the way the log is copied in part, perhaps unsynced: nothing is let go of then.
-        if log != done {
+        if !upkeep::sync(&self.db)? {
             return Ok(());
         }
         self.unsynced_bytes = 0;
@@ -207,7 +215,7 @@ impl Drop for Gone {
 }
 
 enum ReadFailure {
-    Store(rusqlite::Error),
+    Store(db::Error),
     Journal(ReadError),
     Damaged { after: Position, error: ReadError },
 }

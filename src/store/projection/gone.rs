@@ -4,7 +4,7 @@
 use super::retention::{Dropped, Table};
 use super::{Error, Projection, int, position};
 use crate::model::{Position, UnixMs, WebhookId};
-use rusqlite::{Connection, params};
+use crate::store::db::{self, Connection, params};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ impl Projection {
     pub fn forget_webhooks(&self, existing: HashSet<WebhookId>, old: UnixMs) -> Result<(), Error> {
         let (shared, oldest) = (Arc::clone(&self.shared), self.journal.oldest());
         self.ask(Position::ZERO, move |db| {
-            let transaction = db.unchecked_transaction()?;
+            let transaction = db.transaction()?;
             let mut dropped = Dropped::default();
             delete_gone(db, &existing, oldest, &mut dropped)?;
             dropped.add(Table::Switches, delete_superseded(db, oldest, old)?);
@@ -33,7 +33,7 @@ fn delete_gone(
     existing: &HashSet<WebhookId>,
     oldest: Position,
     dropped: &mut Dropped,
-) -> rusqlite::Result<()> {
+) -> db::Result<()> {
     let latest = latest_switches(db)?;
     // The switches go last: by them it is known what is over.
     let tables = [Table::Lanes, Table::Health, Table::Webhooks, Table::Notices, Table::Switches];
@@ -49,25 +49,25 @@ fn delete_gone(
     Ok(())
 }
 
-fn webhooks_in(db: &Connection, table: Table) -> rusqlite::Result<Vec<WebhookId>> {
+fn webhooks_in(db: &Connection, table: Table) -> db::Result<Vec<WebhookId>> {
     let mut statement = db.prepare_cached(&format!("SELECT DISTINCT webhook FROM {}", table.name()))?;
-    let rows = statement.query_map([], |row| Ok(WebhookId(row.get::<_, i64>(0)? as u64)))?;
+    let rows = statement.query_map((), |row| Ok(WebhookId(row.get::<i64>(0)? as u64)))?;
     rows.collect()
 }
 
 /// Each webhook's last switch: where it stands, and whether it switched on.
-fn latest_switches(db: &Connection) -> rusqlite::Result<HashMap<WebhookId, (Position, bool)>> {
+fn latest_switches(db: &Connection) -> db::Result<HashMap<WebhookId, (Position, bool)>> {
     let sql = "SELECT webhook, position, is_on FROM switches
                WHERE position IN (SELECT MAX(position) FROM switches GROUP BY webhook)";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement
-        .query_map([], |row| Ok((WebhookId(row.get::<_, i64>(0)? as u64), (position(row.get(1)?), row.get(2)?))))?;
+        .query_map((), |row| Ok((WebhookId(row.get::<i64>(0)? as u64), (position(row.get(1)?), row.get(2)?))))?;
     rows.collect()
 }
 
 /// Of what is older than both the journal and the records, a webhook needs when it was switched on or off last, and what it
 /// asked for last: everything before its last switching off goes, and each change of categories that another has followed.
-fn delete_superseded(db: &Connection, oldest: Position, old: UnixMs) -> rusqlite::Result<usize> {
+fn delete_superseded(db: &Connection, oldest: Position, old: UnixMs) -> db::Result<usize> {
     let sql = "DELETE FROM switches WHERE position IN (
                    SELECT position FROM switches AS this WHERE position < $1 AND at < $2 AND (
                        EXISTS (SELECT 1 FROM switches AS later
@@ -89,14 +89,14 @@ mod tests {
     use crate::store::projection::open_writer;
 
     fn switches(db: &Connection) -> Vec<(i64, i64)> {
-        let mut statement = db.prepare("SELECT webhook, position FROM switches ORDER BY position").unwrap();
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let mut statement = db.prepare_cached("SELECT webhook, position FROM switches ORDER BY position").unwrap();
+        let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         rows.map(Result::unwrap).collect()
     }
 
     fn with_switches(rows: &[(i64, i64, bool)]) -> (tempfile::TempDir, Connection) {
         let dir = tempfile::tempdir().unwrap();
-        let db = open_writer(&dir.path().join("records.db")).unwrap();
+        let db = open_writer(&dir.path().into()).unwrap();
         for (webhook, position, on) in rows {
             let sql = "INSERT INTO switches (position, webhook, subscription, is_on, at) VALUES ($1, $2, 1, $3, $1)";
             db.execute(sql, params![position, webhook, on]).unwrap();

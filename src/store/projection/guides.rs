@@ -5,7 +5,7 @@
 
 use super::{Error, Projection, int};
 use crate::model::{GuideDid, GuideEntry, GuideHistory, MergedEntry, Position, SubscriptionId, UnixMs};
-use rusqlite::{Connection, params};
+use crate::store::db::{self, Connection, params};
 use std::collections::HashMap;
 
 /// About what a row takes.
@@ -22,7 +22,7 @@ const ON_CONFLICT: &str = "
         position = CASE WHEN excluded.position > guides.position THEN excluded.position ELSE guides.position END";
 
 /// Notes what a visitor has done; how many bytes came.
-pub(super) fn note(db: &Connection, position: Position, entry: &GuideEntry<'_>) -> rusqlite::Result<i64> {
+pub(super) fn note(db: &Connection, position: Position, entry: &GuideEntry<'_>) -> db::Result<i64> {
     let (step, done_at, snoozed_until) = match entry.did {
         GuideDid::Ended => ("", Some(entry.at.0), None),
         GuideDid::Snoozed { until } => ("", None, Some(until.0)),
@@ -47,7 +47,7 @@ pub(super) fn note(db: &Connection, position: Position, entry: &GuideEntry<'_>) 
 }
 
 /// What the anonymous visitor has done is the visitor's from here on; how many bytes came.
-pub(super) fn merge(db: &Connection, position: Position, entry: &MergedEntry<'_>) -> rusqlite::Result<i64> {
+pub(super) fn merge(db: &Connection, position: Position, entry: &MergedEntry<'_>) -> db::Result<i64> {
     let of = |id: &str| count(db, entry.subscription, id);
     let before = of(entry.anonymous_id)? + of(entry.visitor_id)?;
     let sql = format!(
@@ -69,7 +69,7 @@ pub(super) fn merge(db: &Connection, position: Position, entry: &MergedEntry<'_>
     Ok((of(entry.anonymous_id)? + of(entry.visitor_id)? - before + new as i64) * ROW_BYTES)
 }
 
-fn count(db: &Connection, subscription: SubscriptionId, visitor_id: &str) -> rusqlite::Result<i64> {
+fn count(db: &Connection, subscription: SubscriptionId, visitor_id: &str) -> db::Result<i64> {
     db.prepare_cached("SELECT COUNT(*) FROM guides WHERE subscription = $1 AND visitor_id = $2")?
         .query_row(params![int(subscription.0), visitor_id], |row| row.get(0))
 }
@@ -80,7 +80,7 @@ pub(super) fn forget(
     subscription: SubscriptionId,
     visitor_id: &str,
     cut: Position,
-) -> rusqlite::Result<i64> {
+) -> db::Result<i64> {
     let sql = "DELETE FROM guides WHERE subscription = $1 AND visitor_id = $2 AND position <= $3";
     let rows = db.execute(sql, params![int(subscription.0), visitor_id, int(cut.0)])?;
     Ok(rows as i64 * ROW_BYTES)
@@ -92,7 +92,7 @@ pub(super) fn forget_merged(
     subscription: SubscriptionId,
     visitor_id: &str,
     cut: Position,
-) -> rusqlite::Result<i64> {
+) -> db::Result<i64> {
     let sql = "DELETE FROM merged WHERE subscription = $1 AND visitor_id = $2 AND position <= $3";
     let rows = db.execute(sql, params![int(subscription.0), visitor_id, int(cut.0)])?;
     Ok(rows as i64 * ROW_BYTES)
@@ -120,7 +120,7 @@ impl Projection {
                 let done_at = done_at.map(UnixMs);
                 if step.is_empty() {
                     history.ended_at = done_at;
-                    history.snoozed_until = row.get::<_, Option<i64>>(3)?.map(UnixMs);
+                    history.snoozed_until = row.get::<Option<i64>>(3)?.map(UnixMs);
                 } else if let Some(at) = done_at {
                     history.answered.insert(step, at);
                 }
@@ -137,17 +137,17 @@ impl Projection {
         let sql = "SELECT anonymous_id FROM merged WHERE subscription = $1 AND visitor_id = $2 ORDER BY position";
         self.read(|db| {
             let values = params![int(subscription.0), visitor_id];
-            Ok(db.prepare_cached(sql)?.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+            Ok(db.prepare_cached(sql)?.query_map(values, |row| row.get(0))?.collect::<db::Result<_>>()?)
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Table;
     use super::super::history::{START, SUBSCRIPTION, intake_settings, record_settings};
     use super::super::memory::MemoryJournal;
     use super::super::retention::Sweeper;
-    use super::super::{FILE_NAME, Table};
     use super::*;
     use crate::clock::ManualClock;
     use crate::limits;
@@ -165,7 +165,8 @@ mod tests {
             journal.add(entry);
         }
         let clock = Arc::new(ManualClock::at(START));
-        let projection = Projection::open(dir.path(), journal, &record_settings(), &intake_settings(), clock).unwrap();
+        let projection =
+            Projection::open(&dir.path().into(), journal, &record_settings(), &intake_settings(), clock).unwrap();
         projection.catch_up().unwrap();
         (projection, dir)
     }
@@ -230,14 +231,14 @@ mod tests {
             did("_PENDO_T_b", "s", GuideDid::Snoozed { until }, 60_000),
         ]);
         projection.stop();
-        let db = super::super::open_writer(&dir.path().join(FILE_NAME)).unwrap();
+        let db = super::super::open_writer(&dir.path().into()).unwrap();
         let kept_bytes = || super::super::get_meta(&db, super::super::Meta::PeopleBytes).unwrap();
         let before = kept_bytes();
         let now = at(2).after(limits::ANONYMOUS_GUIDES);
         let swept = Sweeper::new(&record_settings(), &intake_settings()).sweep(&db, now, Position(1)).unwrap();
         assert_eq!((swept.dropped.of(Table::Guides), before - kept_bytes()), (1, ROW_BYTES));
-        let mut left = db.prepare("SELECT visitor_id FROM guides ORDER BY visitor_id").unwrap();
-        let left: Vec<String> = left.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let mut left = db.prepare_cached("SELECT visitor_id FROM guides ORDER BY visitor_id").unwrap();
+        let left: Vec<String> = left.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         assert_eq!(left, ["_PENDO_T_b", "v"]);
     }
 

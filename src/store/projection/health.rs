@@ -9,7 +9,7 @@ use crate::config::HealthSettings;
 use crate::model::{
     IncidentKind, OutcomeEntry, Position, ReceiverIs, ReceiverNews, Switch, UnixMs, Verdict, WebhookId,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::db::{self, Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -189,19 +189,14 @@ pub(super) struct Healths {
 
 impl Healths {
     /// A webhook was switched, or what it wants was changed.
-    pub(super) fn switch(&mut self, db: &Connection, position: Position, switch: &Switch) -> rusqlite::Result<()> {
+    pub(super) fn switch(&mut self, db: &Connection, position: Position, switch: &Switch) -> db::Result<()> {
         self.of(db, switch.webhook, position)?.switch(switch.on);
         self.touch(switch.webhook);
         Ok(())
     }
 
     /// There is something new to be known of a receiver.
-    pub(super) fn receiver(
-        &mut self,
-        db: &Connection,
-        position: Position,
-        news: &ReceiverNews,
-    ) -> rusqlite::Result<()> {
+    pub(super) fn receiver(&mut self, db: &Connection, position: Position, news: &ReceiverNews) -> db::Result<()> {
         self.of(db, news.webhook, position)?.receiver(news.is, news.at);
         self.touch(news.webhook);
         Ok(())
@@ -214,7 +209,7 @@ impl Healths {
         (at_position, ended_at): (Position, UnixMs),
         outcome: &OutcomeEntry<'_>,
         settings: &HealthSettings,
-    ) -> rusqlite::Result<()> {
+    ) -> db::Result<()> {
         let webhook = outcome.delivery.webhook;
         let health = self.of(db, webhook, at_position)?;
         let incident = health.outcome(outcome, ended_at, settings);
@@ -239,7 +234,7 @@ impl Healths {
     }
 
     /// Writes what has changed.
-    pub(super) fn flush(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn flush(&mut self, db: &Connection) -> db::Result<()> {
         let mut statement = db.prepare_cached(
             "INSERT INTO health (webhook, health) VALUES ($1, $2)
              ON CONFLICT (webhook) DO UPDATE SET health = excluded.health",
@@ -266,7 +261,7 @@ impl Healths {
     }
 
     /// What is counted for a webhook. Of one that nothing was counted for yet, the switches say whether it is on.
-    fn of(&mut self, db: &Connection, webhook: WebhookId, before: Position) -> rusqlite::Result<&mut Health> {
+    fn of(&mut self, db: &Connection, webhook: WebhookId, before: Position) -> db::Result<&mut Health> {
         let place = match self.by_webhook.entry(webhook) {
             Entry::Occupied(place) => return Ok(place.into_mut()),
             Entry::Vacant(place) => place,
@@ -280,13 +275,13 @@ impl Healths {
 }
 
 /// A row that cannot be read is as good as none.
-fn stored(db: &Connection, webhook: WebhookId) -> rusqlite::Result<Option<Health>> {
+fn stored(db: &Connection, webhook: WebhookId) -> db::Result<Option<Health>> {
     let sql = "SELECT health FROM health WHERE webhook = $1";
     let bytes: Option<Vec<u8>> = db.prepare_cached(sql)?.query_row([int(webhook.0)], |row| row.get(0)).optional()?;
     Ok(bytes.and_then(|bytes| postcard::from_bytes(&bytes).ok()))
 }
 
-fn was_on(db: &Connection, webhook: WebhookId, before: Position) -> rusqlite::Result<bool> {
+fn was_on(db: &Connection, webhook: WebhookId, before: Position) -> db::Result<bool> {
     let sql = "SELECT is_on FROM switches WHERE webhook = $1 AND position < $2 ORDER BY position DESC LIMIT 1";
     let on = db.prepare_cached(sql)?.query_row([int(webhook.0), int(before.0)], |row| row.get(0)).optional()?;
     Ok(on.unwrap_or(false))
@@ -308,14 +303,14 @@ impl Projection {
     pub fn receivers(&self) -> Result<Vec<KeptReceiver>, Error> {
         self.read(|db| {
             let mut statement = db.prepare_cached("SELECT webhook, health FROM health")?;
-            let mut rows = statement.query([])?;
+            let mut rows = statement.query(())?;
             let mut receivers = Vec::new();
             while let Some(row) = rows.next()? {
-                let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+                let bytes = row.blob(1)?;
                 let health = postcard::from_bytes::<Health>(bytes).ok().filter(|health| health.on);
                 let Some(Health { silent_since, rests_until, .. }) = health else { continue };
                 if silent_since.is_some() || rests_until.is_some() {
-                    let webhook = WebhookId(row.get::<_, i64>(0)? as u64);
+                    let webhook = WebhookId(row.get::<i64>(0)? as u64);
                     receivers.push(KeptReceiver { webhook, is_silent: silent_since.is_some(), rests_until });
                 }
             }
@@ -335,22 +330,22 @@ impl Projection {
             let mut rows = statement.query([int(after.0), int(most as u64)])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(incident(row)?.ok_or(Error::Damaged { table: "incidents" })?);
+                found.push(incident(&row)?.ok_or(Error::Damaged { table: "incidents" })?);
             }
             Ok(found)
         })
     }
 }
 
-fn incident(row: &Row<'_>) -> rusqlite::Result<Option<Incident>> {
-    let Some(kind) = IncidentKind::from_name(&row.get::<_, String>(3)?) else { return Ok(None) };
+fn incident(row: &Row<'_>) -> db::Result<Option<Incident>> {
+    let Some(kind) = IncidentKind::from_name(&row.get::<String>(3)?) else { return Ok(None) };
     Ok(Some(Incident {
         position: position(row.get(0)?),
-        webhook: WebhookId(row.get::<_, i64>(1)? as u64),
+        webhook: WebhookId(row.get::<i64>(1)? as u64),
         at: UnixMs(row.get(2)?),
         kind,
-        failed: row.get::<_, i64>(4)? as u64,
-        of: row.get::<_, i64>(5)? as u64,
+        failed: row.get::<i64>(4)? as u64,
+        of: row.get::<i64>(5)? as u64,
         since: UnixMs(row.get(6)?),
     }))
 }

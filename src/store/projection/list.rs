@@ -7,7 +7,7 @@ use super::{Error, Projection, int, position};
 use crate::model::{
     DeliveryId, DeliveryState, LastAnswer, Position, Reason, SubscriptionId, UniqueId, UnixMs, WebhookId,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::db::{self, Connection, OptionalExtension, Row, params};
 
 /// What one page looks at, at most: some 100,000 successes.
 const SCAN: ScanBounds = ScanBounds { rows: 4000, index_rows: 400 };
@@ -50,7 +50,7 @@ impl Projection {
 
     pub(super) fn list_within(&self, filter: &RowFilter, bounds: ScanBounds) -> Result<ListedPage, Error> {
         self.read(|db| {
-            let snapshot = db.unchecked_transaction()?;
+            let snapshot = db.snapshot()?;
             let window = window(&snapshot, filter)?;
             let rows = scan_rows(&snapshot, filter, window, bounds.rows)?;
             let wanted = filter.state.is_none_or(|state| state == DeliveryState::Delivered);
@@ -84,10 +84,10 @@ impl Projection {
             let mut statement = db.prepare_cached(sql)?;
             let values = [int(before.0), int(most as u64)];
             let kept = |row: &Row<'_>| {
-                let subscription = row.get::<_, Option<i64>>(1)?.map(|id| SubscriptionId(id as u64));
+                let subscription = row.get::<Option<i64>>(1)?.map(|id| SubscriptionId(id as u64));
                 Ok(KeptAttempt { position: position(row.get(0)?), subscription, outcome: row.get(2)? })
             };
-            Ok(statement.query_map(values, kept)?.collect::<rusqlite::Result<_>>()?)
+            Ok(statement.query_map(values, kept)?.collect::<db::Result<_>>()?)
         })
     }
 
@@ -105,8 +105,8 @@ impl Projection {
             let mut rows = statement.query([int(webhook.0), int(most as u64)])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                let outcome = row.get::<_, Option<i64>>(16)?.map(position);
-                let row = delivery_row(row)?;
+                let outcome = row.get::<Option<i64>>(16)?.map(position);
+                let row = delivery_row(&row)?;
                 if let (Some(at), Some(reason)) = (row.last_attempt_at, row.reason) {
                     let status = row.status.unwrap_or(0);
                     found.push(LastAnswer { delivery: row.id, outcome, at, status, reason });
@@ -131,7 +131,7 @@ impl Projection {
             let mut statement = db.prepare_cached(sql)?;
             let mut rows = statement.query(params![int(id.webhook.0), int(id.origin.0), SEARCH_ROWS])?;
             while let Some(row) = rows.next()? {
-                let found = decoded(row, 0)?.into_iter().find(|success| success.event == id.origin);
+                let found = decoded(&row, 0)?.into_iter().find(|success| success.event == id.origin);
                 if found.is_some() {
                     return Ok(found);
                 }
@@ -149,7 +149,7 @@ impl Projection {
             let mut statement =
                 db.prepare_cached("SELECT outcome FROM attempts WHERE delivery = $1 ORDER BY position")?;
             let rows = statement.query_map([int(listed.0)], |row| row.get(0))?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            Ok(rows.collect::<db::Result<_>>()?)
         })
     }
 
@@ -183,7 +183,7 @@ fn window(db: &Connection, filter: &RowFilter) -> Result<Window, Error> {
 
 fn positions_between(db: &Connection, from: Option<UnixMs>, to: Option<UnixMs>) -> Result<(Position, Position), Error> {
     let minute = |at: UnixMs| at.0.div_euclid(super::apply::MINUTE_MS);
-    let mark = |sql: &str, minute: i64| -> rusqlite::Result<Option<i64>> {
+    let mark = |sql: &str, minute: i64| -> db::Result<Option<i64>> {
         db.prepare_cached(sql)?.query_row([minute], |row| row.get(0)).optional()
     };
     let first = match from {
@@ -233,7 +233,7 @@ fn scan_rows(db: &Connection, filter: &RowFilter, window: Window, most: i64) -> 
     ])?;
     let mut lines = Vec::new();
     while let Some(row) = rows.next()? {
-        lines.push(Listed::Row(Box::new(delivery_row(row)?)));
+        lines.push(Listed::Row(Box::new(delivery_row(&row)?)));
     }
     Ok(Scan { lines, floor })
 }
@@ -255,7 +255,7 @@ fn scan_successes(db: &Connection, filter: &RowFilter, window: Window, most: i64
                     && (window.first..=window.last).contains(&success.event)
                     && filter.kind.is_none_or(|kind| kind == success.kind)
             };
-            scan.lines.extend(decoded(row, 3)?.into_iter().rev().filter(fits).map(Listed::Success));
+            scan.lines.extend(decoded(&row, 3)?.into_iter().rev().filter(fits).map(Listed::Success));
         }
         scan.floor = position(first);
         if scan.lines.len() > filter.limit {
@@ -295,20 +295,20 @@ fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow, Error> {
     let state: String = row.get(7)?;
     Ok(DeliveryRow {
         listed: position(row.get(0)?),
-        id: DeliveryId { webhook: WebhookId(row.get::<_, i64>(1)? as u64), origin: position(row.get(2)?) },
+        id: DeliveryId { webhook: WebhookId(row.get::<i64>(1)? as u64), origin: position(row.get(2)?) },
         event: position(row.get(3)?),
-        subscription: row.get::<_, Option<i64>>(4)?.map(|id| SubscriptionId(id as u64)),
-        kind: row.get::<_, Option<u8>>(5)?.map(|number| kind(number).ok_or(DAMAGED)).transpose()?,
-        unique_id: row.get::<_, Option<[u8; 20]>>(6)?.map(UniqueId),
+        subscription: row.get::<Option<i64>>(4)?.map(|id| SubscriptionId(id as u64)),
+        kind: row.get::<Option<u8>>(5)?.map(|number| kind(number).ok_or(DAMAGED)).transpose()?,
+        unique_id: row.get::<Option<[u8; 20]>>(6)?.map(UniqueId),
         state: DeliveryState::from_name(&state).ok_or(DAMAGED)?,
         attempts: row.get(8)?,
         status: row.get(9)?,
-        reason: row.get::<_, Option<u8>>(10)?.map(|number| reason(number).ok_or(DAMAGED)).transpose()?,
+        reason: row.get::<Option<u8>>(10)?.map(|number| reason(number).ok_or(DAMAGED)).transpose()?,
         total_us: row.get(11)?,
         created_at: UnixMs(row.get(12)?),
-        last_attempt_at: row.get::<_, Option<i64>>(13)?.map(UnixMs),
-        next_attempt_at: row.get::<_, Option<i64>>(14)?.map(UnixMs),
-        replay: row.get::<_, Option<i64>>(15)?.map(position),
+        last_attempt_at: row.get::<Option<i64>>(13)?.map(UnixMs),
+        next_attempt_at: row.get::<Option<i64>>(14)?.map(UnixMs),
+        replay: row.get::<Option<i64>>(15)?.map(position),
     })
 }
 
@@ -318,6 +318,6 @@ fn reason(number: u8) -> Option<Reason> {
 }
 
 fn decoded(row: &Row<'_>, column: usize) -> Result<Vec<Success>, Error> {
-    let blob = row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?;
+    let blob = row.blob(column)?;
     codec::successes(blob).ok_or(Error::Damaged { table: "successes" })
 }

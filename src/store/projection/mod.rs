@@ -31,6 +31,7 @@ mod stretches;
 mod successes;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use codec::Success;
 pub use figures::{Figures, TOOK_BOUNDS_MS, TOOK_COUNTS};
@@ -47,27 +48,23 @@ use crate::clock::Clock;
 use crate::config::{IntakeSettings, RecordSettings};
 use crate::journal::{Journal, ReadError};
 use crate::model::Position;
-use crate::store::sqlite::{self, StoreError};
+use crate::store::db::{self, Connection, Interrupt, OptionalExtension, params};
+use crate::store::{Part, Place, StoreError, migrate};
 use follow::Follower;
 use read::Readers;
 use retention::Sweeper;
-use rusqlite::{Connection, InterruptHandle, OptionalExtension, params};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
-/// The database's file name in the data directory.
-pub const FILE_NAME: &str = "records.db";
-
 /// Why the projection could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// SQLite says no.
+    /// The engine says no.
     #[error("the records' database fails")]
-    Sqlite(#[from] rusqlite::Error),
+    Sql(#[from] db::Error),
     /// The file cannot be opened or brought up to date.
     #[error("the records' database cannot be opened")]
     Store(#[from] StoreError),
@@ -116,8 +113,6 @@ pub struct Projection {
     shared: Arc<Shared>,
     journal: Arc<dyn Journal>,
     readers: Readers,
-    /// Breaks off the statement that the writing thread is at.
-    interrupt: InterruptHandle,
     stop: watch::Sender<bool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -129,6 +124,8 @@ struct Shared {
     dropped: Mutex<Dropped>,
     missed: AtomicU64,
     problem: Mutex<Option<String>>,
+    /// Breaks off the statement that the writing thread is at.
+    interrupt: Mutex<Interrupt>,
     /// What others want done on the thread that writes.
     requests: Mutex<Vec<erase::Request>>,
     requested: Notify,
@@ -141,29 +138,28 @@ struct Shared {
 }
 
 impl Projection {
-    /// Opens or creates `records.db` in `data_dir` and starts to follow `journal`.
+    /// Opens or creates the records of the store at `place` and starts to follow `journal`.
     ///
     /// # Errors
     /// [`Error`]; [`Error::AheadOfJournal`] when database and journal do not belong together.
     pub fn open(
-        data_dir: &Path,
+        place: &Place,
         journal: Arc<dyn Journal>,
         records: &RecordSettings,
         intake: &IntakeSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        let path = data_dir.join(FILE_NAME);
-        let db = open_writer(&path)?;
+        let db = open_writer(place)?;
         let position = apply::stored_position(&db)?;
         let durable = *journal.durable().borrow();
         if position > durable {
             return Err(Error::AheadOfJournal { projected: position, durable });
         }
-        let readers = Readers::open(&path)?;
-        let interrupt = db.get_interrupt_handle();
-        let shared = Arc::new(Shared::at(position));
+        let readers = Readers::open(place)?;
+        let shared = Arc::new(Shared::at(position, db.interrupt_handle()));
         let (stop, stopped) = watch::channel(false);
         let follower = Follower {
+            place: place.clone(),
             db,
             journal: Arc::clone(&journal),
             shared: Arc::clone(&shared),
@@ -179,7 +175,7 @@ impl Projection {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new().name(String::from("records")).spawn(move || follower.run(&runtime))?;
-        Ok(Self { shared, journal, readers, interrupt, stop, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, journal, readers, stop, thread: Mutex::new(Some(thread)) })
     }
 
     /// Blocks until everything that is durable now is projected, and tells how it goes.
@@ -264,8 +260,9 @@ impl std::fmt::Debug for Projection {
 }
 
 impl Shared {
-    fn at(position: Position) -> Self {
+    fn at(position: Position, interrupt: Interrupt) -> Self {
         Self {
+            interrupt: Mutex::new(interrupt),
             projected: watch::channel(position).0,
             dropped: Mutex::default(),
             missed: AtomicU64::new(0),
@@ -280,6 +277,16 @@ impl Shared {
 
     fn publish(&self, position: Position) {
         self.projected.send_if_modified(|projected| std::mem::replace(projected, position) != position);
+    }
+
+    /// Breaks off the statement that the writing thread is at.
+    fn interrupt(&self) {
+        self.interrupt.lock().unwrap_or_else(PoisonError::into_inner).interrupt();
+    }
+
+    /// The writing thread has another connection.
+    fn interrupt_by(&self, interrupt: Interrupt) {
+        *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = interrupt;
     }
 
     fn dropped(&self, rows: &Dropped) {
@@ -332,7 +339,7 @@ impl Meta {
     }
 }
 
-fn set_meta(db: &Connection, meta: Meta, value: i64) -> rusqlite::Result<()> {
+fn set_meta(db: &Connection, meta: Meta, value: i64) -> db::Result<()> {
     db.prepare_cached(
         "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     )?
@@ -340,7 +347,7 @@ fn set_meta(db: &Connection, meta: Meta, value: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn add_meta(db: &Connection, meta: Meta, value: i64) -> rusqlite::Result<()> {
+fn add_meta(db: &Connection, meta: Meta, value: i64) -> db::Result<()> {
     db.prepare_cached(
         "INSERT INTO meta (name, value) VALUES ($1, $2)
          ON CONFLICT (name) DO UPDATE SET value = meta.value + excluded.value",
@@ -349,7 +356,7 @@ fn add_meta(db: &Connection, meta: Meta, value: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn get_meta(db: &Connection, meta: Meta) -> rusqlite::Result<i64> {
+fn get_meta(db: &Connection, meta: Meta) -> db::Result<i64> {
     let value = db
         .prepare_cached("SELECT value FROM meta WHERE name = $1")?
         .query_row([meta.name()], |row| row.get(0))
@@ -359,20 +366,12 @@ fn get_meta(db: &Connection, meta: Meta) -> rusqlite::Result<i64> {
 
 /// The writing connection. A transaction is not synced when it commits: that is what the position is for. A checkpoint
 /// is, in the right order, so that the file is whole after a power cut.
-fn open_writer(path: &Path) -> Result<Connection, Error> {
-    let mut db = sqlite::open(path, sqlite::Sync::Normal)?;
-    let vacuum: i64 = db.query_row("PRAGMA auto_vacuum", [], |row| row.get(0))?;
-    if vacuum != AUTO_VACUUM_INCREMENTAL {
-        // Only a file without tables takes this at once; VACUUM makes any other take it.
-        db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;")?;
-    }
-    db.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;")?;
-    sqlite::migrate(&mut db, schema::MIGRATIONS)?;
+fn open_writer(place: &Place) -> Result<Connection, Error> {
+    let db = place.open(Part::Records)?;
+    upkeep::prepare(&db)?;
+    migrate(&db, schema::MIGRATIONS)?;
     Ok(db)
 }
-
-/// How SQLite numbers `auto_vacuum = INCREMENTAL`.
-const AUTO_VACUUM_INCREMENTAL: i64 = 2;
 
 /// Positions and ids lie below 2^63, so that every store can keep them in a signed column.
 fn int(number: u64) -> i64 {

@@ -2,7 +2,7 @@
 
 use super::{Error, Projection, int, position};
 use crate::model::{IncidentKind, Notice, Position, SubscriptionId, UnixMs, WebhookId};
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::store::db::{self, Connection, OptionalExtension, params};
 
 /// Which notices to list, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct KeptNotice {
 
 /// Keeps a notice. Of an incident that was said twice, because its webhook was not yet known to be turned off when the
 /// process ended, the first place stays and the last words hold: they were written with what was done.
-pub(super) fn insert(db: &Connection, position: Position, notice: &Notice) -> rusqlite::Result<()> {
+pub(super) fn insert(db: &Connection, position: Position, notice: &Notice) -> db::Result<()> {
     // Plain data: encoding it into memory has no way to fail.
     let bytes = postcard::to_stdvec(notice).unwrap_or_default();
     db.prepare_cached(
@@ -80,7 +80,7 @@ impl Projection {
             ])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+                let bytes = row.blob(1)?;
                 let notice = postcard::from_bytes(bytes).map_err(|_| Error::Damaged { table: "notices" })?;
                 found.push(KeptNotice { position: position(row.get(0)?), notice });
             }

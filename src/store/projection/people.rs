@@ -9,7 +9,7 @@ use crate::model::{
     EventEntry, EventKind, GuideEntry, MergedEntry, MetadataEntry, PersonKind, Position, SubscriptionId, UnixMs,
     VisitEntry, metadata,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::db::{self, Connection, OptionalExtension, Row, params};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
@@ -57,12 +57,7 @@ type Whose<'a> = (SubscriptionId, PersonKind, &'a str);
 
 impl People {
     /// An event makes its visitor and its account known, and seen if it says so.
-    pub(super) fn event(
-        &mut self,
-        db: &Connection,
-        position: Position,
-        event: &EventEntry<'_>,
-    ) -> rusqlite::Result<()> {
+    pub(super) fn event(&mut self, db: &Connection, position: Position, event: &EventEntry<'_>) -> db::Result<()> {
         // Who administers Fanfare is no visitor of the product.
         if event.kind == EventKind::AuditRecorded {
             return Ok(());
@@ -80,7 +75,7 @@ impl People {
     }
 
     /// A visit of a visitor, and with it of their account.
-    pub(super) fn visit(&mut self, db: &Connection, visit: &VisitEntry<'_>) -> rusqlite::Result<()> {
+    pub(super) fn visit(&mut self, db: &Connection, visit: &VisitEntry<'_>) -> db::Result<()> {
         let visitor = (visit.subscription, PersonKind::Visitor, visit.visitor_id);
         let account = (visit.subscription, PersonKind::Account, visit.account_id);
         for (whose, values) in [(visitor, visit.visitor), (account, visit.account)] {
@@ -110,7 +105,7 @@ impl People {
     }
 
     /// Values that the Metadata API has set.
-    pub(super) fn metadata(&mut self, db: &Connection, entry: &MetadataEntry<'_>) -> rusqlite::Result<()> {
+    pub(super) fn metadata(&mut self, db: &Connection, entry: &MetadataEntry<'_>) -> db::Result<()> {
         let whose = (entry.subscription, entry.kind, entry.id);
         if self.know(db, whose, entry.at)? {
             self.merge(db, whose, entry.group, entry.values)?;
@@ -119,29 +114,19 @@ impl People {
     }
 
     /// What a visitor has done with a guide.
-    pub(super) fn guide(
-        &mut self,
-        db: &Connection,
-        position: Position,
-        entry: &GuideEntry<'_>,
-    ) -> rusqlite::Result<()> {
+    pub(super) fn guide(&mut self, db: &Connection, position: Position, entry: &GuideEntry<'_>) -> db::Result<()> {
         self.bytes += guides::note(db, position, entry)?;
         Ok(())
     }
 
     /// An anonymous visitor turned out to be somebody.
-    pub(super) fn merged(
-        &mut self,
-        db: &Connection,
-        position: Position,
-        entry: &MergedEntry<'_>,
-    ) -> rusqlite::Result<()> {
+    pub(super) fn merged(&mut self, db: &Connection, position: Position, entry: &MergedEntry<'_>) -> db::Result<()> {
         self.bytes += guides::merge(db, position, entry)?;
         Ok(())
     }
 
     /// Writes what was added up.
-    pub(super) fn flush(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn flush(&mut self, db: &Connection) -> db::Result<()> {
         match std::mem::take(&mut self.bytes) {
             0 => Ok(()),
             bytes => add_meta(db, Meta::PeopleBytes, bytes),
@@ -149,7 +134,7 @@ impl People {
     }
 
     /// Sees to it that somebody has a row; whether the id names somebody at all.
-    fn know(&mut self, db: &Connection, whose: Whose<'_>, at: UnixMs) -> rusqlite::Result<bool> {
+    fn know(&mut self, db: &Connection, whose: Whose<'_>, at: UnixMs) -> db::Result<bool> {
         let (subscription, kind, id) = whose;
         if !kind.is_somebody(id) {
             return Ok(false);
@@ -179,7 +164,7 @@ impl People {
         (subscription, kind, id): Whose<'_>,
         group: &str,
         values: &str,
-    ) -> rusqlite::Result<()> {
+    ) -> db::Result<()> {
         let key = params![int(subscription.0), kind as u8, id, group];
         let kept: Option<String> = db
             .prepare_cached(
@@ -211,7 +196,7 @@ fn see(
     (subscription, kind, id): Whose<'_>,
     position: Position,
     occurred_at: UnixMs,
-) -> rusqlite::Result<()> {
+) -> db::Result<()> {
     db.prepare_cached(
         "UPDATE people SET seen_position = $1, first_visit = $2
          WHERE subscription = $3 AND kind = $4 AND id = $5 AND seen_position IS NULL",
@@ -224,12 +209,12 @@ fn see(
 const COLUMNS: &str = "known_at, first_visit, last_visit, browser_name, browser_version, account_id";
 
 /// Somebody, without their metadata.
-fn person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
+fn person(row: &Row<'_>) -> db::Result<PersonRow> {
     let browser: (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
     Ok(PersonRow {
         known_at: UnixMs(row.get(0)?),
-        first_visit: row.get::<_, Option<i64>>(1)?.map(UnixMs),
-        last_visit: row.get::<_, Option<i64>>(2)?.map(UnixMs),
+        first_visit: row.get::<Option<i64>>(1)?.map(UnixMs),
+        last_visit: row.get::<Option<i64>>(2)?.map(UnixMs),
         browser: browser.0.zip(browser.1),
         account_id: row.get(5)?,
         metadata: Vec::new(),
@@ -253,7 +238,7 @@ impl Projection {
     /// [`Error`].
     pub fn person(&self, subscription: SubscriptionId, kind: PersonKind, id: &str) -> Result<Option<PersonRow>, Error> {
         self.read(|db| {
-            let snapshot = db.unchecked_transaction()?;
+            let snapshot = db.snapshot()?;
             let key = params![int(subscription.0), kind as u8, id];
             let sql = format!("SELECT {COLUMNS} FROM people WHERE subscription = $1 AND kind = $2 AND id = $3");
             let found = snapshot.prepare_cached(&sql)?.query_row(key, person);
@@ -262,7 +247,7 @@ impl Projection {
                 "SELECT name, fields FROM metadata WHERE subscription = $1 AND kind = $2 AND id = $3 ORDER BY name";
             let mut groups = snapshot.prepare_cached(sql)?;
             let groups = groups.query_map(key, |row| Ok((row.get(0)?, row.get(1)?)))?;
-            person.metadata = groups.collect::<rusqlite::Result<_>>()?;
+            person.metadata = groups.collect::<db::Result<_>>()?;
             Ok(Some(person))
         })
     }
@@ -289,7 +274,7 @@ impl Projection {
             let values = params![int(subscription.0), kind as u8, prefix, end, after, int(limit as u64)];
             let mut statement = db.prepare_cached(&sql)?;
             let rows = statement.query_map(values, |row| Ok((row.get(6)?, person(row)?)))?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            Ok(rows.collect::<db::Result<_>>()?)
         })
     }
 
@@ -305,7 +290,7 @@ impl Projection {
         let account = PersonKind::Account as u8;
         self.read(|db| {
             let values = params![int(subscription.0), account, from, to, int(limit as u64)];
-            Ok(db.prepare_cached(sql)?.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+            Ok(db.prepare_cached(sql)?.query_map(values, |row| row.get(0))?.collect::<db::Result<_>>()?)
         })
     }
 
@@ -327,14 +312,14 @@ impl Projection {
                        AND metadata.kind = people.kind AND metadata.id = people.id)
                    FROM people WHERE subscription = $2 AND kind = $3 AND id = $4";
         self.read(|db| {
-            let snapshot = db.unchecked_transaction()?;
+            let snapshot = db.snapshot()?;
             let mut statement = snapshot.prepare_cached(sql)?;
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
                 let values = params![group, int(subscription.0), kind as u8, id];
                 let group = |row: &Row<'_>| {
                     let fields: Option<String> = row.get(0)?;
-                    Ok((fields.unwrap_or_default(), row.get::<_, i64>(1)? as usize))
+                    Ok((fields.unwrap_or_default(), row.get::<i64>(1)? as usize))
                 };
                 found.push(statement.query_row(values, group).optional()?);
             }
@@ -347,11 +332,11 @@ impl Projection {
 mod tests {
     use super::super::history::{OTHER, START, SUBSCRIPTION, intake_settings, record_settings};
     use super::super::memory::MemoryJournal;
-    use super::super::{FILE_NAME, Projection, Stretch, person_hash, schema};
+    use super::super::{Projection, Stretch, person_hash, schema};
     use super::*;
     use crate::clock::ManualClock;
     use crate::model::{AppId, Entry, UniqueId, Withheld};
-    use crate::store::sqlite;
+    use crate::store::{Part, Place, migrate};
     use std::path::Path;
     use std::sync::Arc;
 
@@ -387,7 +372,7 @@ mod tests {
 
     fn projected(dir: &Path, journal: &Arc<MemoryJournal>) -> Projection {
         let (seam, clock) = (Arc::<MemoryJournal>::clone(journal), Arc::new(ManualClock::at(START)));
-        let projection = Projection::open(dir, seam, &record_settings(), &intake_settings(), clock).unwrap();
+        let projection = Projection::open(&dir.into(), seam, &record_settings(), &intake_settings(), clock).unwrap();
         projection.catch_up().unwrap();
         projection
     }
@@ -501,14 +486,14 @@ mod tests {
     #[test]
     fn who_was_seen_before_the_schema_knew_people_stays_seen() {
         let dir = tempfile::tempdir().unwrap();
-        let mut db = sqlite::open(&dir.path().join(FILE_NAME), sqlite::Sync::Normal).unwrap();
-        sqlite::migrate(&mut db, &schema::MIGRATIONS[..1]).unwrap();
+        let db = Place::from(dir.path()).open(Part::Records).unwrap();
+        migrate(&db, &schema::MIGRATIONS[..1]).unwrap();
         db.execute_batch(
             "INSERT INTO seen_visitors VALUES (1000, 'v', 7, 1767225600000);
              INSERT INTO seen_accounts VALUES (1000, 'a', 8, 1767225600000);",
         )
         .unwrap();
-        sqlite::migrate(&mut db, schema::MIGRATIONS).unwrap();
+        migrate(&db, schema::MIGRATIONS).unwrap();
         drop(db);
         let projection = projected(dir.path(), &Arc::new(MemoryJournal::new()));
         assert!(projection.is_seen(SUBSCRIPTION, PersonKind::Visitor, "v").unwrap());

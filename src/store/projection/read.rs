@@ -6,9 +6,8 @@ use crate::model::{
     Backlog, CategorySet, ClosedWhy, DeliveryId, DeliveryState, EventKind, LaneMark, Position, Reason, Selection,
     SubscriptionId, Switch, UniqueId, UnixMs, WebhookId,
 };
-use crate::store::sqlite;
-use rusqlite::{Connection, OptionalExtension, Row};
-use std::path::Path;
+use crate::store::db::{self, Connection, OptionalExtension, Row};
+use crate::store::{Part, Place};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -17,15 +16,16 @@ const READERS: usize = 4;
 
 /// The connections that read, each used by one call at a time.
 pub(super) struct Readers {
+    place: Place,
     connections: Vec<Mutex<Connection>>,
     next: AtomicUsize,
 }
 
 impl Readers {
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let open = |_| Ok(Mutex::new(sqlite::open_reader(path)?));
+    pub(super) fn open(place: &Place) -> Result<Self, Error> {
+        let open = |_| Ok(Mutex::new(place.open_reader(Part::Records)?));
         let connections = (0..READERS).map(open).collect::<Result<_, Error>>()?;
-        Ok(Self { connections, next: AtomicUsize::new(0) })
+        Ok(Self { place: place.clone(), connections, next: AtomicUsize::new(0) })
     }
 
     /// Runs `work` on a free connection, or in turn on one that is not.
@@ -33,10 +33,12 @@ impl Readers {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let turn = (0..READERS).map(|step| &self.connections[(first + step) % READERS]);
         let free = turn.clone().find_map(|connection| connection.try_lock().ok());
-        match free {
-            Some(connection) => work(&connection),
-            None => work(&self.connections[first % READERS].lock().unwrap_or_else(PoisonError::into_inner)),
+        let mut connection =
+            free.unwrap_or_else(|| self.connections[first % READERS].lock().unwrap_or_else(PoisonError::into_inner));
+        if connection.is_broken() {
+            *connection = self.place.open_reader(Part::Records)?;
         }
+        work(&connection)
     }
 }
 
@@ -210,13 +212,13 @@ impl Projection {
     /// [`Error`].
     pub fn items(&self, since: UnixMs, max: usize, each: &mut dyn FnMut(u64, UnixMs)) -> Result<(), Error> {
         self.readers.with(|db| {
-            let snapshot = db.unchecked_transaction()?;
+            let snapshot = db.snapshot()?;
             let (first, mut skip) = first_item_row(&snapshot, max)?;
             let mut statement = snapshot
                 .prepare_cached("SELECT items FROM items WHERE first_position >= $1 ORDER BY first_position")?;
             let mut rows = statement.query([first])?;
             while let Some(row) = rows.next()? {
-                let items = codec::items(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
+                let items = codec::items(row.blob(0)?);
                 for (fingerprint, at) in items.ok_or(Error::Damaged { table: "items" })? {
                     if skip > 0 {
                         skip -= 1;
@@ -245,23 +247,23 @@ impl Projection {
     /// [`Error`].
     pub fn lane_state(&self) -> Result<LaneRestart, Error> {
         self.readers.with(|db| {
-            let snapshot = db.unchecked_transaction()?;
+            let snapshot = db.snapshot()?;
             let mut lanes = Vec::new();
             let mut statement = snapshot.prepare_cached(
                 "SELECT webhook, next, open, settled, behind_events, behind_bytes FROM lanes ORDER BY webhook",
             )?;
-            let mut rows = statement.query([])?;
+            let mut rows = statement.query(())?;
             while let Some(row) = rows.next()? {
                 let positions = |column| {
-                    let blob = row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?;
+                    let blob = row.blob(column)?;
                     codec::unpack_positions(blob).ok_or(Error::Damaged { table: "lanes" })
                 };
                 lanes.push(LaneMark {
-                    webhook: WebhookId(row.get::<_, i64>(0)? as u64),
-                    next: row.get::<_, Option<i64>>(1)?.map(position),
+                    webhook: WebhookId(row.get::<i64>(0)? as u64),
+                    next: row.get::<Option<i64>>(1)?.map(position),
                     open: positions(2)?,
                     settled: positions(3)?,
-                    behind: Backlog { events: row.get::<_, i64>(4)? as u64, bytes: row.get::<_, i64>(5)? as u64 },
+                    behind: Backlog { events: row.get::<i64>(4)? as u64, bytes: row.get::<i64>(5)? as u64 },
                 });
             }
             let head = position(get_meta(&snapshot, Meta::Head)?);
@@ -278,15 +280,12 @@ impl Projection {
                    FROM deliveries WHERE next_attempt_at IS NOT NULL ORDER BY webhook, event, origin";
         self.all(sql, &[], |row| {
             Ok(WaitingRetry {
-                delivery: DeliveryId {
-                    webhook: WebhookId(row.get::<_, i64>(0)? as u64),
-                    origin: position(row.get(1)?),
-                },
+                delivery: DeliveryId { webhook: WebhookId(row.get::<i64>(0)? as u64), origin: position(row.get(1)?) },
                 event: position(row.get(2)?),
-                kind: row.get::<_, Option<u8>>(3)?.and_then(kind),
+                kind: row.get::<Option<u8>>(3)?.and_then(kind),
                 attempts: row.get(4)?,
                 due: UnixMs(row.get(5)?),
-                replay: row.get::<_, Option<i64>>(6)?.map(position),
+                replay: row.get::<Option<i64>>(6)?.map(position),
                 created_at: UnixMs(row.get(7)?),
             })
         })
@@ -297,7 +296,7 @@ impl Projection {
     /// # Errors
     /// [`Error`].
     pub fn audited(&self) -> Result<Option<u64>, Error> {
-        let found = self.all("SELECT value FROM meta WHERE name = 'audited'", &[], |row| row.get::<_, i64>(0))?;
+        let found = self.all("SELECT value FROM meta WHERE name = 'audited'", &[], |row| row.get::<i64>(0))?;
         Ok(found.first().map(|seq| *seq as u64))
     }
 
@@ -344,8 +343,8 @@ impl Projection {
                 why: closed_why(&why),
                 from: position(row.get(2)?),
                 to: position(row.get(3)?),
-                events: row.get::<_, Option<i64>>(4)?.map(|events| events as u64),
-                retries: row.get::<_, i64>(5)? as u64,
+                events: row.get::<Option<i64>>(4)?.map(|events| events as u64),
+                retries: row.get::<i64>(5)? as u64,
                 at: UnixMs(row.get(6)?),
             })
         })
@@ -378,7 +377,7 @@ impl Projection {
                    FROM minutes WHERE webhook = $1 AND minute >= $2";
         self.readers.with(|db| {
             Ok(db.prepare_cached(sql)?.query_row([int(webhook.0), minute], |row| {
-                let number = |index| row.get::<_, i64>(index).map(|number| number as u64);
+                let number = |index| row.get::<i64>(index).map(|number| number as u64);
                 Ok(Counts {
                     delivered: number(0)?,
                     failed: number(1)?,
@@ -386,8 +385,8 @@ impl Projection {
                     failed_attempts: number(3)?,
                     total_us: number(4)?,
                     waiting: number(5)?,
-                    last_success_at: row.get::<_, Option<i64>>(6)?.map(UnixMs),
-                    last_error_at: row.get::<_, Option<i64>>(7)?.map(UnixMs),
+                    last_success_at: row.get::<Option<i64>>(6)?.map(UnixMs),
+                    last_error_at: row.get::<Option<i64>>(7)?.map(UnixMs),
                 })
             })?)
         })
@@ -397,16 +396,11 @@ impl Projection {
         self.readers.with(work)
     }
 
-    fn all<T>(
-        &self,
-        sql: &str,
-        values: &[i64],
-        each: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, Error> {
+    fn all<T>(&self, sql: &str, values: &[i64], each: impl FnMut(&Row<'_>) -> db::Result<T>) -> Result<Vec<T>, Error> {
         self.readers.with(|db| {
             let mut statement = db.prepare_cached(sql)?;
-            let rows = statement.query_map(rusqlite::params_from_iter(values), each)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            let rows = statement.query_map(db::values(values), each)?;
+            Ok(rows.collect::<db::Result<_>>()?)
         })
     }
 }
@@ -423,11 +417,11 @@ pub(super) fn kind(number: u8) -> Option<EventKind> {
 /// The row of item ids to begin with so that `max` follow, and how many of that row's first ids are too many.
 fn first_item_row(db: &Connection, max: usize) -> Result<(i64, usize), Error> {
     let mut statement = db.prepare_cached("SELECT first_position, count FROM items ORDER BY first_position DESC")?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query(())?;
     let (mut first, mut kept) = (0, 0_usize);
     while let Some(row) = rows.next()? {
         first = row.get(0)?;
-        kept += row.get::<_, i64>(1)? as usize;
+        kept += row.get::<i64>(1)? as usize;
         if kept >= max {
             return Ok((first, kept - max));
         }
@@ -435,13 +429,13 @@ fn first_item_row(db: &Connection, max: usize) -> Result<(i64, usize), Error> {
     Ok((first, 0))
 }
 
-fn switch(row: &Row<'_>) -> rusqlite::Result<(Position, Switch)> {
+fn switch(row: &Row<'_>) -> db::Result<(Position, Switch)> {
     let switch = Switch {
-        webhook: WebhookId(row.get::<_, i64>(1)? as u64),
-        subscription: SubscriptionId(row.get::<_, i64>(2)? as u64),
+        webhook: WebhookId(row.get::<i64>(1)? as u64),
+        subscription: SubscriptionId(row.get::<i64>(2)? as u64),
         on: row.get(3)?,
         selection: Selection {
-            categories: row.get::<_, Option<u32>>(4)?.map_or(CategorySet::All, CategorySet::Some),
+            categories: row.get::<Option<u32>>(4)?.map_or(CategorySet::All, CategorySet::Some),
             audit: row.get(6)?,
             filter: row.get(7)?,
         },

@@ -1,12 +1,12 @@
 //! Deriving again what the retained journal can derive.
 
-use super::{Error, FILE_NAME, Meta, Projection, add_meta, int, open_writer, set_meta};
+use super::{Error, Meta, Projection, add_meta, int, open_writer, set_meta};
 use crate::clock::Clock;
 use crate::config::{IntakeSettings, RecordSettings};
 use crate::journal::Journal;
 use crate::model::Position;
-use rusqlite::Connection;
-use std::path::Path;
+use crate::store::Place;
+use crate::store::db::{self, Connection};
 use std::sync::Arc;
 
 impl Projection {
@@ -19,25 +19,25 @@ impl Projection {
     /// # Errors
     /// [`Error`].
     pub fn rebuild(
-        data_dir: &Path,
+        place: &Place,
         journal: Arc<dyn Journal>,
         records: &RecordSettings,
         intake: &IntakeSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        let db = open_writer(&data_dir.join(FILE_NAME))?;
+        let db = open_writer(place)?;
         let durable = *journal.durable().borrow();
         clear(&db, journal.oldest(), durable)?;
         drop(db);
-        let projection = Self::open(data_dir, journal, records, intake, clock)?;
+        let projection = Self::open(place, journal, records, intake, clock)?;
         projection.catch_up()?;
         Ok(projection)
     }
 }
 
 /// Takes the tables back to where the journal begins, position included, in one transaction.
-fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Result<()> {
-    let transaction = db.unchecked_transaction()?;
+fn clear(db: &Connection, oldest: Position, durable: Position) -> db::Result<()> {
+    let transaction = db.transaction()?;
     let from = int(oldest.0);
     let items: i64 =
         db.query_row("SELECT COALESCE(SUM(count), 0) FROM items WHERE first_position >= $1", [from], |row| row.get(0))?;
@@ -48,7 +48,8 @@ fn clear(db: &Connection, oldest: Position, durable: Position) -> rusqlite::Resu
     db.execute(
         "UPDATE replays SET sent = replays.sent - again.sent, delivered = replays.delivered - again.delivered,
              failed = replays.failed - again.failed
-         FROM (SELECT replay, COUNT(*) AS sent, SUM(state = 'delivered') AS delivered, SUM(state = 'failed') AS failed
+         FROM (SELECT replay, COUNT(*) AS sent, SUM(CASE WHEN state = 'delivered' THEN 1 ELSE 0 END) AS delivered,
+                   SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END) AS failed
                FROM deliveries WHERE listed >= $1 AND replay IS NOT NULL GROUP BY replay) AS again
          WHERE again.replay = replays.position AND replays.position < $1",
         [from],

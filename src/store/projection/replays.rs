@@ -2,7 +2,7 @@
 
 use super::{Error, Projection, int, position};
 use crate::model::{DeliveryState, Position, Replay, ReplayEnd, ReplayEnded, UnixMs, WebhookId};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::db::{self, Connection, OptionalExtension, Row, params};
 use std::collections::{HashMap, HashSet};
 
 /// A replay and how far it has come.
@@ -54,7 +54,7 @@ impl Projection {
     /// [`Error`].
     pub fn open_replays(&self) -> Result<Vec<ReplayRow>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM replays WHERE ended IS NULL ORDER BY position");
-        self.read(|db| collect(&mut db.prepare_cached(&sql)?.query([])?))
+        self.read(|db| collect(&mut db.prepare_cached(&sql)?.query(())?))
     }
 
     /// The replays of a webhook below `before`, newest first.
@@ -98,7 +98,7 @@ impl Projection {
     pub fn before(&self, webhook: WebhookId, first: Position, last: Position) -> Result<Before, Error> {
         let values = [int(webhook.0), int(first.0), int(last.0)];
         self.read(|db| {
-            let snapshot = db.unchecked_transaction()?;
+            let snapshot = db.snapshot()?;
             let mut before = Before::default();
             let mut statement = snapshot.prepare_cached(
                 "SELECT event, state FROM deliveries WHERE webhook = $1 AND origin BETWEEN $2 AND $3 AND origin = event",
@@ -128,18 +128,18 @@ impl Projection {
     }
 }
 
-fn collect(rows: &mut rusqlite::Rows<'_>) -> Result<Vec<ReplayRow>, Error> {
+fn collect(rows: &mut db::Rows<'_>) -> Result<Vec<ReplayRow>, Error> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(read(row)?);
+        found.push(read(&row)?);
     }
     Ok(found)
 }
 
 fn read(row: &Row<'_>) -> Result<ReplayRow, Error> {
     const DAMAGED: Error = Error::Damaged { table: "replays" };
-    let asked = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-    let number = |index| row.get::<_, i64>(index).map(|number| number as u64);
+    let asked = row.blob(1)?;
+    let number = |index| row.get::<i64>(index).map(|number| number as u64);
     let ended: Option<String> = row.get(6)?;
     let ended = match ended {
         Some(name) => Some((ReplayEnd::from_name(&name).ok_or(DAMAGED)?, UnixMs(row.get(7)?))),
@@ -158,8 +158,8 @@ fn read(row: &Row<'_>) -> Result<ReplayRow, Error> {
 }
 
 /// A replay was asked for.
-pub(super) fn insert(db: &Connection, at: Position, replay: &Replay) -> rusqlite::Result<()> {
-    let asked = postcard::to_stdvec(replay).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+pub(super) fn insert(db: &Connection, at: Position, replay: &Replay) -> db::Result<()> {
+    let asked = postcard::to_stdvec(replay).map_err(|error| db::Error::Value(error.to_string()))?;
     db.prepare_cached(
         "INSERT INTO replays (position, webhook, subscription, asked, last_event, sent, delivered, failed)
          VALUES ($1, $2, $3, $4, $5, 0, 0, 0) ON CONFLICT (position) DO NOTHING",
@@ -175,24 +175,20 @@ pub(super) fn insert(db: &Connection, at: Position, replay: &Replay) -> rusqlite
 }
 
 /// Whether it has ended.
-pub(super) fn is_over(db: &Connection, replay: Position) -> rusqlite::Result<bool> {
+pub(super) fn is_over(db: &Connection, replay: Position) -> db::Result<bool> {
     let mut statement = db.prepare_cached("SELECT ended IS NOT NULL FROM replays WHERE position = $1")?;
     Ok(statement.query_row([int(replay.0)], |row| row.get(0)).optional()?.unwrap_or(false))
 }
 
 /// One of its events is sent.
-pub(super) fn note_sent(db: &Connection, replay: Position, event: Position) -> rusqlite::Result<()> {
+pub(super) fn note_sent(db: &Connection, replay: Position, event: Position) -> db::Result<()> {
     db.prepare_cached("UPDATE replays SET last_event = $1, sent = sent + 1 WHERE position = $2")?
         .execute([int(event.0), int(replay.0)])?;
     Ok(())
 }
 
 /// One of its deliveries, by its row, came to this state. Those that are cancelled are what is left.
-pub(super) fn note_state(
-    db: &Connection,
-    (replay, delivery): (Position, i64),
-    state: DeliveryState,
-) -> rusqlite::Result<()> {
+pub(super) fn note_state(db: &Connection, (replay, delivery): (Position, i64), state: DeliveryState) -> db::Result<()> {
     let sql = match state {
         DeliveryState::Delivered => "UPDATE replays SET delivered = delivered + 1 WHERE position = $1",
         DeliveryState::Failed => "UPDATE replays SET failed = failed + 1 WHERE position = $1",
@@ -204,14 +200,14 @@ pub(super) fn note_state(
     Ok(())
 }
 
-fn cancel(db: &Connection, delivery: i64) -> rusqlite::Result<()> {
+fn cancel(db: &Connection, delivery: i64) -> db::Result<()> {
     db.prepare_cached("UPDATE deliveries SET state = $1, next_attempt_at = NULL WHERE listed = $2")?
         .execute(params![DeliveryState::Cancelled.name(), delivery])?;
     Ok(())
 }
 
 /// A replay is over; what of it waits is cancelled.
-pub(super) fn end(db: &Connection, at: Position, ended: &ReplayEnded) -> rusqlite::Result<()> {
+pub(super) fn end(db: &Connection, at: Position, ended: &ReplayEnded) -> db::Result<()> {
     db.prepare_cached(
         "UPDATE deliveries SET state = $1, next_attempt_at = NULL, updated_at = $2
          WHERE replay = $3 AND next_attempt_at IS NOT NULL",

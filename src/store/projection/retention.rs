@@ -1,18 +1,15 @@
 //! What grows too old or too large is deleted, a few rows at a time.
 
 use super::apply::MINUTE_MS;
-use super::{Meta, add_meta, get_meta, guides, int, position};
+use super::{Meta, add_meta, get_meta, guides, int, position, upkeep};
 use crate::config::{IntakeSettings, RecordSettings};
 use crate::limits;
 use crate::model::{Position, UnixMs};
-use rusqlite::{Connection, OptionalExtension};
+use crate::store::db::{self, Connection, OptionalExtension};
 use std::time::Duration;
 
 /// Rows of one table that one sweep deletes at most: some milliseconds of work between two transactions.
 const SWEEP_ROWS: i64 = 1000;
-
-/// Free pages that are given back to the file system at a time.
-const VACUUM_PAGES: i64 = 2000;
 
 /// The bounds that the projection keeps.
 #[derive(Debug, Clone)]
@@ -147,8 +144,8 @@ impl Sweeper {
     }
 
     /// Deletes what is too old, in one transaction of its own; what is too much, oldest first. Waiting retries stay.
-    pub(super) fn sweep(&self, db: &Connection, now: UnixMs, journal_oldest: Position) -> rusqlite::Result<Swept> {
-        let transaction = db.unchecked_transaction()?;
+    pub(super) fn sweep(&self, db: &Connection, now: UnixMs, journal_oldest: Position) -> db::Result<Swept> {
+        let transaction = db.transaction()?;
         let (is_too_much, old) = (used_bytes(db)? > self.max_bytes, now.before(self.max_age));
         // Beyond the bound of bytes all of it counts as too old, but then only for one round.
         let cutoff = if is_too_much { UnixMs(i64::MAX) } else { old };
@@ -161,7 +158,7 @@ impl Sweeper {
             delete_anonymous(db, now, journal_oldest, &mut dropped)?,
         ];
         transaction.commit()?;
-        give_back(db)?;
+        upkeep::give_back(db)?;
         let has_dropped = dropped != Dropped::default();
         let more = is_full.contains(&true) || (has_dropped && used_bytes(db)? > self.max_bytes);
         Ok(Swept { dropped, more })
@@ -169,7 +166,7 @@ impl Sweeper {
 
     /// Up to when counts, marks and ranges go: by age, and beyond the bound of bytes with the deliveries that they tell of.
     /// The minute that is still counted stays.
-    fn small_cutoff(&self, db: &Connection, now: UnixMs, is_too_much: bool) -> rusqlite::Result<UnixMs> {
+    fn small_cutoff(&self, db: &Connection, now: UnixMs, is_too_much: bool) -> db::Result<UnixMs> {
         let old = now.before(self.max_age);
         if !is_too_much {
             return Ok(old);
@@ -178,14 +175,14 @@ impl Sweeper {
         let success = "SELECT last_at FROM successes ORDER BY first_outcome LIMIT 1";
         let mut oldest = now.0 - MINUTE_MS;
         for sql in [delivery, success] {
-            let at: Option<i64> = db.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+            let at: Option<i64> = db.prepare_cached(sql)?.query_row((), |row| row.get(0)).optional()?;
             oldest = at.map_or(oldest, |at| at.min(oldest));
         }
         Ok(UnixMs(oldest).max(old))
     }
 
     /// Item ids are kept for their time, and never more than their number.
-    fn delete_items(&self, db: &Connection, now: UnixMs, dropped: &mut Dropped) -> rusqlite::Result<bool> {
+    fn delete_items(&self, db: &Connection, now: UnixMs, dropped: &mut Dropped) -> db::Result<bool> {
         let old = now.before(self.item_ttl);
         let mut excess = get_meta(db, Meta::Items)?.saturating_sub(self.item_count);
         let mut keys = Vec::new();
@@ -211,22 +208,20 @@ impl Sweeper {
 }
 
 /// Bytes that the tables and indexes take, without the pages that are free, and without the people: these stay.
-pub(super) fn used_bytes(db: &Connection) -> rusqlite::Result<u64> {
-    let pragma = |sql: &str| db.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
-    let pages = pragma("PRAGMA page_count")? - pragma("PRAGMA freelist_count")?;
-    Ok(u64::try_from(pages * pragma("PRAGMA page_size")? - get_meta(db, Meta::PeopleBytes)?).unwrap_or(0))
+pub(super) fn used_bytes(db: &Connection) -> db::Result<u64> {
+    Ok(u64::try_from(upkeep::table_bytes(db)? - get_meta(db, Meta::PeopleBytes)?).unwrap_or(0))
 }
 
 /// Looks at the oldest rows only and stops at the first that is young enough, so that a sweep that finds nothing
 /// costs nothing. A delivery that is retried again and again holds back younger ones by at most its retries' time.
-fn delete_deliveries(db: &Connection, cutoff: UnixMs, dropped: &mut Dropped) -> rusqlite::Result<bool> {
+fn delete_deliveries(db: &Connection, cutoff: UnixMs, dropped: &mut Dropped) -> db::Result<bool> {
     let mut keys = Vec::new();
     let mut statement = db.prepare_cached(
         "SELECT listed, updated_at FROM deliveries WHERE next_attempt_at IS NULL ORDER BY listed LIMIT $1",
     )?;
     let mut rows = statement.query([SWEEP_ROWS])?;
     while let Some(row) = rows.next()? {
-        if row.get::<_, i64>(1)? >= cutoff.0 {
+        if row.get::<i64>(1)? >= cutoff.0 {
             break;
         }
         keys.push(row.get(0)?);
@@ -242,14 +237,14 @@ fn delete_successes(
     cutoff: UnixMs,
     journal_oldest: Position,
     dropped: &mut Dropped,
-) -> rusqlite::Result<bool> {
+) -> db::Result<bool> {
     let mut keys = Vec::new();
     let mut statement = db
         .prepare_cached("SELECT first_outcome, last_outcome, last_at FROM successes ORDER BY first_outcome LIMIT $1")?;
     let mut rows = statement.query([SWEEP_ROWS])?;
     while let Some(row) = rows.next()? {
         let gone = position(row.get(1)?) < journal_oldest;
-        if !gone && row.get::<_, i64>(2)? >= cutoff.0 {
+        if !gone && row.get::<i64>(2)? >= cutoff.0 {
             break;
         }
         keys.push(row.get(0)?);
@@ -259,12 +254,7 @@ fn delete_successes(
 }
 
 /// Counts, marks, ranges and what is over, by age; what stands for parts of the journal, with them.
-fn delete_small(
-    db: &Connection,
-    cutoff: UnixMs,
-    journal_oldest: Position,
-    dropped: &mut Dropped,
-) -> rusqlite::Result<bool> {
+fn delete_small(db: &Connection, cutoff: UnixMs, journal_oldest: Position, dropped: &mut Dropped) -> db::Result<bool> {
     let (minute, oldest) = (cutoff.0.div_euclid(MINUTE_MS), int(journal_oldest.0));
     let mut is_full = false;
     for (table, before, sql) in [
@@ -324,12 +314,7 @@ fn delete_small(
 
 /// What anonymous visitors have done with guides goes when it is old: most of them never come again. Who they turned out
 /// to be is known as long as the journal tells of them.
-fn delete_anonymous(
-    db: &Connection,
-    now: UnixMs,
-    journal_oldest: Position,
-    dropped: &mut Dropped,
-) -> rusqlite::Result<bool> {
+fn delete_anonymous(db: &Connection, now: UnixMs, journal_oldest: Position, dropped: &mut Dropped) -> db::Result<bool> {
     let old = now.before(limits::ANONYMOUS_GUIDES).0;
     let mut is_full = false;
     for (table, before, sql) in [
@@ -359,22 +344,11 @@ fn delete_anonymous(
 }
 
 /// Deletes by key; how many rows that were.
-fn delete(db: &Connection, sql: &str, keys: &[i64]) -> rusqlite::Result<usize> {
+fn delete(db: &Connection, sql: &str, keys: &[i64]) -> db::Result<usize> {
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = 0;
     for key in keys {
         rows += statement.execute([key])?;
     }
     Ok(rows)
-}
-
-/// Makes the file smaller by some of its free pages; a few are left for what comes next.
-fn give_back(db: &Connection) -> rusqlite::Result<()> {
-    let free: i64 = db.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
-    if free > VACUUM_PAGES {
-        let mut statement = db.prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-    }
-    Ok(())
 }

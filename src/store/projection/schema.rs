@@ -1,6 +1,6 @@
 //! The tables of `records.db`.
 
-use crate::store::sqlite::Migration;
+use crate::store::Migration;
 
 /// The steps of the schema.
 ///

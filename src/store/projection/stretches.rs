@@ -5,7 +5,7 @@
 
 use super::{Error, Projection, int, position};
 use crate::model::{EventEntry, PersonKind, Position, SubscriptionId};
-use rusqlite::{Connection, params};
+use crate::store::db::{self, Connection, params};
 use std::collections::HashSet;
 
 /// Events of a stretch. More make a search read more of the journal in vain, fewer make more rows.
@@ -57,7 +57,7 @@ impl Stretches {
     }
 
     /// Writes the stretch, if something has come to it.
-    pub(super) fn flush(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn flush(&mut self, db: &Connection) -> db::Result<()> {
         let Some((first, last)) = self.range.filter(|_| self.dirty) else { return Ok(()) };
         db.prepare_cached(
             "INSERT INTO stretches (first_position, last_position, people) VALUES ($1, $2, $3)
@@ -93,7 +93,7 @@ impl Projection {
             let mut looked_at = Stretch::Unknown;
             while let Some(row) = rows.next()? {
                 let first = position(row.get(0)?);
-                let blob = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+                let blob = row.blob(2)?;
                 if people.iter().all(|hash| blob.chunks_exact(4).any(|there| there == hash.to_le_bytes())) {
                     return Ok(Stretch::Found(first, position(row.get(1)?)));
                 }

@@ -6,7 +6,7 @@
 use super::codec::{Success, push_success, successes};
 use super::int;
 use crate::model::{Position, UnixMs, WebhookId};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::store::db::{self, Connection, OptionalExtension, Row, params};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -42,13 +42,7 @@ struct OpenRow {
 
 impl SuccessIndex {
     /// Adds a success of `webhook` that ended at `at`.
-    pub(super) fn add(
-        &mut self,
-        db: &Connection,
-        webhook: WebhookId,
-        success: Success,
-        at: UnixMs,
-    ) -> rusqlite::Result<()> {
+    pub(super) fn add(&mut self, db: &Connection, webhook: WebhookId, success: Success, at: UnixMs) -> db::Result<()> {
         if !self.open.contains_key(&webhook)
             && let Some(row) = newest_row(db, webhook)?
         {
@@ -76,7 +70,7 @@ impl SuccessIndex {
     }
 
     /// Writes every row that has changed.
-    pub(super) fn flush(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn flush(&mut self, db: &Connection) -> db::Result<()> {
         for webhook in &self.dirty {
             if let Some(row) = self.open.get_mut(webhook) {
                 row.write(db, *webhook)?;
@@ -129,7 +123,7 @@ impl OpenRow {
         self.count += 1;
     }
 
-    fn write(&self, db: &Connection, webhook: WebhookId) -> rusqlite::Result<()> {
+    fn write(&self, db: &Connection, webhook: WebhookId) -> db::Result<()> {
         db.prepare_cached(
             "INSERT INTO successes (first_outcome, last_outcome, webhook, min_event, max_event, first_at, last_at,
                  count, successes)
@@ -153,7 +147,7 @@ impl OpenRow {
     }
 }
 
-fn newest_row(db: &Connection, webhook: WebhookId) -> rusqlite::Result<Option<OpenRow>> {
+fn newest_row(db: &Connection, webhook: WebhookId) -> db::Result<Option<OpenRow>> {
     let row = db
         .prepare_cached(
             "SELECT first_outcome, min_event, max_event, first_at, last_at, successes FROM successes
@@ -165,7 +159,7 @@ fn newest_row(db: &Connection, webhook: WebhookId) -> rusqlite::Result<Option<Op
 }
 
 /// A row whose blob is damaged is left as it is, and a new one begun.
-fn open_row(row: &Row<'_>) -> rusqlite::Result<Option<OpenRow>> {
+fn open_row(row: &Row<'_>) -> db::Result<Option<OpenRow>> {
     let blob: Vec<u8> = row.get(5)?;
     let Some((last, count)) = successes(&blob).and_then(|all| Some((*all.last()?, all.len()))) else {
         return Ok(None);

@@ -2,15 +2,15 @@ use super::apply::{Applier, stored_position};
 use super::history::{START, SUBSCRIPTION, World, intake_settings, record_settings, steps};
 use super::memory::MemoryJournal;
 use super::retention::{Dropped, Sweeper, Swept, Table};
-use super::{FILE_NAME, Projection, open_writer};
+use super::{Projection, open_writer};
 use crate::clock::ManualClock;
 use crate::journal::{Holder, Journal};
 use crate::model::{
     AppId, DeliveryId, Entry, EventEntry, EventKind, IncidentKind, Mailed, Notice, OutcomeEntry, PersonKind, Position,
     Reason, Timings, UniqueId, UnixMs, Verdict, WebhookId,
 };
+use crate::store::db::Connection;
 use proptest::prelude::*;
-use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,18 +38,18 @@ fn dump(db: &Connection) -> Vec<String> {
         "carried",
         "meta",
     ] {
-        let mut statement = db.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
-        let columns = statement.column_count();
-        let mut rows = statement.query([]).unwrap();
+        let mut statement = db.prepare_cached(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
+        let mut rows = statement.query(()).unwrap();
         while let Some(row) = rows.next().unwrap() {
-            let values: Vec<_> = (0..columns).map(|column| format!("{:?}", row.get_ref(column).unwrap())).collect();
+            let columns = (0..).map_while(|column| row.get_ref(column).ok());
+            let values: Vec<_> = columns.map(|value| format!("{value:?}")).collect();
             lines.push(format!("{table}: {}", values.join(" ")));
         }
     }
-    let mut statement = db.prepare("SELECT items FROM items ORDER BY first_position").unwrap();
-    let mut rows = statement.query([]).unwrap();
+    let mut statement = db.prepare_cached("SELECT items FROM items ORDER BY first_position").unwrap();
+    let mut rows = statement.query(()).unwrap();
     while let Some(row) = rows.next().unwrap() {
-        for (fingerprint, at) in super::codec::items(&row.get::<_, Vec<u8>>(0).unwrap()).unwrap() {
+        for (fingerprint, at) in super::codec::items(&row.get::<Vec<u8>>(0).unwrap()).unwrap() {
             lines.push(format!("item: {fingerprint} {at:?}"));
         }
     }
@@ -65,14 +65,14 @@ struct Rig {
 
 impl Rig {
     fn open(dir: &Path) -> Self {
-        let db = open_writer(&dir.join(FILE_NAME)).unwrap();
+        let db = open_writer(&dir.into()).unwrap();
         let position = stored_position(&db).unwrap();
         Self { db, applier: Applier::new(record_settings().health), position }
     }
 
     /// Applies at most `most` entries in one transaction.
     fn advance(&mut self, journal: &MemoryJournal, most: usize) {
-        let transaction = self.db.unchecked_transaction().unwrap();
+        let transaction = self.db.transaction().unwrap();
         let chunk = journal.read(self.position.next(), usize::MAX).unwrap();
         for entry in chunk.entries().take(most) {
             let (at, entry) = entry.unwrap();
@@ -92,19 +92,19 @@ impl Rig {
 
 fn copy(from: &Path, to: &Path) {
     for suffix in ["", "-wal"] {
-        let name = format!("{FILE_NAME}{suffix}");
+        let name = format!("records.db{suffix}");
         let _ = std::fs::remove_file(to.join(&name));
         if from.join(&name).exists() {
             std::fs::copy(from.join(&name), to.join(&name)).unwrap();
         }
     }
-    let _ = std::fs::remove_file(to.join(format!("{FILE_NAME}-shm")));
+    let _ = std::fs::remove_file(to.join(format!("records.db-shm")));
 }
 
 fn projection(dir: &Path, journal: &Arc<MemoryJournal>) -> Projection {
     let journal: Arc<dyn Journal> = Arc::<MemoryJournal>::clone(journal);
     let clock = Arc::new(ManualClock::at(START));
-    let projection = Projection::open(dir, journal, &record_settings(), &intake_settings(), clock).unwrap();
+    let projection = Projection::open(&dir.into(), journal, &record_settings(), &intake_settings(), clock).unwrap();
     projection.catch_up().unwrap();
     projection
 }
@@ -204,11 +204,11 @@ proptest! {
         steps.iter().for_each(|step| world.play(&journal, step));
         let dir = tempfile::tempdir().unwrap();
         projection(dir.path(), &journal).stop();
-        let before = dump(&Connection::open(dir.path().join(FILE_NAME)).unwrap());
+        let before = dump(&open_writer(&dir.path().into()).unwrap());
         let clock = Arc::new(ManualClock::at(START));
         let same: Arc<dyn Journal> = Arc::<MemoryJournal>::clone(&journal);
-        Projection::rebuild(dir.path(), same, &record_settings(), &intake_settings(), clock).unwrap().stop();
-        prop_assert_eq!(dump(&Connection::open(dir.path().join(FILE_NAME)).unwrap()), before);
+        Projection::rebuild(&dir.path().into(), same, &record_settings(), &intake_settings(), clock).unwrap().stop();
+        prop_assert_eq!(dump(&open_writer(&dir.path().into()).unwrap()), before);
     }
 }
 
@@ -224,7 +224,7 @@ fn a_rebuild_keeps_what_the_journal_no_longer_tells() {
     journal.forget_before(Position(3));
     let clock = Arc::new(ManualClock::at(START));
     let same: Arc<dyn Journal> = Arc::<MemoryJournal>::clone(&journal);
-    let rebuilt = Projection::rebuild(dir.path(), same, &record_settings(), &intake_settings(), clock).unwrap();
+    let rebuilt = Projection::rebuild(&dir.path().into(), same, &record_settings(), &intake_settings(), clock).unwrap();
     assert!(rebuilt.is_seen(SUBSCRIPTION, PersonKind::Visitor, "v").unwrap(), "only the database remembers");
     assert!(rebuilt.is_seen(SUBSCRIPTION, PersonKind::Account, "a").unwrap());
     for origin in [1, 3] {
@@ -269,7 +269,7 @@ fn a_database_ahead_of_the_journal_is_refused() {
     projection(dir.path(), &journal).stop();
     let other: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
     let clock = Arc::new(ManualClock::at(START));
-    let opened = Projection::open(dir.path(), other, &record_settings(), &intake_settings(), clock);
+    let opened = Projection::open(&dir.path().into(), other, &record_settings(), &intake_settings(), clock);
     assert!(matches!(opened, Err(super::Error::AheadOfJournal { .. })));
 }
 
@@ -310,12 +310,12 @@ fn items_come_back_newest_last_and_bounded() {
     drop(running);
 
     let few = crate::config::IntakeSettings { item_id_count: 600, ..intake_settings() };
-    let rows = || rig.db.query_row("SELECT SUM(count) FROM items", [], |row| row.get::<_, i64>(0)).unwrap();
+    let rows = || rig.db.query_row("SELECT SUM(count) FROM items", (), |row| row.get::<i64>(0)).unwrap();
     Sweeper::new(&record_settings(), &few).sweep(&rig.db, START, Position(1)).unwrap();
     assert!((600..1700).contains(&rows()), "{}", rows());
     let later = START.after(Duration::from_hours(25));
     Sweeper::new(&record_settings(), &few).sweep(&rig.db, later, Position(1)).unwrap();
-    assert_eq!(rig.db.query_row("SELECT COUNT(*) FROM items", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    assert_eq!(rig.db.query_row("SELECT COUNT(*) FROM items", (), |row| row.get::<i64>(0)).unwrap(), 0);
     assert_eq!(super::get_meta(&rig.db, super::Meta::Items).unwrap(), 0);
 }
 
@@ -348,7 +348,7 @@ fn notice() -> Notice {
 }
 
 fn count(db: &Connection, table: &str) -> i64 {
-    db.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    db.query_row(&format!("SELECT COUNT(*) FROM {table}"), (), |row| row.get(0)).unwrap()
 }
 
 #[test]
@@ -397,9 +397,9 @@ fn bytes_delete_the_oldest_and_the_file_shrinks() {
     while sweeper.sweep(&rig.db, START, Position(1)).unwrap().more {}
     let after = super::retention::used_bytes(&rig.db).unwrap();
     assert!(after <= bound && after > bound / 3, "{before} to {after}");
-    let newest: i64 = rig.db.query_row("SELECT MAX(listed) FROM deliveries", [], |row| row.get(0)).unwrap();
+    let newest: i64 = rig.db.query_row("SELECT MAX(listed) FROM deliveries", (), |row| row.get(0)).unwrap();
     assert_eq!(newest, 2 + 5000 * 3 - 1, "the newest is still there");
-    let pages: i64 = rig.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    let pages: i64 = rig.db.query_row("PRAGMA page_count", (), |row| row.get(0)).unwrap();
     assert!((pages * 4096) < (before * 9 / 10) as i64, "pages were given back: {pages}");
 }
 
@@ -423,7 +423,7 @@ fn counts_go_by_bytes_too_with_the_deliveries_that_they_tell_of() {
     let now = START.after(Duration::from_secs(200 * 60));
     while sweeper.sweep(&rig.db, now, Position(1)).unwrap().more {}
     assert!(super::retention::used_bytes(&rig.db).unwrap() <= bound);
-    let newest: i64 = rig.db.query_row("SELECT MAX(minute) FROM minutes", [], |row| row.get(0)).unwrap();
+    let newest: i64 = rig.db.query_row("SELECT MAX(minute) FROM minutes", (), |row| row.get(0)).unwrap();
     assert_eq!(newest, 29_453_760 + 200, "the newest stay");
     assert!(count(&rig.db, "minutes") > 10_000, "{}", count(&rig.db, "minutes"));
 }

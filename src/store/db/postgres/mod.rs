@@ -1,0 +1,247 @@
+//! PostgreSQL behind blocking calls.
+//!
+//! The driver is an async one. Its connections live on a runtime of their own, so that a caller may block wherever it
+//! stands, on a thread of the program's runtime too, as it may with a file.
+
+mod tls;
+mod wire;
+
+pub use wire::value;
+
+use super::value::Value;
+use super::{Error, Result};
+use crate::limits;
+use rustls::pki_types::CertificateDer;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::marker::PhantomData;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+use tls::MakeTls;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::{CancelToken, Client, Config, RowStream, Statement};
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a server may leave what was sent to it unacknowledged, and how long it may be silent, before the connection
+/// is given up.
+const NETWORK_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What each connection is set to: a statement and a wait for a lock that take this long are broken off, and a
+/// transaction that nobody goes on with frees what it holds.
+const SESSION: &str = "SET statement_timeout = '60s'; SET lock_timeout = '30s'; \
+                       SET idle_in_transaction_session_timeout = '120s'; SET TIME ZONE 'UTC';";
+
+/// A server, and what its connections run on.
+#[derive(Clone)]
+pub struct PostgresServer(Arc<Server>);
+
+struct Server {
+    config: Config,
+    tls: MakeTls,
+    /// `None` once it is dropped.
+    runtime: Option<Runtime>,
+}
+
+/// Where the tables of one part of the store lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostgresPlace {
+    /// The schema.
+    pub schema: &'static str,
+    /// Under this number a transaction that writes here locks others out.
+    pub lock: i64,
+}
+
+impl std::fmt::Debug for PostgresServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("PostgresServer").field(&self.0.config.get_hosts()).finish()
+    }
+}
+
+impl PostgresServer {
+    /// A server by its URL. Certificates are checked where it offers TLS, `authorities` trusted beside the system's.
+    /// Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Value`] when the URL is none; it is not in the message, because there may be a password in it.
+    pub fn new(url: &str, authorities: &[CertificateDer<'static>]) -> Result<Self> {
+        let mut config: Config =
+            url.parse().map_err(|error: tokio_postgres::Error| Error::Value(format!("the store's URL: {error}")))?;
+        config.application_name("fanfare").keepalives_idle(NETWORK_TIMEOUT).tcp_user_timeout(NETWORK_TIMEOUT);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        let tls = MakeTls::new(authorities).map_err(|error| Error::Value(error.to_string()))?;
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("postgres").enable_all().build();
+        let runtime = Some(runtime.map_err(|error| Error::Value(error.to_string()))?);
+        Ok(Self(Arc::new(Server { config, tls, runtime })))
+    }
+
+    /// A connection. The place's schema is made when it is missing.
+    pub(super) fn connect(&self, place: &PostgresPlace) -> Result<Session> {
+        let PostgresPlace { schema, lock } = *place;
+        let (config, tls) = (self.0.config.clone(), self.0.tls.clone());
+        let client = wait(self.0.runtime()?.spawn(async move {
+            let (client, connection) = config.connect(tls).await?;
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::warn!(error = %describe(&error), "a connection to PostgreSQL was lost");
+                }
+            });
+            Ok(client)
+        }));
+        let client: Client = client.map_err(|error| Error::Unreachable(error.to_string()))?.map_err(failed)?;
+        let session = Session { client, statements: RefCell::default(), lock, server: self.clone() };
+        session.batch(SESSION)?;
+        // Most find it made. To make it at once with somebody else is an error even with IF NOT EXISTS: hence the lock.
+        session.batch(&format!(
+            "BEGIN; SELECT pg_advisory_xact_lock({lock}); CREATE SCHEMA IF NOT EXISTS {schema}; COMMIT; SET search_path TO {schema};"
+        ))?;
+        Ok(session)
+    }
+}
+
+impl Server {
+    fn runtime(&self) -> Result<&Runtime> {
+        self.runtime.as_ref().ok_or_else(|| Error::Unreachable(String::from("it is closing")))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Waiting for it is forbidden where this may be dropped, and nothing is left to wait for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A connection.
+pub(super) struct Session {
+    client: Client,
+    statements: RefCell<HashMap<String, Statement>>,
+    lock: i64,
+    server: PostgresServer,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    pub(super) fn prepare(&self, sql: &str) -> Result<Statement> {
+        if let Some(statement) = self.statements.borrow().get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = wait(self.client.prepare(sql)).map_err(failed)?;
+        let mut statements = self.statements.borrow_mut();
+        if statements.len() >= limits::STATEMENTS {
+            statements.clear();
+        }
+        statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    pub(super) fn execute(&self, statement: &Statement, values: &[Value<'_>]) -> Result<usize> {
+        Ok(wait(self.client.execute_raw(statement, values)).map_err(failed)? as usize)
+    }
+
+    pub(super) fn query(&self, statement: &Statement, values: &[Value<'_>]) -> Result<Stream<'_>> {
+        let rows = wait(self.client.query_raw(statement, values)).map_err(failed)?;
+        Ok(Stream { rows: Box::pin(rows), session: PhantomData })
+    }
+
+    pub(super) fn batch(&self, sql: &str) -> Result<()> {
+        wait(self.client.batch_execute(sql)).map_err(failed)
+    }
+
+    pub(super) fn begin(&self) -> Result<()> {
+        self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", self.lock)).inspect_err(|_| {
+            // What follows must not run in a transaction that has failed.
+            let _ = self.batch("ROLLBACK");
+        })
+    }
+
+    pub(super) fn interrupt_handle(&self) -> Interrupt {
+        Interrupt { token: self.client.cancel_token(), server: self.server.clone() }
+    }
+}
+
+/// Breaks off what a connection is at.
+pub(super) struct Interrupt {
+    token: CancelToken,
+    server: PostgresServer,
+}
+
+impl Interrupt {
+    /// Asks the server to do so.
+    pub(super) fn interrupt(&self) {
+        let (token, tls) = (self.token.clone(), self.server.0.tls.clone());
+        let Ok(runtime) = self.server.0.runtime() else { return };
+        if let Ok(Err(error)) = wait(runtime.spawn(async move { token.cancel_query(tls).await })) {
+            tracing::warn!(error = %describe(&error), "a statement could not be broken off");
+        }
+    }
+}
+
+/// Rows as they come.
+pub(super) struct Stream<'a> {
+    rows: Pin<Box<RowStream>>,
+    session: PhantomData<&'a Session>,
+}
+
+impl Stream<'_> {
+    pub(super) fn next(&mut self) -> Result<Option<tokio_postgres::Row>> {
+        use futures_util::Stream as _;
+        let next = std::future::poll_fn(|context| self.rows.as_mut().poll_next(context));
+        wait(next).transpose().map_err(failed)
+    }
+}
+
+fn failed(error: tokio_postgres::Error) -> Error {
+    let is_down = error.code().is_some_and(|code| matches!(code.code(), "57P01" | "57P02" | "57P03"));
+    match error.as_db_error() {
+        Some(_) if !is_down => Error::Postgres(error),
+        None if !error.is_closed() && error.source().is_none() => Error::Postgres(error),
+        _ => Error::Unreachable(describe(&error)),
+    }
+}
+
+/// What it says, without what was to be written.
+pub(super) fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(error) => format!("{} ({})", error.message(), error.code().code()),
+        None => error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
+    }
+}
+
+/// Blocks until the future is done. The driver's futures need no runtime around them: their connection has one.
+fn wait<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
