@@ -22,6 +22,9 @@ CONSOLE_SOURCE := $(shell find console/src console/public console/scripts consol
 # The browser agent, as it goes into the program and as a module for those who bundle.
 AGENT := agent/dist/script/fanfare.js
 AGENT_SOURCE := $(shell find agent/src agent/scripts agent/*.json agent/*.js agent/*.ts -type f)
+# Tests of the program from outside that are not run on both: those about files or servers as such, and those for which it makes
+# no difference what the node keeps its things on.
+ONCE := ^(agent|attacks|backup|cluster|console|inspector|mails|master_key|openapi|operator|provider|rebinding|receivers|tidy)::
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
 .PHONY: help build run agent test client tools bench crash lint deployment fmt
@@ -51,7 +54,8 @@ $(AGENT): agent/node_modules/installed $(AGENT_SOURCE)
 test: tools $(CONSOLE) $(AGENT) e2e/node_modules/installed ## All tests (installs what they need when it is missing; needs node and python3)
 	cd console && npm run --silent check && npm run --silent test
 	cd agent && npm run --silent check && npm run --silent test
-	cargo nextest run --workspace --locked --no-fail-fast
+	tests/services cargo nextest run --workspace --locked --no-fail-fast
+	tests/services env TEST_BACKEND=cluster cargo nextest run --locked --no-fail-fast --test it -E 'not test(/$(ONCE)/)'
 	cargo test --workspace --locked --doc
 	cd e2e && npm run --silent check && npm run --silent test
 	@$(MAKE) --silent target/schema.ts
@@ -74,6 +78,10 @@ tools:
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	else echo "make test: what runs the receivers of docs/receivers.md, or the browser for e2e, is missing. Debian's names for it:" $$missing >&2; exit 1; fi
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } \
+		|| { echo "make test: PostgreSQL 15 or later is missing (Debian: postgresql): the tests run against it, too." >&2; exit 1; }
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || python3 -m venv $(TOOLS)/python || { echo "make test: python3 with venv is missing (Debian: python3-venv): the tests start a mail server with it." >&2; exit 1; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@cmp -s tests/package-lock.json $(TOOLS)/node/installed || { mkdir -p $(TOOLS)/node && cp tests/package.json tests/package-lock.json $(TOOLS)/node/ \

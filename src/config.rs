@@ -26,6 +26,26 @@ pub enum StoreAddress {
     Postgres(Secret),
 }
 
+/// Where the journal lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalAddress {
+    /// In segment files of this directory.
+    Directory(PathBuf),
+    /// On NATS JetStream.
+    Nats(NatsSettings),
+}
+
+/// The servers of a JetStream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsSettings {
+    /// Their URLs, with commas between, in which there may be a password.
+    pub urls: Secret,
+    /// On how many of them each entry is kept (3).
+    pub replicas: usize,
+    /// The stream's name ("FANFARE").
+    pub stream: String,
+}
+
 /// The settings of one node, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -35,8 +55,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the store lies: in the data directory unless `store` names another place.
     pub store: StoreAddress,
-    /// The directory of the journal's segments: `journal` inside the data directory unless `journal` names another.
-    pub journal_dir: PathBuf,
+    /// Where the journal lies: in the directory `journal` inside the data directory unless `journal` names another place.
+    pub journal_at: JournalAddress,
     /// What links in mails and snippets start with.
     pub public_url: String,
     /// Peers whose X-Forwarded-For is believed.

@@ -11,6 +11,7 @@
 //! [`catalog`] is the slow-changing rest (webhooks, apps, keys, people), [`mail`] tells people, [`oidc`] lets them in, [`seal`] keeps secrets, [`api`] the management API, [`node`] the wiring.
 //! `ARCHITECTURE.md` tells the whole story.
 
+pub mod blocking;
 pub mod cli;
 pub mod clock;
 pub mod config;

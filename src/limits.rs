@@ -98,6 +98,9 @@ pub const JOURNAL_RECORD_PAUSE_US: u64 = 1000;
 /// What waits for the journal's next write makes it begin at once, in bytes.
 pub const JOURNAL_URGENT_BYTES: usize = 256 * 1024;
 
+/// Most entries of a group, where each is a message of its own: of a batch of 500 items that all are of somebody new.
+pub const JOURNAL_GROUP_ENTRIES: usize = 5000;
+
 /// Recent entries that the journal keeps in memory for readers at the head.
 pub const JOURNAL_TAIL_BYTES: usize = 16 * 1024 * 1024;
 

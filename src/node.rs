@@ -2,13 +2,14 @@
 
 mod observation;
 mod seams;
+mod standby;
 
 use self::seams::{OneRequest, PeopleInStore};
 use crate::api::{self, ApiParts, Sampler, WebhookDefaults};
 use crate::audit;
 use crate::catalog::{self, Catalog, CatalogParts, InitOptions, Snapshot};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
-use crate::config::Settings;
+use crate::config::{JournalAddress, Settings};
 use crate::deliver::{Client, ClientConfig, Courier, Guard, Proxy, ProxyKind, SystemResolver, Tls};
 use crate::dispatch::{self, Dispatcher, KnownReceiver, Restart, Waiting};
 use crate::forget;
@@ -17,7 +18,8 @@ use crate::http;
 use crate::inspector::Inspector;
 use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, sample};
 use crate::journal::file::{FileJournal, SystemDisk};
-use crate::journal::{Erase, Journal};
+use crate::journal::jetstream::JetStreamJournal;
+use crate::journal::{Backend, Erase, Journal};
 use crate::mail::{self, Letters, Smtp};
 use crate::model::Secret;
 use crate::observe::Metrics;
@@ -66,10 +68,23 @@ pub async fn serve(
     let listener =
         TcpListener::bind(settings.listen).await.with_context(|| format!("listening on {}", settings.listen))?;
     let address = listener.local_addr()?;
+    let mut limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
+    let turn = standby::wait_for_turn(&place, listener, limits.clone(), &stop).await?;
+    let Some((listener, hold)) = turn else { return Ok(()) };
+    let hold_ends = CancellationToken::new();
+    let holding = hold.map(|hold| tokio::spawn(standby::keep(hold, place.clone(), hold_ends.clone())));
     let node = Node::open(&settings, &place, &system, Arc::new(client(&settings, &system)?)).await?;
     let router = node.router(&settings, &system, &stop);
     started(&Started { address, initialised });
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
+    let lost = node.journal.lost();
+    let stop_when_lost = tokio::spawn({
+        let (lost, stop) = (lost.clone(), stop.clone());
+        async move {
+            lost.cancelled().await;
+            stop.cancel();
+        }
+    });
     let ratings = tokio::spawn(Arc::clone(&node.intake).run(stop.clone()));
     let mail = node.send_mail(&settings, stop.clone())?;
     let health = tokio::spawn(health::run(node.health(), stop.clone()));
@@ -77,7 +92,6 @@ pub async fn serve(
     let replaying = tokio::spawn(replay::run(node.replaying(&settings, &system), stop.clone()));
     let auditing = tokio::spawn(audit::run(node.auditing(&system), stop.clone()));
     let upkeep = tokio::spawn(upkeep::run(node.upkeep(&settings, &system), stop.clone()));
-    let mut limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
     // The call answers 408 by itself at that time; the connection's own bound comes a moment later.
     limits.slow_bodies = Some((api::METADATA_PREFIX, settings.api.metadata_timeout + Duration::from_secs(1)));
     http::serve(listener, router, limits, node.metrics.http.clone(), stop).await;
@@ -96,6 +110,13 @@ pub async fn serve(
     // A job that is under way goes on after the next start.
     let _ = tokio::time::timeout(STOP_RESERVE, forgetting).await;
     node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
+    stop_when_lost.abort();
+    // The next one may go on only now.
+    hold_ends.cancel();
+    if let Some(holding) = holding {
+        let _ = holding.await;
+    }
+    anyhow::ensure!(!lost.is_cancelled(), "the journal is another node's now");
     tracing::info!("stopped");
     Ok(())
 }
@@ -185,7 +206,7 @@ fn provider(settings: &Settings, system: &System) -> anyhow::Result<Option<Provi
 
 /// The stages of a node, in the order in which they were started.
 struct Node {
-    journal: Arc<FileJournal>,
+    journal: Arc<dyn Backend>,
     projection: Arc<Projection>,
     catalog: Arc<Catalog>,
     courier: Arc<dyn Courier>,
@@ -212,7 +233,7 @@ impl Node {
             random: Arc::clone(&system.random),
         };
         let catalog = Catalog::open(place, parts)?;
-        let journal = Arc::new(open_journal(settings, system)?);
+        let journal = open_journal(settings, &system.clock)?;
         let seam: Arc<dyn Journal> = Arc::clone(&journal) as Arc<dyn Journal>;
         let projection = open_projection(settings, place, system, &seam).await?;
         // Before the first change is taken: what follows is to be told.
@@ -359,11 +380,24 @@ impl Node {
     }
 }
 
-fn open_journal(settings: &Settings, system: &System) -> anyhow::Result<FileJournal> {
-    let dir = &settings.journal_dir;
-    let disk = Arc::new(SystemDisk);
-    FileJournal::open(dir, &settings.journal, Arc::clone(&system.clock), disk)
-        .with_context(|| format!("opening the journal in {}", dir.display()))
+/// Opens the journal of these settings. It is this process's alone then: one in a directory refuses a second one, one on
+/// servers stops the first.
+///
+/// # Errors
+/// What prevents it.
+pub fn open_journal(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Backend>> {
+    let clock = Arc::clone(clock);
+    match &settings.journal_at {
+        JournalAddress::Directory(dir) => {
+            let journal = FileJournal::open(dir, &settings.journal, clock, Arc::new(SystemDisk));
+            Ok(Arc::new(journal.with_context(|| format!("opening the journal in {}", dir.display()))?))
+        }
+        JournalAddress::Nats(nats) => {
+            let ca_file = settings.delivery.ca_file.as_deref();
+            let journal = JetStreamJournal::open(nats, &settings.journal, ca_file, clock);
+            Ok(Arc::new(journal.context("opening the journal")?))
+        }
+    }
 }
 
 async fn open_projection(

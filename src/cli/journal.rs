@@ -1,6 +1,7 @@
 //! `fanfare journal verify` and `fanfare journal show`: looking inside a journal, also one that is in use.
 
 use super::{settings_arguments, settings_of};
+use crate::config::{JournalAddress, Settings};
 use crate::journal::ReadError;
 use crate::journal::file::{OpenError, SystemDisk, VerifyReport, Visit, verify, walk};
 use crate::model::{Entry, EventId, OutcomeEntry, Position, ReplayId, Selection, Switch, UnixMs};
@@ -35,7 +36,7 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
         Some(("verify", matches)) => {
             let settings = settings_of(matches)?;
-            let whole = print_verify(&settings.journal_dir, matches.get_flag("json"), &mut out)?;
+            let whole = print_verify(directory(&settings)?, matches.get_flag("json"), &mut out)?;
             Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Some(("show", matches)) => {
@@ -47,11 +48,23 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
                 json: matches.get_flag("json"),
                 bodies: matches.get_flag("bodies"),
             };
-            print_entries(&settings.journal_dir, &show, &mut out)?;
+            print_entries(directory(&settings)?, &show, &mut out)?;
             Ok(ExitCode::SUCCESS)
         }
         // clap lets only the commands above through.
         _ => Ok(ExitCode::from(2)),
+    }
+}
+
+/// The directory of the journal's files.
+fn directory(settings: &Settings) -> anyhow::Result<&Path> {
+    match &settings.journal_at {
+        JournalAddress::Directory(dir) => Ok(dir),
+        JournalAddress::Nats(_) => {
+            anyhow::bail!(
+                "this looks at the journal's files; on NATS servers it is a stream, which the command nats shows"
+            )
+        }
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::{settings_arguments, settings_of};
 use crate::catalog;
-use crate::clock::{SystemClock, SystemRandom};
-use crate::journal::file::{FileJournal, SystemDisk};
+use crate::clock::{Clock, SystemClock, SystemRandom};
 use crate::node;
 use crate::seal::{MasterKey, rotation};
 use anyhow::Context;
@@ -32,9 +31,8 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let Some(("rotate", matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
     let settings = settings_of(matches)?;
     // The journal's lock keeps a server out while this goes on: it would go on sealing with the old key.
-    let locked =
-        FileJournal::open(&settings.journal_dir, &settings.journal, Arc::new(SystemClock), Arc::new(SystemDisk))
-            .context("the server must be stopped for this")?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let locked = node::open_journal(&settings, &clock).context("the server must be stopped for this")?;
     let variable = node::master_key_variable();
     let (random, place) = (SystemRandom::default(), node::store_of(&settings)?);
     if variable.is_none() {

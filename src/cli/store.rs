@@ -4,7 +4,6 @@ use super::{settings_arguments, settings_of};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{IntakeSettings, RecordSettings};
 use crate::journal::Journal;
-use crate::journal::file::{FileJournal, SystemDisk};
 use crate::node;
 use crate::store::Place;
 use crate::store::projection::{self, Projection};
@@ -28,11 +27,10 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let settings = settings_of(matches)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // The journal's lock keeps a server out while this goes on.
-    let disk = Arc::new(SystemDisk);
-    let journal = FileJournal::open(&settings.journal_dir, &settings.journal, Arc::clone(&clock), disk)?;
+    let journal = node::open_journal(&settings, &clock)?;
     let mut out = io::stdout().lock();
     let kept = (&settings.records, &settings.intake);
-    rebuild(&node::store_of(&settings)?, Arc::new(journal), kept, clock, &mut out)?;
+    rebuild(&node::store_of(&settings)?, journal, kept, clock, &mut out)?;
     Ok(ExitCode::SUCCESS)
 }
 

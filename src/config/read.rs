@@ -5,9 +5,9 @@ use super::layers::Merged;
 use super::proxy::{Place, WrongPlace};
 use super::units::{parse_bytes, parse_duration};
 use super::{
-    ApiSettings, ConfigError, DeliverySettings, DispatchSettings, HealthSettings, IntakeSettings, JournalSettings,
-    LogFormat, MailSettings, OidcSettings, ProxySettings, RecordSettings, Settings, SignInSettings, SmtpSecurity,
-    StoreAddress,
+    ApiSettings, ConfigError, DeliverySettings, DispatchSettings, HealthSettings, IntakeSettings, JournalAddress,
+    JournalSettings, LogFormat, MailSettings, NatsSettings, OidcSettings, ProxySettings, RecordSettings, Settings,
+    SignInSettings, SmtpSecurity, StoreAddress,
 };
 use crate::model::{Endpoint, Secret};
 use figment::value::Value;
@@ -31,7 +31,7 @@ pub(super) fn settings(merged: &Merged) -> Result<Settings, ConfigError> {
     Ok(Settings {
         listen,
         store: merged.store(&data_dir)?,
-        journal_dir: merged.journal_dir(&data_dir)?,
+        journal_at: merged.journal_at(&data_dir)?,
         data_dir,
         public_url: merged.public_url(listen)?,
         trusted_proxies: merged.networks("trusted_proxy")?,
@@ -293,14 +293,21 @@ impl Merged {
         }
     }
 
-    fn journal_dir(&self, data_dir: &Path) -> Result<PathBuf, ConfigError> {
+    fn journal_at(&self, data_dir: &Path) -> Result<JournalAddress, ConfigError> {
         let text = self.text("journal")?;
-        match text.strip_prefix("file:") {
-            Some(path) => Ok(directory(path).unwrap_or_else(|| data_dir.join("journal"))),
-            None if text.starts_with("nats:") => {
-                Err(self.invalid("journal", "not in this version, which only knows file:"))
+        if text.split(',').all(|url| ["nats://", "tls://"].iter().any(|scheme| url.trim().starts_with(scheme))) {
+            let replicas = self.number("journal_replicas", 1..=5)?;
+            let stream = self.text("journal_stream")?;
+            if stream.is_empty() || !stream.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+                return Err(self.invalid("journal_stream", "it must be letters, digits, _ and -"));
             }
-            None => Err(self.invalid("journal", "it must start with file:")),
+            return Ok(JournalAddress::Nats(NatsSettings { urls: Secret::new(text), replicas, stream }));
+        }
+        match text.strip_prefix("file:") {
+            Some(path) => Ok(JournalAddress::Directory(directory(path).unwrap_or_else(|| data_dir.join("journal")))),
+            None => {
+                Err(self.hidden("journal", &"it must start with file: or nats://, and so must each of several servers"))
+            }
         }
     }
 

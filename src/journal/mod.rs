@@ -15,15 +15,19 @@ mod chunk;
 pub(crate) mod contract;
 pub mod file;
 mod group;
+pub mod jetstream;
+mod stats;
 
 pub use chunk::{Chunk, Entries};
 pub use group::Group;
+pub use stats::{COMMIT_BOUNDS_US, JournalStats};
 
 use crate::model::{Entry, Position};
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// The seam: what the stages above need of a journal.
 pub trait Journal: Send + Sync + 'static {
@@ -60,6 +64,18 @@ pub trait Journal: Send + Sync + 'static {
     /// Tells retention that `holder` needs nothing before `position` any more. Nothing at or after the lowest of what the
     /// holders have told last is ever deleted.
     fn release(&self, holder: Holder, position: Position);
+}
+
+/// What a node asks of whatever its journal is kept on.
+pub trait Backend: Journal + Erase {
+    /// Its figures.
+    fn stats(&self) -> JournalStats;
+
+    /// Takes nothing more, and makes durable what waits. Blocking. Also done when it is dropped.
+    fn close(&self);
+
+    /// Cancelled when the journal is another node's, and this one has to stop.
+    fn lost(&self) -> CancellationToken;
 }
 
 /// Who may need what the journal holds.

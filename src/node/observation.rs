@@ -4,8 +4,7 @@ use super::Node;
 use crate::catalog::Catalog;
 use crate::dispatch::Scheduler;
 use crate::intake::Intake;
-use crate::journal::Journal;
-use crate::journal::file::FileJournal;
+use crate::journal::Backend;
 use crate::model::WebhookState;
 use crate::observe::{self, Metrics};
 use crate::store::projection::{Projection, Table};
@@ -14,7 +13,7 @@ use std::sync::Arc;
 /// Where figures are looked at.
 #[derive(Clone)]
 struct Sources {
-    journal: Arc<FileJournal>,
+    journal: Arc<dyn Backend>,
     projection: Arc<Projection>,
     catalog: Arc<Catalog>,
     scheduler: Arc<Scheduler>,

@@ -9,7 +9,7 @@ use self::reference::{Done, Fate};
 use super::{Node, System, initialise, store_of};
 use crate::catalog::Initialised;
 use crate::clock::{Clock, ManualClock, Random, SeededRandom};
-use crate::config::{Settings, StoreAddress};
+use crate::config::{JournalAddress, Settings, StoreAddress};
 use crate::deliver::Courier;
 use crate::health;
 use crate::model::{Position, UnixMs};
@@ -150,7 +150,7 @@ impl World {
         let mut settings = Settings::defaults();
         settings.data_dir = dir.path().to_owned();
         settings.store = StoreAddress::Directory(dir.path().to_owned());
-        settings.journal_dir = dir.path().join("journal");
+        settings.journal_at = JournalAddress::Directory(dir.path().join("journal"));
         let clock = Arc::new(ManualClock::at(START));
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
         let system = System { clock: Arc::clone(&clock) as Arc<dyn Clock>, random };

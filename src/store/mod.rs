@@ -3,6 +3,7 @@
 pub mod configured;
 pub mod db;
 mod error;
+mod hold;
 mod migrate;
 mod place;
 pub mod projection;
@@ -10,6 +11,7 @@ mod shared;
 pub mod sqlite;
 
 pub use error::StoreError;
+pub use hold::Hold;
 pub use migrate::{Migration, migrate};
 pub use place::{Part, Place};
 pub use shared::Shared;

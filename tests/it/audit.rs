@@ -12,7 +12,7 @@ fn verify(node: &Node, arguments: &[&str]) -> (bool, String) {
 
 #[test]
 fn a_changed_or_cut_log_is_found() {
-    let mut node = Node::start();
+    let mut node = Node::embedded(&[], &[]);
     assert!(verify(&node, &[]).1.starts_with("whole: 0 entries"));
     let webhook = node.create(json!({"url": "https://example.com/"}));
     node.patch(&webhook, json!({"name": "renamed"}));

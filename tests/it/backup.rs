@@ -19,7 +19,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn a_copied_directory_is_everything_that_was_there_and_goes_on_from_there() {
-    let mut node = Node::with(&["--retry-delays", "300s"], &[]);
+    let mut node = Node::embedded(&["--retry-delays", "300s"], &[]);
     // What is refused waits for its retry.
     let receiver = Receiver::by(|request, _| Reply::Status(if request.name() == "waits" { 503 } else { 200 }));
     let webhook = node.webhook(&receiver.url(), json!({"auth": {"type": "bearer", "token": "s3cret"}}));

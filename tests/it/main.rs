@@ -11,6 +11,7 @@ mod api;
 mod attacks;
 mod audit;
 mod backup;
+mod cluster;
 mod console;
 mod crash;
 mod credentials;

@@ -32,7 +32,7 @@ fn refused(node: &Node, environment: &[(&str, &str)]) -> String {
 
 #[test]
 fn it_is_rotated_while_the_server_is_stopped() {
-    let mut node = Node::start();
+    let mut node = Node::embedded(&[], &[]);
     let (webhook, receiver) = with_webhook(&node);
     let invited = json!({"email": "ada@example.com", "name": "Ada", "role": "admin"});
     node.api("POST", "/users", Some(invited)).expect(201);
@@ -55,7 +55,7 @@ fn it_is_rotated_while_the_server_is_stopped() {
 
 #[test]
 fn a_rotation_that_was_broken_off_is_ended_by_the_next_start() {
-    let mut node = Node::start();
+    let mut node = Node::embedded(&[], &[]);
     let (webhook, receiver) = with_webhook(&node);
     node.stop();
     let (file, next) = (node.data_dir().join("master.key"), node.data_dir().join("master.key.next"));
@@ -77,7 +77,7 @@ fn a_rotation_that_was_broken_off_is_ended_by_the_next_start() {
 
 #[test]
 fn a_key_from_a_variable_is_rotated_by_another_variable() {
-    let mut node = Node::with(&[], &[("FANFARE_MASTER_KEY", FIRST)]);
+    let mut node = Node::embedded(&[], &[("FANFARE_MASTER_KEY", FIRST)]);
     let (webhook, receiver) = with_webhook(&node);
     node.stop();
     let without = node.command_with(&["master-key", "rotate"], &[("FANFARE_MASTER_KEY", FIRST)]);
@@ -92,7 +92,7 @@ fn a_key_from_a_variable_is_rotated_by_another_variable() {
 
 #[test]
 fn without_it_nothing_starts_and_the_reason_is_said() {
-    let mut node = Node::start();
+    let mut node = Node::embedded(&[], &[]);
     node.stop();
     assert!(refused(&node, &[("FANFARE_MASTER_KEY", FIRST)]).contains("is not the one"));
     assert!(refused(&node, &[("FANFARE_MASTER_KEY", "short")]).contains("base64 of exactly 32 bytes"));

@@ -92,7 +92,7 @@ fn a_user_who_lost_everything_gets_in_again() {
 
 #[test]
 fn only_the_operator_turns_on_what_was_turned_off() {
-    let mut node = Node::start();
+    let mut node = Node::embedded(&[], &[]);
     let receiver = Receiver::ok();
     let webhook = node.webhook(&receiver.url(), json!({}));
     node.kill();
@@ -112,13 +112,13 @@ fn only_the_operator_turns_on_what_was_turned_off() {
 
 #[test]
 fn nobody_without_the_master_key_is_the_operator() {
-    let node = Node::start();
+    let node = Node::embedded(&[], &[]);
     let path = "/api/operator/v1/subscriptions";
     node.call("GET", path, &[], None).expect(401);
     for header in [format!("Bearer {}", node.keys.integration_key), String::from("Operator 1.2.3")] {
         node.call("GET", path, &[("Authorization", &header)], None).expect(401);
     }
-    let other = Node::start();
+    let other = Node::embedded(&[], &[]);
     let listen = node.addr.to_string();
     let output = other.command(&["operator", "subscriptions", "list", "--listen", &listen]);
     let said = String::from_utf8(output.stderr).unwrap();

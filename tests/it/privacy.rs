@@ -1,9 +1,8 @@
 //! People whose data is not processed, and people who are forgotten.
 
-use crate::support::{Node, Receiver, Reply, events, files_with, wait_until};
+use crate::support::{Node, Receiver, Reply, events, wait_until};
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -82,7 +81,7 @@ fn nothing_of_them_is_processed() {
     node.restart();
     node.events(&[events::identify(ANN, "other")]);
     assert_eq!(node.taken_in().len(), 1);
-    assert_eq!(files_with(&node.data_dir(), ANN), Vec::<PathBuf>::new());
+    assert_eq!(node.holding(ANN), Vec::<String>::new());
     node.api("DELETE", &format!("/do-not-process/{}", rule["id"].as_str().unwrap()), None).expect(204);
     node.events(&[events::identify(ANN, "other")]);
     receiver.wait_for("visitorCreated");
@@ -105,7 +104,7 @@ fn who_is_forgotten_is_in_no_file_and_new_when_seen_again() {
         receiver.wait(2 * 25 + 21 + 2);
     }
     wait_until("the last is on record", || (node.deliveries(&waiting).len() == 73).then_some(()));
-    assert!(!files_with(&node.data_dir(), ANN).is_empty() && !files_with(&node.data_dir(), ACME).is_empty());
+    assert!(!node.holding(ANN).is_empty() && !node.holding(ACME).is_empty());
     // Forgetting is itself an administrative change, of which there is an event.
     let of_others =
         |node: &Node| -> Vec<Value> { node.taken_in().into_iter().filter(|row| row["visitor_id"] != ANN).collect() };
@@ -113,7 +112,7 @@ fn who_is_forgotten_is_in_no_file_and_new_when_seen_again() {
 
     let job = done(&node, &forget(&node, &format!("/visitors/{ANN}")));
     assert!(job["erased_entries"].as_u64().unwrap() > 30 && job["done_at"].is_string(), "{job}");
-    assert_eq!(files_with(&node.data_dir(), ANN), Vec::<PathBuf>::new());
+    assert_eq!(node.holding(ANN), Vec::<String>::new());
     node.api("GET", &format!("/visitors/{ANN}"), None).expect(404);
     assert!(!node.list("/events").iter().any(|row| row["visitor_id"] == ANN));
     assert_eq!(of_others(&node), before, "everybody else's events are as they were");
@@ -126,18 +125,17 @@ fn who_is_forgotten_is_in_no_file_and_new_when_seen_again() {
     assert!(!node.get("/audit-log").to_string().contains(ANN));
 
     // The account is another's to forget.
-    assert!(!files_with(&node.data_dir(), ACME).is_empty());
+    assert!(!node.holding(ACME).is_empty());
     let job = forget(&node, &format!("/accounts/{ACME}"));
     // Asked to stop in the middle, the node stops, and goes on with it after the next start.
     node.stop();
     node.serve();
     done(&node, &job);
-    assert_eq!(files_with(&node.data_dir(), ACME), Vec::<PathBuf>::new());
+    assert_eq!(node.holding(ACME), Vec::<String>::new());
 
     // Through a kill: the journal is whole, and she is new.
     node.kill();
-    let verify = node.command(&["journal", "verify"]);
-    assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stdout));
+    node.verify_journal();
     node.serve();
     let created = |name: &str, id: &str| {
         let key = if name == "visitorCreated" { "visitorId" } else { "accountId" };
@@ -189,7 +187,7 @@ fn a_job_that_is_killed_goes_on_and_what_is_in_flight_leaves_no_trace() {
     let anns = slow.requests().iter().filter(|request| request.json()["visitorId"] == ANN).count();
     assert!(anns <= 4, "{anns} were sent: those that were in flight, before the kill and after it");
     node.stop();
-    assert_eq!(files_with(&node.data_dir(), ANN), Vec::<PathBuf>::new());
+    assert_eq!(node.holding(ANN), Vec::<String>::new());
 }
 
 #[test]
@@ -206,8 +204,8 @@ fn many_are_forgotten_together() {
     let done: Vec<Value> = jobs.iter().map(|job| done(&node, job)).collect();
     assert!(done.iter().all(|job| job["erased_entries"].as_u64().unwrap() >= 5), "{:?}", done[0]);
     for n in 0..100 {
-        assert_eq!(files_with(&node.data_dir(), &who(n)), Vec::<PathBuf>::new(), "{n}");
-        assert!(!files_with(&node.data_dir(), &who(n + 100)).is_empty(), "{n}");
+        assert_eq!(node.holding(&who(n)), Vec::<String>::new(), "{n}");
+        assert!(!node.holding(&who(n + 100)).is_empty(), "{n}");
     }
     node.events(&items(7));
     let created = || {

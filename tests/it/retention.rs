@@ -1,9 +1,9 @@
 //! What is deleted by age and size, and what never is.
 
-use crate::support::{Node, Receiver, Reply, Webhook, events, files_with, wait_until};
+use crate::support::{Node, Receiver, Reply, Webhook, events, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// retention deletes from are counted.
 #[test]
 fn every_table_is_accounted_for() {
-    let node = Node::start();
+    let node = Node::embedded(&[], &[]);
     let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
     for (file, heading) in
         [("records.db", "| in `records.db` | stays |"), ("fanfare.db", "| in `fanfare.db` | stays |")]
@@ -128,7 +128,7 @@ fn the_event_of_a_delivery_that_is_retried_is_never_dropped() {
             assert!(detail["request_body"].is_string(), "{detail}");
         }
     }
-    assert_eq!(files_with(&node.data_dir(), FORGOTTEN), Vec::<PathBuf>::new());
+    assert_eq!(node.holding(FORGOTTEN), Vec::<String>::new());
     let states: Vec<Value> = node.deliveries(&fails).iter().map(|row| row["status"].clone()).collect();
     assert!(states.contains(&json!("cancelled")), "what waited of the forgotten person: {states:?}");
 }

@@ -1,7 +1,7 @@
 //! Guides as a browser asks for them: to whom and when they are shown, and what visitors have done with them.
 
 use crate::support::http::Answer;
-use crate::support::{Node, events, files_with, wait_until};
+use crate::support::{Node, events, wait_until};
 use serde_json::{Value, json};
 
 fn ask(node: &Node, body: &Value) -> Answer {
@@ -101,7 +101,7 @@ fn what_an_anonymous_visitor_did_is_theirs_once_they_have_a_name() {
         (node.get(&format!("/forget-jobs/{}", job["id"].as_str().unwrap()))["state"] == "done").then_some(())
     });
     assert!(node.list(&format!("/events?visitor={anonymous}&")).is_empty());
-    assert_eq!(files_with(&node.data_dir(), anonymous), Vec::<std::path::PathBuf>::new());
+    assert_eq!(node.holding(anonymous), Vec::<String>::new());
     assert_eq!(shown(&node, "ann"), [guide("survey", &["one", "two"])]);
 
     identify["anonymousId"] = json!("bob");

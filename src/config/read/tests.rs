@@ -1,6 +1,6 @@
 //! Precedence and errors, as tables.
 
-use crate::config::{ConfigError, Settings, Sources, StoreAddress};
+use crate::config::{ConfigError, JournalAddress, Settings, Sources, StoreAddress};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn defaults_are_what_the_documents_say() {
     let settings = Settings::defaults();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.public_url, "http://127.0.0.1:8080");
-    assert_eq!(settings.journal_dir, PathBuf::from("./data/journal"));
+    assert_eq!(settings.journal_at, JournalAddress::Directory(PathBuf::from("./data/journal")));
     assert_eq!(settings.store, StoreAddress::Directory(settings.data_dir));
     assert_eq!(settings.dispatch.retry_delays, [1, 5, 30, 120, 600].map(Duration::from_secs));
     assert!((settings.dispatch.retry_jitter - 0.2).abs() < f64::EPSILON);
@@ -122,8 +122,8 @@ fn a_wrong_value_is_named_with_its_source_and_an_example() {
         ),
         (
             "journal",
-            "nats://a,nats://b",
-            "--journal = \"nats://a,nats://b\" (flag): not in this version, which only knows file:; for example: file:",
+            "nats://a,kafka://ada:secret@b",
+            "--journal = … (flag): it must start with file: or nats://, and so must each of several servers; for example: file:",
         ),
     ];
     for (name, value, expected) in cases {
@@ -161,7 +161,8 @@ fn an_unknown_name_is_an_error_that_suggests_the_nearest() {
 
 #[test]
 fn places_and_urls_are_taken_as_given() {
-    assert_eq!(with_flag("journal", "file:/fast/journal").unwrap().journal_dir, PathBuf::from("/fast/journal"));
+    let journal = with_flag("journal", "file:/fast/journal").unwrap().journal_at;
+    assert_eq!(journal, JournalAddress::Directory(PathBuf::from("/fast/journal")));
     assert_eq!(
         with_flag("store", "sqlite:///srv/db").unwrap().store,
         StoreAddress::Directory(PathBuf::from("/srv/db"))

@@ -200,7 +200,7 @@ mod tests {
     use super::super::disk_memory::{Failure, MemoryDisk};
     use super::super::tests::{DIR, open_on};
     use super::*;
-    use crate::journal::{Group, Journal};
+    use crate::journal::{Backend, Group, Journal};
     use crate::model::{HeldEntry, SubscriptionId, UnixMs};
     use proptest::prelude::*;
     use std::collections::BTreeSet;

@@ -16,7 +16,6 @@ mod library;
 mod recovery;
 mod retention;
 mod segment;
-mod stats;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -24,10 +23,10 @@ mod writer;
 
 pub use disk::{Disk, DiskFile, SystemDisk};
 pub use recovery::{OpenError, Place, RecoveryReport};
-pub use stats::{COMMIT_BOUNDS_US, JournalStats};
 pub use verify::{SegmentReport, VerifyReport, Visit, verify, walk};
 
-use super::{AppendError, Chunk, Group, Holder, Journal, ReadError};
+use super::stats::{self, JournalStats};
+use super::{AppendError, Backend, Chunk, Group, Holder, Journal, ReadError};
 use crate::clock::{Clock, Random, SystemRandom};
 use crate::config::JournalSettings;
 use crate::limits;
@@ -44,6 +43,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
 use writer::{Active, Writer};
 
 /// A journal in a directory.
@@ -109,50 +109,10 @@ impl FileJournal {
         &self.report
     }
 
-    /// Its figures.
-    pub fn stats(&self) -> JournalStats {
-        let (segments, bytes) = self.shared.library.size();
-        let mut stats = JournalStats {
-            durable: *self.shared.durable.borrow(),
-            oldest: self.oldest(),
-            segments,
-            bytes,
-            pending_bytes: lock(&self.shared.control).waiting_bytes,
-            ..JournalStats::default()
-        };
-        self.shared.counters.fill(&mut stats);
-        stats
-    }
-
     /// Removes the segments that retention no longer keeps. The journal does this by itself every few seconds and
     /// after each full segment.
     pub fn retire(&self) {
         keeper::retire(&self.shared);
-    }
-
-    /// Takes nothing more, writes what waits and ends the threads. Blocking. Also done when it is dropped.
-    pub fn close(&self) {
-        let Some(threads) = lock(&self.threads).take() else { return };
-        lock(&self.shared.control).closing = true;
-        self.shared.writer.notify_one();
-        let unsealed = threads.writer.join().unwrap_or_else(|_| {
-            tracing::error!("the journal's writer ended in a panic");
-            None
-        });
-        let spare = {
-            let mut control = lock(&self.shared.control);
-            control.full.extend(unsealed);
-            control.keeper_stops = true;
-            control.take_spare()
-        };
-        self.shared.keeper.notify_one();
-        if threads.keeper.join().is_err() {
-            tracing::error!("the journal's keeper ended in a panic");
-        }
-        if let Some(spare) = spare {
-            // If it stays, the next start removes it.
-            let _gone_or_not = self.shared.disk.remove(&spare.path);
-        }
     }
 }
 
@@ -201,6 +161,50 @@ impl Drop for RefuseAtEnd {
 impl Drop for FileJournal {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl Backend for FileJournal {
+    fn stats(&self) -> JournalStats {
+        let (segments, bytes) = self.shared.library.size();
+        let mut stats = JournalStats {
+            durable: *self.shared.durable.borrow(),
+            oldest: self.oldest(),
+            segments,
+            bytes,
+            pending_bytes: lock(&self.shared.control).waiting_bytes,
+            ..JournalStats::default()
+        };
+        self.shared.counters.fill(&mut stats);
+        stats
+    }
+
+    fn close(&self) {
+        let Some(threads) = lock(&self.threads).take() else { return };
+        lock(&self.shared.control).closing = true;
+        self.shared.writer.notify_one();
+        let unsealed = threads.writer.join().unwrap_or_else(|_| {
+            tracing::error!("the journal's writer ended in a panic");
+            None
+        });
+        let spare = {
+            let mut control = lock(&self.shared.control);
+            control.full.extend(unsealed);
+            control.keeper_stops = true;
+            control.take_spare()
+        };
+        self.shared.keeper.notify_one();
+        if threads.keeper.join().is_err() {
+            tracing::error!("the journal's keeper ended in a panic");
+        }
+        if let Some(spare) = spare {
+            // If it stays, the next start removes it.
+            let _gone_or_not = self.shared.disk.remove(&spare.path);
+        }
+    }
+    fn lost(&self) -> CancellationToken {
+        // Its lock keeps others out as long as it is open.
+        CancellationToken::new()
     }
 }
 

@@ -5,7 +5,7 @@ use super::disk_memory::{Failure, MemoryDisk};
 use super::{Disk, FileJournal, OpenError, SystemDisk, lock, verify};
 use crate::clock::{Random, SeededRandom, SystemClock};
 use crate::config::JournalSettings;
-use crate::journal::{AppendError, Group, Holder, Journal, ReadError, contract};
+use crate::journal::{AppendError, Backend, Group, Holder, Journal, ReadError, contract};
 use crate::model::{Entry, HeldEntry, Position};
 use std::collections::BTreeMap;
 use std::path::Path;

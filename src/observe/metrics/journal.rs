@@ -1,7 +1,7 @@
 //! What the journal counts.
 
 use super::Labels;
-use crate::journal::file::{COMMIT_BOUNDS_US, JournalStats};
+use crate::journal::{COMMIT_BOUNDS_US, JournalStats};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;

@@ -267,12 +267,11 @@ mod tests {
 
     fn log_of(count: i64) -> (tempfile::TempDir, Connection) {
         let dir = tempfile::tempdir().unwrap();
-        let mut connection = open(&dir.path().join("fanfare.db"), Sync::Full).unwrap();
+        let connection = open(&dir.path().join("fanfare.db"), Sync::Full).unwrap();
         migrate(&connection, MIGRATIONS).unwrap();
         for at in 0..count {
             let action = if at % 2 == 0 { "webhook.created" } else { "webhook.deleted" };
-            with_entries(&mut connection, &[entry(at, action, &format!("wh_{at}"))], |_| Ok::<_, StoreError>(()))
-                .unwrap();
+            with_entries(&connection, &[entry(at, action, &format!("wh_{at}"))], |_| Ok::<_, StoreError>(())).unwrap();
         }
         (dir, connection)
     }
@@ -295,8 +294,8 @@ mod tests {
 
     #[test]
     fn a_change_and_its_entry_are_made_together_or_not_at_all() {
-        let (_dir, mut connection) = log_of(1);
-        let failed = with_entries(&mut connection, &[entry(9, "webhook.created", "wh_9")], |connection| {
+        let (_dir, connection) = log_of(1);
+        let failed = with_entries(&connection, &[entry(9, "webhook.created", "wh_9")], |connection| {
             connection.execute("UPDATE audit_log SET target = 'gone'", ())?;
             Err(StoreError::Interrupted)
         });

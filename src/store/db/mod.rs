@@ -29,10 +29,10 @@ pub(crate) use params;
 pub enum Error {
     /// SQLite says no.
     #[error("SQLite: {0}")]
-    Sqlite(#[source] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     /// PostgreSQL says no.
     #[error("PostgreSQL: {}", postgres::describe(.0))]
-    Postgres(#[source] tokio_postgres::Error),
+    Postgres(tokio_postgres::Error),
     /// PostgreSQL cannot be reached, or the connection was lost. Whether a commit under way took place is unknown.
     #[error("PostgreSQL cannot be reached: {0}")]
     Unreachable(String),

@@ -80,7 +80,6 @@ impl<'a> Statement<'a> {
 /// Rows that were found. They are read as they are asked for.
 pub struct Rows<'a>(Found<'a>);
 
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack of one call")]
 enum Found<'a> {
     Sqlite(rusqlite::Rows<'a>),
     /// The second is the newest, which the caller looks at.
@@ -148,7 +147,9 @@ impl Row<'_> {
             RowOf::Sqlite(row) => match row.get_ref(column)? {
                 SqliteRef::Null => Ok(ValueRef::Null),
                 SqliteRef::Integer(number) => Ok(ValueRef::Integer(number)),
-                SqliteRef::Text(text) => std::str::from_utf8(text).map(ValueRef::Text).map_err(|_| Error::Type(column)),
+                SqliteRef::Text(text) => {
+                    std::str::from_utf8(text).map(|text| ValueRef::Text(text.into())).map_err(|_| Error::Type(column))
+                }
                 SqliteRef::Blob(bytes) => Ok(ValueRef::Blob(bytes)),
                 SqliteRef::Real(_) => Err(Error::Type(column)),
             },

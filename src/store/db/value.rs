@@ -1,6 +1,7 @@
 //! What goes into a statement and what comes out of a row.
 
 use super::{Error, Result};
+use std::borrow::Cow;
 
 /// A value for a statement.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -131,14 +132,14 @@ impl<T: ToValue> Params for Values<'_, T> {
 }
 
 /// A value of a row.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ValueRef<'a> {
     /// Nothing.
     Null,
     /// A whole number, or yes (1) or no (0).
     Integer(i64),
     /// Text.
-    Text(&'a str),
+    Text(Cow<'a, str>),
     /// Bytes.
     Blob(&'a [u8]),
 }
@@ -174,7 +175,7 @@ impl FromValue for bool {
 impl FromValue for String {
     fn from_value(value: ValueRef<'_>) -> Option<Self> {
         match value {
-            ValueRef::Text(text) => Some(text.to_owned()),
+            ValueRef::Text(text) => Some(text.into_owned()),
             _ => None,
         }
     }

@@ -215,8 +215,10 @@ fn scan_rows(db: &Connection, filter: &RowFilter, window: Window, most: i64) -> 
         .optional()?;
     let sql = format!(
         "SELECT {ROW_COLUMNS} FROM deliveries
-         WHERE webhook = $1 AND listed < $2 AND listed >= $3 AND ($4 IS NULL OR state = $4)
-             AND ($5 IS NULL OR kind = $5) AND ($6 IS NULL OR created_at >= $6) AND ($7 IS NULL OR created_at < $7)
+         WHERE webhook = $1 AND listed < $2 AND listed >= $3 AND (CAST($4 AS TEXT) IS NULL OR state = $4)
+             AND (CAST($5 AS BIGINT) IS NULL OR kind = $5)
+             AND (CAST($6 AS BIGINT) IS NULL OR created_at >= $6)
+             AND (CAST($7 AS BIGINT) IS NULL OR created_at < $7)
          ORDER BY listed DESC LIMIT $8"
     );
     let floor = position(floor.unwrap_or(0));

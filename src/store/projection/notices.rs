@@ -63,8 +63,9 @@ impl Projection {
     /// [`Error`].
     pub fn notices(&self, filter: &NoticeFilter) -> Result<Vec<KeptNotice>, Error> {
         let sql = "SELECT position, notice FROM notices
-                   WHERE subscription = $1 AND position < $2 AND position >= $3 AND ($4 IS NULL OR webhook = $4)
-                       AND ($5 IS NULL OR is_warning = $5) AND ($6 IS NULL OR at >= $6) AND ($7 IS NULL OR at < $7)
+                   WHERE subscription = $1 AND position < $2 AND position >= $3 AND (CAST($4 AS BIGINT) IS NULL OR webhook = $4)
+                       AND (CAST($5 AS BOOLEAN) IS NULL OR is_warning = $5)
+                       AND (CAST($6 AS BIGINT) IS NULL OR at >= $6) AND (CAST($7 AS BIGINT) IS NULL OR at < $7)
                    ORDER BY position DESC LIMIT $8";
         self.read(|db| {
             let mut statement = db.prepare_cached(sql)?;

@@ -98,7 +98,7 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(from.join(&name), to.join(&name)).unwrap();
         }
     }
-    let _ = std::fs::remove_file(to.join(format!("records.db-shm")));
+    let _ = std::fs::remove_file(to.join("records.db-shm"));
 }
 
 fn projection(dir: &Path, journal: &Arc<MemoryJournal>) -> Projection {

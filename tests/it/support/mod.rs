@@ -1,5 +1,6 @@
 //! What every test needs: a node, receivers, events, patience.
 
+pub mod backend;
 pub mod events;
 pub mod http;
 pub mod node;

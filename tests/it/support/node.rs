@@ -1,13 +1,15 @@
 //! The real program on a port and a data directory of its own. Dropping it fails the test when its log tells of a
 //! panic.
 
+use super::backend::Backend;
 use super::http::{self, Answer};
-use super::{PATIENCE, events, wait_until};
+use super::{PATIENCE, events, files_with, wait_until};
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -42,6 +44,7 @@ impl Keys {
 #[derive(Debug)]
 pub struct Node {
     dir: TempDir,
+    backend: Arc<Backend>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     child: Option<Child>,
@@ -88,13 +91,29 @@ impl Node {
 
     /// A node with these flags and no others.
     pub fn that(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::on(Backend::of_this_run(), flags, environment)
+    }
+
+    /// A node that keeps everything in files, whatever the run is made with: for what there is with files only.
+    pub fn embedded(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::on(Backend::Embedded, &[&["--allow-private"], flags].concat(), environment)
+    }
+
+    /// A node that keeps everything on servers, whatever the run is made with.
+    pub fn clustered(flags: &[&str]) -> Self {
+        Self::on(Backend::cluster(), &[&["--allow-private"], flags].concat(), &[])
+    }
+
+    fn on(backend: Backend, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let keys = init(&dir.path().join("data"), environment);
+        let environment: Vec<_> = backend.environment().into_iter().chain(environment.iter().map(owned)).collect();
+        let keys = init(&dir.path().join("data"), &environment);
         let mut node = Self {
             dir,
+            backend: Arc::new(backend),
             flags: flags.iter().map(ToString::to_string).collect(),
-            environment: environment.iter().map(owned).collect(),
+            environment,
             child: None,
             addr: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(),
             keys,
@@ -103,8 +122,68 @@ impl Node {
         node
     }
 
+    /// Why it is not ready; `None` when it is, or does not answer.
+    pub fn not_ready(&self) -> Option<String> {
+        let answer = http::call(self.addr, "GET", "/readyz", &[], b"").ok()?;
+        (answer.status == 503).then(|| String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    /// Another program with the same settings and the same store and journal, on another port: it is started, and not
+    /// waited for.
+    pub fn beside(&self) -> Self {
+        let mut node = Self {
+            dir: TempDir::new().unwrap(),
+            backend: Arc::clone(&self.backend),
+            flags: self.flags.clone(),
+            environment: self.environment.clone(),
+            child: None,
+            addr: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(),
+            keys: self.keys.clone(),
+        };
+        node.spawn();
+        node
+    }
+
+    /// Where this text stands in what the node keeps: files, or tables and entries of the journal.
+    pub fn holding(&self, text: &str) -> Vec<String> {
+        match &*self.backend {
+            Backend::Embedded => {
+                files_with(&self.data_dir(), text).iter().map(|path| path.display().to_string()).collect()
+            }
+            Backend::Cluster(database) => database.holding(text),
+        }
+    }
+
+    /// The journal's own check of itself, where it is in files.
+    pub fn verify_journal(&self) {
+        if self.is_embedded() {
+            let verify = self.command(&["journal", "verify"]);
+            let said = [verify.stdout, verify.stderr].concat();
+            assert!(verify.status.success(), "{}", String::from_utf8_lossy(&said));
+        }
+    }
+
+    /// Whether it keeps everything in files of its data directory.
+    pub fn is_embedded(&self) -> bool {
+        matches!(*self.backend, Backend::Embedded)
+    }
+
     /// Starts the program on the data directory and waits until it is ready.
     pub fn serve(&mut self) {
+        self.spawn();
+        self.wait_until_ready();
+    }
+
+    /// Waits until it takes events.
+    pub fn wait_until_ready(&mut self) {
+        wait_until("the node is ready", || {
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "the node ended with {ended:?} while starting:\n{}", self.log());
+            http::call(self.addr, "GET", "/readyz", &[], b"").ok().filter(|answer| answer.status == 200)
+        });
+    }
+
+    fn spawn(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
         let child = Command::new(PROGRAM)
             .args(["serve", "--listen", &self.addr.to_string(), "--data-dir"])
@@ -117,11 +196,13 @@ impl Node {
             .spawn()
             .unwrap();
         self.child = Some(child);
-        wait_until("the node is ready", || {
-            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "the node ended with {ended:?} while starting:\n{}", self.log());
-            http::call(self.addr, "GET", "/readyz", &[], b"").ok().filter(|answer| answer.status == 200)
-        });
+    }
+
+    /// Freezes it, or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        let pid = rustix::process::Pid::from_child(self.child.as_ref().expect("the node runs"));
+        let signal = if frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// Flags for the next start.
@@ -131,7 +212,8 @@ impl Node {
 
     /// The environment of the next start.
     pub fn set_environment(&mut self, environment: &[(&str, &str)]) {
-        self.environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let given = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.environment = self.backend.environment().into_iter().chain(given).collect();
     }
 
     /// kill -9.
@@ -190,7 +272,8 @@ impl Node {
     /// The same with this environment.
     pub fn command_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> std::process::Output {
         let mut command = Command::new(PROGRAM);
-        command.args(arguments).arg("--data-dir").arg(self.data_dir()).envs(environment.iter().copied());
+        command.args(arguments).arg("--data-dir").arg(self.data_dir());
+        command.envs(self.backend.environment()).envs(environment.iter().copied());
         command.output().unwrap()
     }
 
@@ -355,9 +438,9 @@ impl Drop for Node {
     }
 }
 
-fn init(data_dir: &std::path::Path, environment: &[(&str, &str)]) -> Keys {
+fn init(data_dir: &std::path::Path, environment: &[(String, String)]) -> Keys {
     let mut command = Command::new(PROGRAM);
-    command.arg("init").arg("--data-dir").arg(data_dir).arg("--json").envs(environment.iter().copied());
+    command.arg("init").arg("--data-dir").arg(data_dir).arg("--json").envs(environment.iter().cloned());
     let output = command.output().unwrap();
     assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
     let answer: Value = serde_json::from_slice(&output.stdout).expect("init prints one JSON object");

@@ -10,16 +10,15 @@ pub use wire::value;
 
 use super::value::Value;
 use super::{Error, Result};
+use crate::blocking::wait;
 use crate::limits;
 use rustls::pki_types::CertificateDer;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::marker::PhantomData;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 use tls::MakeTls;
 use tokio::runtime::{Builder, Runtime};
@@ -35,7 +34,7 @@ const NETWORK_TIMEOUT: Duration = Duration::from_secs(20);
 /// What each connection is set to: a statement and a wait for a lock that take this long are broken off, and a
 /// transaction that nobody goes on with frees what it holds.
 const SESSION: &str = "SET statement_timeout = '60s'; SET lock_timeout = '30s'; \
-                       SET idle_in_transaction_session_timeout = '120s'; SET TIME ZONE 'UTC';";
+                       SET idle_in_transaction_session_timeout = '15s'; SET TIME ZONE 'UTC';";
 
 /// A server, and what its connections run on.
 #[derive(Clone)]
@@ -223,25 +222,5 @@ pub(super) fn describe(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(error) => format!("{} ({})", error.message(), error.code().code()),
         None => error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
-    }
-}
-
-/// Blocks until the future is done. The driver's futures need no runtime around them: their connection has one.
-fn wait<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
     }
 }

@@ -3,6 +3,7 @@
 use super::super::value::{Value, ValueRef};
 use super::super::{Error, Result};
 use bytes::{BufMut, BytesMut};
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
@@ -25,7 +26,7 @@ impl<'a> FromSql<'a> for Found<'a> {
             Type::BOOL => ValueRef::Integer(bool::from_sql(kind, raw)?.into()),
             Type::NUMERIC => ValueRef::Integer(whole(raw).ok_or("a number that is no whole one")?),
             Type::BYTEA => ValueRef::Blob(raw),
-            _ => ValueRef::Text(std::str::from_utf8(raw)?),
+            _ => ValueRef::Text(read(std::str::from_utf8(raw)?)),
         }))
     }
 
@@ -68,7 +69,7 @@ impl ToSql for Value<'_> {
                 Type::NUMERIC => put_numeric(*number, out),
                 _ => out.put_slice(number.to_string().as_bytes()),
             },
-            Self::Text(text) => out.put_slice(text.as_bytes()),
+            Self::Text(text) => out.put_slice(written(text).as_bytes()),
             Self::Blob(bytes) => out.put_slice(bytes),
         }
         Ok(IsNull::No)
@@ -80,6 +81,25 @@ impl ToSql for Value<'_> {
 
     to_sql_checked!();
 }
+
+/// Texts of PostgreSQL hold every character but U+0000, and a person's id may hold any. So that one is written as U+001A
+/// and a 0, and U+001A itself, which is as rare, as U+001A and a 1.
+fn written(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\0', ESCAPE]) {
+        return text.into();
+    }
+    text.replace(ESCAPE, "\u{1a}1").replace('\0', "\u{1a}0").into()
+}
+
+/// What [`written`] has written.
+fn read(text: &str) -> Cow<'_, str> {
+    if !text.contains(ESCAPE) {
+        return text.into();
+    }
+    text.replace("\u{1a}0", "\0").replace("\u{1a}1", "\u{1a}").into()
+}
+
+const ESCAPE: char = '\u{1a}';
 
 fn put_numeric(number: i64, out: &mut BytesMut) {
     let mut digits = Vec::new();
@@ -107,6 +127,13 @@ mod tests {
             let mut raw = BytesMut::new();
             put_numeric(number, &mut raw);
             prop_assert_eq!(whole(&raw), Some(number));
+        }
+
+        #[test]
+        fn any_text_is_read_as_it_was_written(text in "[\\x00\\x1a01a]{0,8}") {
+            let kept = written(&text).into_owned();
+            prop_assert!(!kept.contains('\0'));
+            prop_assert_eq!(read(&kept), text);
         }
 
         #[test]

@@ -37,18 +37,18 @@ pub struct JournalStats {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) commits: AtomicU64,
-    pub(super) groups: AtomicU64,
-    pub(super) written_bytes: AtomicU64,
-    pub(super) commit_us_total: AtomicU64,
-    pub(super) commit_us: [AtomicU64; COMMIT_BOUNDS_US.len() + 1],
-    pub(super) failures: AtomicU64,
-    pub(super) retired: AtomicU64,
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) groups: AtomicU64,
+    pub(crate) written_bytes: AtomicU64,
+    pub(crate) commit_us_total: AtomicU64,
+    pub(crate) commit_us: [AtomicU64; COMMIT_BOUNDS_US.len() + 1],
+    pub(crate) failures: AtomicU64,
+    pub(crate) retired: AtomicU64,
 }
 
 impl Counters {
-    pub(super) fn commit(&self, groups: usize, bytes: usize, took: Duration) {
+    pub(crate) fn commit(&self, groups: usize, bytes: usize, took: Duration) {
         let us = took.as_micros() as u64;
         let bucket = COMMIT_BOUNDS_US.partition_point(|bound| *bound < us);
         self.commit_us[bucket].fetch_add(1, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl Counters {
         self.commit_us_total.fetch_add(us, Ordering::Relaxed);
     }
 
-    pub(super) fn fill(&self, stats: &mut JournalStats) {
+    pub(crate) fn fill(&self, stats: &mut JournalStats) {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         stats.commits = get(&self.commits);
         stats.groups = get(&self.groups);
