@@ -394,3 +394,6 @@ pub const MISSED_ENTRIES: u64 = 2_000_000;
 
 /// Prepared statements that a connection to the store keeps: there are some hundred texts, and a few that are put together.
 pub const STATEMENTS: usize = 256;
+
+/// Statements on their way to a server whose answers are not waited for one by one.
+pub const STATEMENTS_ON_THEIR_WAY: usize = 500;

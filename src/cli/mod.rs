@@ -9,6 +9,7 @@ mod init;
 mod journal;
 mod listen;
 mod master_key;
+mod migrate_store;
 mod openapi;
 mod operator;
 mod ready;
@@ -61,6 +62,7 @@ pub fn command() -> Command {
             audit::command(),
             journal::command(),
             store::command(),
+            migrate_store::command(),
             openapi::command(),
             version::command(),
         ])
@@ -78,6 +80,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("audit", matches)) => audit::run(matches),
         Some(("journal", matches)) => journal::run(matches),
         Some(("store", matches)) => store::run(matches),
+        Some(("migrate-store", matches)) => migrate_store::run(matches),
         Some(("openapi", _)) => openapi::run(),
         Some(("version", _)) => version::run(),
         // clap lets only the commands above through.

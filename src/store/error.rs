@@ -44,6 +44,16 @@ pub enum StoreError {
     /// A statement failed.
     #[error("the store failed")]
     Sql(#[from] db::Error),
+    /// A table that was moved has other rows afterwards.
+    #[error("the table {table} has {rows} rows, and {there} of them were found where they were moved to")]
+    Unequal {
+        /// Which.
+        table: String,
+        /// How many were moved.
+        rows: u64,
+        /// How many there are.
+        there: u64,
+    },
     /// A value in the store cannot be what this release or an earlier one wrote.
     #[error("the store holds a value that no release writes: {0}")]
     Unreadable(&'static str),

@@ -1,6 +1,7 @@
 //! What is configured and what is known, in SQLite or in PostgreSQL.
 
 pub mod configured;
+mod copy;
 pub mod db;
 mod error;
 mod hold;
@@ -10,6 +11,7 @@ pub mod projection;
 mod shared;
 pub mod sqlite;
 
+pub use copy::copy;
 pub use error::StoreError;
 pub use hold::Hold;
 pub use migrate::{Migration, migrate};

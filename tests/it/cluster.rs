@@ -1,7 +1,7 @@
 //! Two nodes on the same PostgreSQL and NATS servers: one is active, the other stands by.
 
 use crate::support::node::SHORT_RETRIES;
-use crate::support::{Node, Receiver, Reply, http, wait_until};
+use crate::support::{Node, Receiver, Reply, events, http, wait_until};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -124,4 +124,39 @@ fn one_that_was_frozen_finds_that_another_one_goes_on() {
         receiver.wait_for(&format!("before {n}"));
         receiver.wait_for(&format!("meanwhile {n}"));
     }
+}
+
+#[test]
+fn an_installation_moves_from_files_to_servers() {
+    let mut node = Node::embedded(&["--retry-delays", "300s"], &[]);
+    let tries = AtomicUsize::new(0);
+    let receiver = Receiver::by(move |request, _| {
+        let refused = request.name() == "waits" && tries.fetch_add(1, Ordering::SeqCst) == 0;
+        Reply::Status(if refused { 503 } else { 200 })
+    });
+    let webhook = node.webhook(&receiver.url(), json!({"auth": {"type": "bearer", "token": "s3cret"}}));
+    for name in ["one", "two \u{0} three"] {
+        node.track(name);
+        receiver.wait_for(name);
+    }
+    node.track("waits");
+    node.settled(&webhook, "retrying");
+    node.events(&[events::identify("ann", "acme")]);
+    // Three track events, and two first sightings.
+    let deliveries = wait_until("all are on record", || Some(node.deliveries(&webhook)).filter(|all| all.len() == 5));
+    let (events_before, audit) = (node.list("/events"), node.list("/audit-log"));
+    node.stop();
+    node.move_to_servers();
+    assert_eq!(node.deliveries(&webhook), deliveries);
+    assert_eq!((node.list("/events"), node.list("/audit-log")), (events_before, audit));
+    node.events(&[events::identify("ann", "acme")]);
+    let retrying = deliveries.iter().find(|delivery| delivery["status"] == "retrying").unwrap();
+    node.api("POST", &format!("/deliveries/{}/redeliver", retrying["id"].as_str().unwrap()), None).expect(202);
+    node.track("after");
+    assert_eq!(receiver.wait_for("after").header("authorization"), Some("Bearer s3cret"), "secrets open");
+    wait_until("what waited is sent", || {
+        (receiver.names().iter().filter(|name| *name == "waits").count() >= 2).then_some(())
+    });
+    let created = receiver.requests().iter().filter(|request| request.event() == "visitorCreated").count();
+    assert_eq!(created, 1, "who was seen is known");
 }

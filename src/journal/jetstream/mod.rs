@@ -6,6 +6,8 @@
 //! A position is a message's sequence. A message that was erased is gone, and its position a gap. The driver is async and
 //! lives on a runtime of its own, so that reads may block where they are asked for, as those of files do.
 
+mod import;
+mod pages;
 mod retention;
 mod stream;
 mod tail;
@@ -13,6 +15,8 @@ mod writer;
 
 #[cfg(test)]
 mod tests;
+
+pub use import::{ImportError, import};
 
 use super::stats::{Counters, JournalStats};
 use super::{AppendError, Backend, Chunk, Erase, EraseError, Group, Holder, Journal, Pick, ReadError};
@@ -22,6 +26,7 @@ use crate::config::{JournalSettings, NatsSettings};
 use crate::limits;
 use crate::model::{Entry, Position};
 use bytes::Bytes;
+use pages::Pages;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
@@ -36,10 +41,13 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use writer::{Queued, TakenOver, Writer};
+use writer::{Queued, TakenOver, Writer, split};
 
 /// How long closing waits for what is still to be published.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who asks for little is given it out of a run of about so many bytes.
+const AHEAD_BYTES: usize = 64 * 1024;
 
 /// How often a read that found nothing where there is something is tried again, and how long it waits between.
 const READ_TRIES: usize = 20;
@@ -94,6 +102,7 @@ impl std::fmt::Debug for JetStreamJournal {
 struct Shared {
     control: Mutex<Control>,
     tail: Mutex<Tail>,
+    pages: Mutex<Pages>,
     durable: watch::Sender<Position>,
     oldest: AtomicU64,
     outgrown: AtomicU64,
@@ -130,18 +139,18 @@ impl JetStreamJournal {
         ca_file: Option<&Path>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("nats").enable_all().build()?;
+        let runtime = runtime()?;
         let (nats, ca_file) = (nats.clone(), ca_file.map(Path::to_owned));
         let name = format!("{:016x}", SystemRandom::default().id());
         let opening = {
             let name = name.clone();
-            runtime.spawn(async move {
+            async move {
                 let stream = Stream::open(&nats, ca_file.as_deref()).await?;
                 let extent = claim(&stream, &name).await.map_err(OpenError::Unreachable)?;
                 Ok::<_, OpenError>((stream, extent))
-            })
+            }
         };
-        let (stream, extent) = wait(opening).map_err(|error| OpenError::Unreachable(error.to_string()))??;
+        let (stream, extent) = on_a_runtime(&runtime, opening).map_err(OpenError::Unreachable)??;
         let shared = Arc::new(Shared::of(extent, settings, clock));
         let (stop, taken_over) = (CancellationToken::new(), CancellationToken::new());
         let writer =
@@ -156,28 +165,42 @@ impl JetStreamJournal {
     /// Runs something on the runtime of the driver, and blocks for it.
     fn ask<T: Send + 'static>(&self, work: impl Future<Output = Result<T, String>> + Send + 'static) -> io::Result<T> {
         let runtime = self.runtime.as_ref().ok_or_else(|| io::Error::other("the journal is closing"))?;
-        let done = wait(runtime.spawn(work)).map_err(io::Error::other)?;
+        let done = on_a_runtime(runtime, work).and_then(|done| done);
         done.map_err(|why| io::Error::other(format!("the journal's servers: {why}")))
     }
 
-    /// What is not in memory any more. A replica that is behind may have nothing yet, or skip what it has not got; the
-    /// leader decides whether there is something.
+    /// What is not in the tail any more: about as many bytes as asked for, but at least one entry where there is one.
     fn fetch(&self, from: Position, budget: usize) -> io::Result<Vec<(Position, Bytes)>> {
+        let kept = self.shared.pages().find(from);
+        let page = match kept {
+            Some(page) => page,
+            None => {
+                let page = Arc::new(self.fetch_page(from, budget.max(AHEAD_BYTES))?);
+                self.shared.pages().keep(Arc::clone(&page));
+                page
+            }
+        };
+        let start = page.partition_point(|(position, _)| *position < from);
+        Ok(within(&page[start..], budget))
+    }
+
+    /// A replica that is behind may have nothing yet, or skip what it has not got; the leader decides whether there is
+    /// something.
+    fn fetch_page(&self, from: Position, budget: usize) -> io::Result<Vec<(Position, Bytes)>> {
         for _ in 0..READ_TRIES {
             let stream = self.stream.clone();
             let found = self.ask(async move { stream.fetch(from, budget).await })?;
-            if found.first().is_some_and(|first| first.position == from) {
-                return Ok(found.into_iter().map(|kept| (kept.position, kept.entry)).collect());
+            let first = found.first().map(|first| first.position);
+            let entries = || found.into_iter().map(|kept| (kept.position, kept.entry)).collect();
+            if first == Some(from) {
+                return Ok(entries());
             }
             let stream = self.stream.clone();
-            let next = self.ask(async move { stream.next(from).await })?;
-            match (found.first(), next) {
-                (Some(first), Some(next)) if first.position == next.position => {
-                    return Ok(found.into_iter().map(|kept| (kept.position, kept.entry)).collect());
-                }
-                (_, Some(next)) => return Ok(vec![(next.position, next.entry)]),
+            match self.ask(async move { stream.next(from).await })? {
+                Some(next) if first == Some(next.position) => return Ok(entries()),
+                Some(next) => return Ok(vec![(next.position, next.entry)]),
                 // Whoever said so may be behind as well.
-                (_, None) => std::thread::sleep(READ_PAUSE),
+                None => std::thread::sleep(READ_PAUSE),
             }
         }
         Ok(Vec::new())
@@ -214,17 +237,28 @@ impl JetStreamJournal {
     }
 }
 
+/// What the driver lives on.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(1).thread_name("nats").enable_all().build()
+}
+
+/// Runs something there, and blocks for it; the error is a panic in it, or the runtime's end.
+fn on_a_runtime<T: Send + 'static>(
+    runtime: &Runtime,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, String> {
+    wait(runtime.spawn(work)).map_err(|error| error.to_string())
+}
+
 /// About as many bytes as asked for, but at least one entry.
-fn within(mut entries: Vec<(Position, Bytes)>, budget: usize) -> Vec<(Position, Bytes)> {
+fn within(entries: &[(Position, Bytes)], budget: usize) -> Vec<(Position, Bytes)> {
     let mut bytes = 0;
-    let sizes = entries.iter().map(|(_, entry)| entry.len());
-    let fitting = sizes.take_while(|size| {
-        bytes += size;
+    let fits = |(_, entry): &&(Position, Bytes)| {
+        bytes += entry.len();
         bytes <= budget
-    });
-    let count = fitting.count().max(1);
-    entries.truncate(count);
-    entries
+    };
+    let count = entries.iter().take_while(fits).count().max(1);
+    entries.iter().take(count).cloned().collect()
 }
 
 /// Becomes the writer: with a message of no meaning behind the last one, so that nobody who knows another end can write.
@@ -276,6 +310,7 @@ impl Shared {
         Self {
             control: Mutex::default(),
             tail: Mutex::new(Tail::from(extent.last.next())),
+            pages: Mutex::default(),
             durable: watch::Sender::new(extent.last),
             oldest: AtomicU64::new(extent.oldest.0),
             outgrown: AtomicU64::new(extent.oldest.0),
@@ -294,6 +329,10 @@ impl Shared {
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_closing(&self) -> bool {
@@ -342,7 +381,7 @@ impl Journal for JetStreamJournal {
         let in_memory = self.shared.tail().read(from, budget);
         let found = match in_memory {
             Some(found) => found,
-            None => within(self.fetch(from, budget)?, budget),
+            None => self.fetch(from, budget)?,
         };
         match found.last().map(|(position, _)| position.next()) {
             Some(next) => Ok(Chunk::new(found, from, next)),
@@ -404,6 +443,8 @@ impl Erase for JetStreamJournal {
             }
             from = chunk.next();
         }
+        // Also what a reader has fetched meanwhile.
+        self.shared.pages().clear();
         Ok(erased)
     }
 }

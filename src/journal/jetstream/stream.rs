@@ -3,7 +3,6 @@
 use super::OpenError;
 use crate::config::NatsSettings;
 use crate::journal::AppendError;
-use crate::limits;
 use crate::model::{Position, UnixMs};
 use async_nats::jetstream::{self, stream};
 use async_nats::{Client, ConnectOptions, HeaderMap, Message, RequestErrorKind, StatusCode};
@@ -22,9 +21,6 @@ const COMMIT: &str = "Fanfare-Commit";
 
 /// Most messages that a fetch asks for.
 const FETCH_MESSAGES: usize = 1000;
-
-/// No entry is smaller than about this.
-const SMALL_ENTRY_BYTES: usize = 16;
 
 /// What a message may be larger than its entry: the subject, and headers.
 const OVERHEAD_BYTES: usize = 512;
@@ -75,6 +71,26 @@ pub(super) struct Kept {
 impl Stream {
     /// Connects, and makes the stream where there is none.
     pub(super) async fn open(settings: &NatsSettings, ca_file: Option<&Path>) -> Result<Self, OpenError> {
+        Self::connect(settings, ca_file, None).await
+    }
+
+    /// Connects, and makes a stream whose first message will be at this position; `None` when there is one that is not
+    /// empty.
+    pub(super) async fn make(
+        settings: &NatsSettings,
+        ca_file: Option<&Path>,
+        first: Position,
+    ) -> Result<Option<Self>, OpenError> {
+        let stream = Self::connect(settings, ca_file, Some(first)).await?;
+        let extent = stream.extent().await.map_err(OpenError::Unreachable)?;
+        Ok(if extent.messages == 0 && extent.last.next() == first { Some(stream) } else { None })
+    }
+
+    async fn connect(
+        settings: &NatsSettings,
+        ca_file: Option<&Path>,
+        first: Option<Position>,
+    ) -> Result<Self, OpenError> {
         let mut options =
             ConnectOptions::new().name("fanfare").connection_timeout(PATIENCE).request_timeout(Some(PATIENCE));
         if let Some(path) = ca_file {
@@ -97,14 +113,11 @@ impl Stream {
             discard: stream::DiscardPolicy::New,
             allow_direct: true,
             allow_atomic_publish: true,
+            first_sequence: first.map(|first| first.0),
             ..stream::Config::default()
         };
-        let made = context.create_or_update_stream(config).await;
-        made.map_err(|error| OpenError::Stream {
-            name: name.clone(),
-            why: error.to_string(),
-            replicas: settings.replicas,
-        })?;
+        let made = make(&context, config).await;
+        made.map_err(|why| OpenError::Stream { name: name.clone(), why, replicas: settings.replicas })?;
         let stream =
             context.get_stream_no_info(&name).await.map_err(|error| OpenError::Unreachable(error.to_string()))?;
         Ok(Self { client, context, stream, name, subject })
@@ -199,9 +212,7 @@ impl Stream {
     pub(super) async fn fetch(&self, from: Position, budget: usize) -> Result<Vec<Kept>, String> {
         let inbox = self.client.new_inbox();
         let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| error.to_string())?;
-        let messages = (budget / SMALL_ENTRY_BYTES).clamp(1, FETCH_MESSAGES);
-        let bytes = budget.max(limits::JOURNAL_READ_BYTES);
-        let ask = json!({"seq": from.0, "next_by_subj": self.subject, "batch": messages, "max_bytes": bytes});
+        let ask = json!({"seq": from.0, "next_by_subj": self.subject, "batch": FETCH_MESSAGES, "max_bytes": budget});
         let subject = format!("$JS.API.DIRECT.GET.{}", self.name);
         let sent = self.client.publish_with_reply(subject, inbox, ask.to_string().into()).await;
         sent.map_err(|error| error.to_string())?;
@@ -233,6 +244,24 @@ impl Stream {
             _ => Ok(()),
         }
     }
+}
+
+/// Makes the stream, or gives the one that is there what may have changed: where it begins stays.
+async fn make(context: &jetstream::Context, config: stream::Config) -> Result<(), String> {
+    let found = match context.get_stream(&config.name).await {
+        Ok(found) => found.cached_info().config.clone(),
+        Err(_) => return context.create_stream(config).await.map(|_| ()).map_err(|error| error.to_string()),
+    };
+    let wanted = stream::Config {
+        num_replicas: config.num_replicas,
+        allow_direct: true,
+        allow_atomic_publish: true,
+        ..found.clone()
+    };
+    if wanted == found {
+        return Ok(());
+    }
+    context.update_stream(wanted).await.map(|_| ()).map_err(|error| error.to_string())
 }
 
 #[derive(Deserialize)]

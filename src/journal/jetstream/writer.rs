@@ -185,7 +185,7 @@ impl Committed {
 }
 
 /// A group's entries, each with its length before it.
-fn split(group: Group) -> Vec<Bytes> {
+pub(super) fn split(group: Group) -> Vec<Bytes> {
     let mut rest = group.into_bytes();
     let mut entries = Vec::new();
     while let Some(head) = rest.first_chunk::<4>() {

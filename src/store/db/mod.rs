@@ -11,7 +11,7 @@ mod value;
 
 pub use postgres::{PostgresPlace, PostgresServer};
 pub use statement::{MappedRows, Row, Rows, Statement};
-pub use value::{FromValue, Params, ToValue, Value, ValueRef, values};
+pub use value::{FromValue, Owned, Params, ToValue, Value, ValueRef, values};
 
 use std::ops::Deref;
 
@@ -234,9 +234,13 @@ impl Deref for Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
-            // It fails when the engine has rolled back by itself, or the connection is gone: either way nothing holds.
-            let _ = self.connection.execute_batch("ROLLBACK");
+        if self.is_over {
+            return;
+        }
+        match &self.connection.0 {
+            // It fails when the engine has rolled back by itself: nothing holds then either.
+            Inner::Sqlite(connection) => drop(connection.execute_batch("ROLLBACK")),
+            Inner::Postgres(session) => session.rollback(),
         }
     }
 }

@@ -35,6 +35,22 @@ impl<'a> Statement<'a> {
         }
     }
 
+    /// Runs it without waiting for what it says: with a server, statements that need no answer go there one behind the other.
+    /// An error is told by the commit of the transaction that it belongs to, or by a statement before that.
+    ///
+    /// # Errors
+    /// [`Error`]: with a file at once.
+    pub fn execute_later(&mut self, params: impl Params) -> Result<()> {
+        let values = params.to_values();
+        match &mut self.0 {
+            Inner::Sqlite(statement) => {
+                statement.execute(rusqlite::params_from_iter(values.iter()))?;
+                Ok(())
+            }
+            Inner::Postgres(session, statement) => session.execute_later(statement, &values),
+        }
+    }
+
     /// The rows that it finds, one after the other.
     ///
     /// # Errors

@@ -186,7 +186,7 @@ impl Applier {
             self.items.push(position, fingerprint, event.accepted_at);
         }
         if let Some(held) = event.closes {
-            db.prepare_cached("DELETE FROM held WHERE position = $1")?.execute([int(held.0)])?;
+            db.prepare_cached("DELETE FROM held WHERE position = $1")?.execute_later([int(held.0)])?;
         }
         self.stretches.event(position, event);
         self.people.event(db, position, event)
@@ -205,7 +205,7 @@ impl Applier {
             "INSERT INTO held (position, subscription, due, draft) VALUES ($1, $2, $3, $4)
              ON CONFLICT (position) DO NOTHING",
         )?
-        .execute(params![int(position.0), int(held.subscription.0), held.due.0, held.draft])?;
+        .execute_later(params![int(position.0), int(held.subscription.0), held.due.0, held.draft])?;
         Ok(())
     }
 
@@ -287,7 +287,7 @@ impl Items {
              ON CONFLICT (first_position) DO UPDATE SET last_position = excluded.last_position,
                  last_at = excluded.last_at, count = excluded.count, items = excluded.items",
         )?
-        .execute(params![int(self.first.0), int(self.last.0), self.last_at.0, self.count, self.blob])?;
+        .execute_later(params![int(self.first.0), int(self.last.0), self.last_at.0, self.count, self.blob])?;
         add_meta(db, Meta::Items, added)?;
         self.written = self.count;
         if self.count >= ROW_ITEMS {
@@ -328,7 +328,7 @@ fn write_tally(db: &Connection, webhook: WebhookId, tally: &Tally) -> db::Result
              last_error_at = CASE WHEN webhooks.last_error_at > excluded.last_error_at
                  OR excluded.last_error_at IS NULL THEN webhooks.last_error_at ELSE excluded.last_error_at END",
     )?
-    .execute(params![int(webhook.0), time(tally.last_success_at), time(tally.last_error_at)])?;
+    .execute_later(params![int(webhook.0), time(tally.last_success_at), time(tally.last_error_at)])?;
     Ok(())
 }
 
@@ -386,7 +386,7 @@ fn write_attempt(
     db.prepare_cached(
         "INSERT INTO attempts (position, delivery, outcome) VALUES ($1, $2, $3) ON CONFLICT (position) DO NOTHING",
     )?
-    .execute(params![int(position.0), delivery, bytes])?;
+    .execute_later(params![int(position.0), delivery, bytes])?;
     Ok(bytes.len() as u64)
 }
 
@@ -403,7 +403,7 @@ fn insert_delivery(
              status, reason, total_us, created_at, last_attempt_at, updated_at, next_attempt_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )?
-    .execute(params![
+    .execute_later(params![
         int(position.0),
         int(outcome.delivery.webhook.0),
         int(outcome.delivery.origin.0),
@@ -438,7 +438,7 @@ fn insert_again(
              created_at, updated_at, next_attempt_at, replay)
          VALUES ($1, $2, $1, $3, $4, $5, $6, $7, 0, $8, $8, $8, $9) ON CONFLICT (listed) DO NOTHING",
     )?
-    .execute(params![
+    .execute_later(params![
         int(position.0),
         int(webhook.0),
         int(event.0),
@@ -493,7 +493,7 @@ fn insert_switch(db: &Connection, position: Position, switch: &Switch) -> db::Re
         "INSERT INTO switches (position, webhook, subscription, is_on, categories, at, audit, filter)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (position) DO NOTHING",
     )?
-    .execute(params![
+    .execute_later(params![
         int(position.0),
         int(switch.webhook.0),
         int(switch.subscription.0),
@@ -516,7 +516,7 @@ fn write_checkpoint(db: &Connection, position: Position, checkpoint: &Checkpoint
         let next = lane.next.map(|next| int(next.0));
         let (events, bytes) = (int(lane.behind.events), int(lane.behind.bytes));
         let (open, settled) = (pack_positions(&lane.open), pack_positions(&lane.settled));
-        statement.execute(params![int(lane.webhook.0), next, open, settled, events, bytes])?;
+        statement.execute_later(params![int(lane.webhook.0), next, open, settled, events, bytes])?;
     }
     set_meta(db, Meta::Head, int(checkpoint.head.0))?;
     set_meta(db, Meta::Checkpoint, int(position.0))
@@ -541,7 +541,7 @@ fn close(db: &Connection, position: Position, closed: &Closed) -> db::Result<()>
         "INSERT INTO ranges (position, webhook, why, first_position, last_position, events, retries, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (position) DO NOTHING",
     )?
-    .execute(params![
+    .execute_later(params![
         int(position.0),
         int(closed.webhook.0),
         state.name(),

@@ -35,6 +35,6 @@ pub(super) fn find(db: &Connection, event: Position) -> db::Result<Option<Positi
 /// An event was carried on, perhaps not for the first time.
 pub(super) fn note(db: &Connection, at: Position, event: Position) -> db::Result<()> {
     let sql = "INSERT INTO carried (event, at) VALUES ($1, $2) ON CONFLICT (event) DO UPDATE SET at = excluded.at";
-    db.prepare_cached(sql)?.execute([int(event.0), int(at.0)])?;
+    db.prepare_cached(sql)?.execute_later([int(event.0), int(at.0)])?;
     Ok(())
 }

@@ -56,7 +56,7 @@ impl Minute {
         let first = [delivered, failed, attempts, failed_attempts, self.total_us, self.last_position.0].map(int);
         let values = [int(webhook.0), minute].into_iter().chain(first);
         let values = values.chain(took.into_iter().map(int)).chain([int(waited_min)]).collect::<Vec<_>>();
-        db.prepare_cached(WRITE)?.execute(db::values(&values))?;
+        db.prepare_cached(WRITE)?.execute_later(db::values(&values))?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn note(db: &Connection, position: Position, entry: &GuideEntry<'_>) 
         "INSERT INTO guides (subscription, visitor_id, guide_id, step_id, position, at, done_at, snoozed_until)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) {ON_CONFLICT}"
     );
-    db.prepare_cached(&sql)?.execute(params![
+    db.prepare_cached(&sql)?.execute_later(params![
         int(entry.subscription.0),
         entry.visitor_id,
         entry.guide_id,
@@ -57,9 +57,9 @@ pub(super) fn merge(db: &Connection, position: Position, entry: &MergedEntry<'_>
     );
     let subscription = int(entry.subscription.0);
     let values = params![entry.visitor_id, subscription, entry.anonymous_id, int(position.0)];
-    db.prepare_cached(&sql)?.execute(values)?;
+    db.prepare_cached(&sql)?.execute_later(values)?;
     db.prepare_cached("DELETE FROM guides WHERE subscription = $1 AND visitor_id = $2 AND position < $3")?
-        .execute(params![subscription, entry.anonymous_id, int(position.0)])?;
+        .execute_later(params![subscription, entry.anonymous_id, int(position.0)])?;
     let new = db
         .prepare_cached(
             "INSERT INTO merged (subscription, visitor_id, anonymous_id, position) VALUES ($1, $2, $3, $4)

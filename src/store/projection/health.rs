@@ -219,7 +219,7 @@ impl Healths {
                 "INSERT INTO incidents (position, webhook, at, kind, failed, deliveries, since)
                  VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (position) DO NOTHING",
             )?
-            .execute(params![
+            .execute_later(params![
                 int(at_position.0),
                 int(webhook.0),
                 ended_at.0,
@@ -245,7 +245,7 @@ impl Healths {
             if let Some(health) = self.by_webhook.get(&webhook) {
                 // Plain data: encoding it into memory has no way to fail.
                 let bytes = postcard::to_stdvec(health).unwrap_or_default();
-                statement.execute(params![int(webhook.0), bytes])?;
+                statement.execute_later(params![int(webhook.0), bytes])?;
             }
         }
         if self.by_webhook.len() > REMEMBERED {

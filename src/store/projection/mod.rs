@@ -42,6 +42,7 @@ pub use people::PersonRow;
 pub use read::{Counts, DeliveryRow, Held, LaneRestart, Listed, ListedPage, Range, RowFilter, WaitingRetry};
 pub use replays::{Before, ReplayRow};
 pub use retention::{Dropped, Table};
+pub use schema::MIGRATIONS;
 pub use stretches::{Stretch, person_hash};
 
 use crate::clock::Clock;

@@ -44,7 +44,7 @@ pub(super) fn insert(db: &Connection, position: Position, notice: &Notice) -> db
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (incident) DO UPDATE SET notice = excluded.notice, at = excluded.at",
     )?
-    .execute(params![
+    .execute_later(params![
         int(position.0),
         int(notice.incident.0),
         int(notice.webhook.0),

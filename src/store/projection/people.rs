@@ -88,7 +88,7 @@ impl People {
                 "UPDATE people SET last_visit = $1, browser_name = $2, browser_version = $3, account_id = $4
                  WHERE subscription = $5 AND kind = $6 AND id = $7 AND (last_visit IS NULL OR last_visit <= $1)",
             )?
-            .execute(params![
+            .execute_later(params![
                 visit.at.0,
                 of_visitor.then_some(visit.browser_name),
                 of_visitor.then_some(visit.browser_version),
@@ -185,7 +185,7 @@ impl People {
             "INSERT INTO metadata (subscription, kind, id, name, fields) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (subscription, kind, id, name) DO UPDATE SET fields = excluded.fields",
         )?
-        .execute(params![int(subscription.0), kind as u8, id, group, after])?;
+        .execute_later(params![int(subscription.0), kind as u8, id, group, after])?;
         Ok(())
     }
 }
@@ -201,7 +201,7 @@ fn see(
         "UPDATE people SET seen_position = $1, first_visit = $2
          WHERE subscription = $3 AND kind = $4 AND id = $5 AND seen_position IS NULL",
     )?
-    .execute(params![int(position.0), occurred_at.0, int(subscription.0), kind as u8, id])?;
+    .execute_later(params![int(position.0), occurred_at.0, int(subscription.0), kind as u8, id])?;
     Ok(())
 }
 

@@ -164,7 +164,7 @@ pub(super) fn insert(db: &Connection, at: Position, replay: &Replay) -> db::Resu
         "INSERT INTO replays (position, webhook, subscription, asked, last_event, sent, delivered, failed)
          VALUES ($1, $2, $3, $4, $5, 0, 0, 0) ON CONFLICT (position) DO NOTHING",
     )?
-    .execute(params![
+    .execute_later(params![
         int(at.0),
         int(replay.webhook.0),
         int(replay.subscription.0),
@@ -183,7 +183,7 @@ pub(super) fn is_over(db: &Connection, replay: Position) -> db::Result<bool> {
 /// One of its events is sent.
 pub(super) fn note_sent(db: &Connection, replay: Position, event: Position) -> db::Result<()> {
     db.prepare_cached("UPDATE replays SET last_event = $1, sent = sent + 1 WHERE position = $2")?
-        .execute([int(event.0), int(replay.0)])?;
+        .execute_later([int(event.0), int(replay.0)])?;
     Ok(())
 }
 
@@ -196,13 +196,13 @@ pub(super) fn note_state(db: &Connection, (replay, delivery): (Position, i64), s
         DeliveryState::Retrying if is_over(db, replay)? => return cancel(db, delivery),
         DeliveryState::Retrying | DeliveryState::Cancelled | DeliveryState::Expired => return Ok(()),
     };
-    db.prepare_cached(sql)?.execute([int(replay.0)])?;
+    db.prepare_cached(sql)?.execute_later([int(replay.0)])?;
     Ok(())
 }
 
 fn cancel(db: &Connection, delivery: i64) -> db::Result<()> {
     db.prepare_cached("UPDATE deliveries SET state = $1, next_attempt_at = NULL WHERE listed = $2")?
-        .execute(params![DeliveryState::Cancelled.name(), delivery])?;
+        .execute_later(params![DeliveryState::Cancelled.name(), delivery])?;
     Ok(())
 }
 
@@ -212,10 +212,10 @@ pub(super) fn end(db: &Connection, at: Position, ended: &ReplayEnded) -> db::Res
         "UPDATE deliveries SET state = $1, next_attempt_at = NULL, updated_at = $2
          WHERE replay = $3 AND next_attempt_at IS NOT NULL",
     )?
-    .execute(params![DeliveryState::Cancelled.name(), ended.at.0, int(ended.replay.0)])?;
+    .execute_later(params![DeliveryState::Cancelled.name(), ended.at.0, int(ended.replay.0)])?;
     db.prepare_cached(
         "UPDATE replays SET ended = $1, ended_at = $2, ended_position = $3 WHERE position = $4 AND ended IS NULL",
     )?
-    .execute(params![ended.end.name(), ended.at.0, int(at.0), int(ended.replay.0)])?;
+    .execute_later(params![ended.end.name(), ended.at.0, int(at.0), int(ended.replay.0)])?;
     Ok(())
 }

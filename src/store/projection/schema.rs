@@ -6,7 +6,7 @@ use crate::store::Migration;
 ///
 /// Keys that are positions are declared `INTEGER PRIMARY KEY`, which makes them SQLite's own row number: rows lie in
 /// the order of the journal, so that appending is cheap and the oldest are found without an index of their own.
-pub(super) const MIGRATIONS: &[Migration] = &[
+pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "records 1", sql: FIRST },
     Migration { name: "records 2: people", sql: PEOPLE },
     Migration { name: "records 3: health", sql: HEALTH },

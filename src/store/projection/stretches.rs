@@ -64,7 +64,7 @@ impl Stretches {
              ON CONFLICT (first_position) DO UPDATE SET last_position = excluded.last_position,
                  people = excluded.people",
         )?
-        .execute(params![int(first.0), int(last.0), self.blob])?;
+        .execute_later(params![int(first.0), int(last.0), self.blob])?;
         self.dirty = false;
         if self.events >= STRETCH_EVENTS {
             self.forget();

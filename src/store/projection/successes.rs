@@ -132,7 +132,7 @@ impl OpenRow {
                  min_event = excluded.min_event, max_event = excluded.max_event, first_at = excluded.first_at,
                  last_at = excluded.last_at, count = excluded.count, successes = excluded.successes",
         )?
-        .execute(params![
+        .execute_later(params![
             int(self.first.0),
             int(self.last.outcome.0),
             int(webhook.0),

@@ -264,6 +264,25 @@ impl Node {
         self.dir.path().join("data")
     }
 
+    /// What it keeps in files is moved to servers, and it is started there: it has to be stopped, and is embedded.
+    pub fn move_to_servers(&mut self) {
+        let backend = Backend::cluster();
+        let key = std::fs::read_to_string(self.data_dir().join("master.key")).unwrap();
+        let mut environment = backend.environment();
+        environment.retain(|(name, _)| name != "FANFARE_MASTER_KEY");
+        environment.push((String::from("FANFARE_MASTER_KEY"), key.trim().to_owned()));
+        let given: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let moved = self.command_with(&["migrate-store"], &given);
+        let said = String::from_utf8([moved.stdout, moved.stderr].concat()).unwrap();
+        assert!(moved.status.success() && said.contains("entries of the journal"), "{said}");
+        let again = self.command_with(&["migrate-store"], &given);
+        let said = String::from_utf8(again.stderr).unwrap();
+        assert!(!again.status.success() && said.contains("nothing was changed"), "{said}");
+        (self.backend, self.environment) = (Arc::new(backend), environment);
+        std::fs::rename(self.data_dir(), self.dir.path().join("moved")).unwrap();
+        self.serve();
+    }
+
     /// Runs another subcommand of the program on this node's data directory.
     pub fn command(&self, arguments: &[&str]) -> std::process::Output {
         self.command_with(arguments, &[])

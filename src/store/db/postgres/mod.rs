@@ -8,7 +8,7 @@ mod wire;
 
 pub use wire::value;
 
-use super::value::Value;
+use super::value::{Owned, ToValue, Value};
 use super::{Error, Result};
 use crate::blocking::wait;
 use crate::limits;
@@ -19,6 +19,7 @@ use std::error::Error as _;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tls::MakeTls;
 use tokio::runtime::{Builder, Runtime};
@@ -95,7 +96,13 @@ impl PostgresServer {
             Ok(client)
         }));
         let client: Client = client.map_err(|error| Error::Unreachable(error.to_string()))?.map_err(failed)?;
-        let session = Session { client, statements: RefCell::default(), lock, server: self.clone() };
+        let session = Session {
+            client: Arc::new(client),
+            statements: RefCell::default(),
+            later: RefCell::default(),
+            lock,
+            server: self.clone(),
+        };
         session.batch(SESSION)?;
         // Most find it made. To make it at once with somebody else is an error even with IF NOT EXISTS: hence the lock.
         session.batch(&format!(
@@ -120,10 +127,15 @@ impl Drop for Server {
     }
 }
 
+/// A statement on its way.
+type Pending = Pin<Box<dyn Future<Output = Result<u64, tokio_postgres::Error>> + Send>>;
+
 /// A connection.
 pub(super) struct Session {
-    client: Client,
+    client: Arc<Client>,
     statements: RefCell<HashMap<String, Statement>>,
+    /// Statements on their way, of which nobody waits for the answer yet.
+    later: RefCell<Vec<Pending>>,
     lock: i64,
     server: PostgresServer,
 }
@@ -156,20 +168,56 @@ impl Session {
         Ok(wait(self.client.execute_raw(statement, values)).map_err(failed)? as usize)
     }
 
+    /// Sends it, and leaves its answer to [`Self::settle`].
+    pub(super) fn execute_later(&self, statement: &Statement, values: &[Value<'_>]) -> Result<()> {
+        let (client, statement) = (Arc::clone(&self.client), statement.clone());
+        let values: Vec<Owned> = values.iter().map(|value| (*value).into()).collect();
+        let mut pending: Pending = Box::pin(async move {
+            let values = values.iter().map(ToValue::to_value).collect::<Vec<_>>();
+            client.execute_raw(&statement, values).await
+        });
+        // The first look is what sends it.
+        match pending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => done.map(|_| ()).map_err(failed),
+            Poll::Pending => {
+                self.later.borrow_mut().push(pending);
+                if self.later.borrow().len() >= limits::STATEMENTS_ON_THEIR_WAY { self.settle() } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Waits for the statements on their way; the first error that one of them ended with.
+    pub(super) fn settle(&self) -> Result<()> {
+        let mut outcome = Ok(());
+        for pending in self.later.take() {
+            let done = wait(pending).map(|_| ()).map_err(failed);
+            // What comes behind an error says no more than that there was one.
+            outcome = outcome.and(done);
+        }
+        outcome
+    }
+
     pub(super) fn query(&self, statement: &Statement, values: &[Value<'_>]) -> Result<Stream<'_>> {
         let rows = wait(self.client.query_raw(statement, values)).map_err(failed)?;
         Ok(Stream { rows: Box::pin(rows), session: PhantomData })
     }
 
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
+        // A commit of a transaction that has failed says nothing: whether it has is known before.
+        self.settle()?;
         wait(self.client.batch_execute(sql)).map_err(failed)
     }
 
     pub(super) fn begin(&self) -> Result<()> {
-        self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", self.lock)).inspect_err(|_| {
-            // What follows must not run in a transaction that has failed.
-            let _ = self.batch("ROLLBACK");
-        })
+        // What follows must not run in a transaction that has failed.
+        self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", self.lock)).inspect_err(|_| self.rollback())
+    }
+
+    pub(super) fn rollback(&self) {
+        // What is taken back needs no answer.
+        self.later.take();
+        // It fails when the connection is gone: nothing holds then either.
+        let _ = self.batch("ROLLBACK");
     }
 
     pub(super) fn interrupt_handle(&self) -> Interrupt {
