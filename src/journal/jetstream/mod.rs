@@ -379,15 +379,16 @@ impl Journal for JetStreamJournal {
             return Ok(Chunk::new(Vec::new(), from, from));
         }
         let in_memory = self.shared.tail().read(from, budget);
-        let found = match in_memory {
+        let mut found = match in_memory {
             Some(found) => found,
             None => self.fetch(from, budget)?,
         };
-        match found.last().map(|(position, _)| position.next()) {
-            Some(next) => Ok(Chunk::new(found, from, next)),
-            // All of it was erased.
-            None => Ok(Chunk::new(vec![(durable, Group::of(&Entry::Erased).into_bytes())], from, durable.next())),
+        // What was erased reads as such, where somebody asks for it.
+        if found.first().is_none_or(|(first, _)| *first > from) {
+            found.insert(0, (from, Group::of(&Entry::Erased).into_bytes()));
         }
+        let next = found.last().map_or(from, |(position, _)| position.next());
+        Ok(Chunk::new(found, from, next))
     }
 
     fn durable(&self) -> watch::Receiver<Position> {

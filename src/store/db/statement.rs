@@ -5,6 +5,7 @@ use super::value::{FromValue, Params, Value, ValueRef};
 use super::{Error, Result};
 use rusqlite::types::{ToSqlOutput, ValueRef as SqliteRef};
 use std::marker::PhantomData;
+use std::vec;
 
 /// A prepared statement.
 pub struct Statement<'a>(Inner<'a>);
@@ -93,13 +94,13 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// Rows that were found. They are read as they are asked for.
+/// Rows that were found. Those of a file are read as they are asked for.
 pub struct Rows<'a>(Found<'a>);
 
 enum Found<'a> {
     Sqlite(rusqlite::Rows<'a>),
     /// The second is the newest, which the caller looks at.
-    Postgres(postgres::Stream<'a>, Option<tokio_postgres::Row>),
+    Postgres(vec::IntoIter<tokio_postgres::Row>, Option<tokio_postgres::Row>),
 }
 
 impl Rows<'_> {
@@ -111,8 +112,8 @@ impl Rows<'_> {
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
         Ok(match &mut self.0 {
             Found::Sqlite(rows) => rows.next()?.map(|row| Row(RowOf::Sqlite(row))),
-            Found::Postgres(stream, newest) => {
-                *newest = stream.next()?;
+            Found::Postgres(rows, newest) => {
+                *newest = rows.next();
                 newest.as_ref().map(|row| Row(RowOf::Postgres(row)))
             }
         })

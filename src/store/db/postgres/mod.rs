@@ -12,18 +12,19 @@ use super::value::{Owned, ToValue, Value};
 use super::{Error, Result};
 use crate::blocking::wait;
 use crate::limits;
+use futures_util::TryStreamExt;
 use rustls::pki_types::CertificateDer;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::error::Error as _;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use std::vec;
 use tls::MakeTls;
 use tokio::runtime::{Builder, Runtime};
-use tokio_postgres::{CancelToken, Client, Config, RowStream, Statement};
+use tokio_postgres::{CancelToken, Client, Config, Row, Statement};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -197,9 +198,11 @@ impl Session {
         outcome
     }
 
-    pub(super) fn query(&self, statement: &Statement, values: &[Value<'_>]) -> Result<Stream<'_>> {
-        let rows = wait(self.client.query_raw(statement, values)).map_err(failed)?;
-        Ok(Stream { rows: Box::pin(rows), session: PhantomData })
+    pub(super) fn query(&self, statement: &Statement, values: &[Value<'_>]) -> Result<vec::IntoIter<Row>> {
+        // All of them at once: a connection stands still while rows that it has sent are not taken, and the caller may ask
+        // it something else in the middle of them.
+        let rows = async { self.client.query_raw(statement, values).await?.try_collect::<Vec<_>>().await };
+        Ok(wait(rows).map_err(failed)?.into_iter())
     }
 
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
@@ -239,20 +242,6 @@ impl Interrupt {
         if let Ok(Err(error)) = wait(runtime.spawn(async move { token.cancel_query(tls).await })) {
             tracing::warn!(error = %describe(&error), "a statement could not be broken off");
         }
-    }
-}
-
-/// Rows as they come.
-pub(super) struct Stream<'a> {
-    rows: Pin<Box<RowStream>>,
-    session: PhantomData<&'a Session>,
-}
-
-impl Stream<'_> {
-    pub(super) fn next(&mut self) -> Result<Option<tokio_postgres::Row>> {
-        use futures_util::Stream as _;
-        let next = std::future::poll_fn(|context| self.rows.as_mut().poll_next(context));
-        wait(next).transpose().map_err(failed)
     }
 }
 
