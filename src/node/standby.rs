@@ -43,7 +43,7 @@ pub(super) async fn wait_for_turn(
         TcpListener::from_std(listener.try_clone()?)?,
         router(),
         limits,
-        Metrics::new().http.clone(),
+        Metrics::new().http,
         meanwhile.clone(),
     ));
     let hold = loop {

@@ -9,7 +9,11 @@ made="$(mktemp -d)"
 trap 'rm -rf "$made"' EXIT
 
 hadolint deploy/docker/Dockerfile
-check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
+check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml deploy/compose/cluster.yaml
+# The servers' own look at their configuration, of each of the three.
+for name in nats-1 nats-2 nats-3; do
+  NATS_NAME="$name" NATS_PASSWORD=secret nats-server -t -c deploy/compose/nats.conf >"$made/said" 2>&1 || { cat "$made/said" >&2; exit 1; }
+done
 
 chart=deploy/helm/fanfare
 least=(--set publicUrl=https://fanfare.example.com)
@@ -44,4 +48,4 @@ done
 sed 's#^ExecStart=[^ ]*#ExecStart=/bin/true#' deploy/systemd/fanfare.service >"$made/fanfare.service"
 systemd-analyze verify "$made/fanfare.service"
 systemd-analyze security --offline=true --threshold=20 --no-pager "$made/fanfare.service" >"$made/said" || { cat "$made/said" >&2; exit 1; }
-echo "deploy/: Dockerfile, compose file, chart and unit are as their tools want them"
+echo "deploy/: Dockerfile, compose files, chart and unit are as their tools want them"

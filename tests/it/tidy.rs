@@ -12,7 +12,8 @@ const FILE_LINES: usize = 600;
 const ONLY: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("deliver", &["model", "clock", "limits"]),
-    ("journal", &["model", "clock", "limits", "config"]),
+    ("blocking", &[]),
+    ("journal", &["model", "clock", "limits", "config", "blocking"]),
     ("limits", &[]),
     ("clock", &["model"]),
     ("filter", &["model", "limits"]),

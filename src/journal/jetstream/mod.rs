@@ -266,7 +266,7 @@ async fn claim(stream: &Stream, name: &str) -> Result<Extent, String> {
     let group = Group::of(&Entry::Erased).into_bytes();
     for attempt in 0..READ_TRIES {
         let extent = stream.extent().await?;
-        match stream.publish(&[group.clone()], extent.last, &format!("{name}-claim-{attempt}")).await {
+        match stream.publish(std::slice::from_ref(&group), extent.last, &format!("{name}-claim-{attempt}")).await {
             Ok(position) => return Ok(Extent { last: position, ..extent }),
             Err(Unpublished::Refused(error)) => return Err(error.to_string()),
             Err(Unpublished::Unknown(why)) => tracing::warn!(why, "becoming the journal's writer; trying again"),
