@@ -67,6 +67,7 @@ pub(super) async fn wait_for_turn(
 /// Gives signs that this node is there. One that lost its hold, because the server was restarted, takes it again.
 pub(super) async fn keep(mut hold: Hold, place: Place, stop: CancellationToken) {
     let Place::Server(server) = place else { return };
+    let mut is_told = false;
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -83,8 +84,20 @@ pub(super) async fn keep(mut hold: Hold, place: Place, stop: CancellationToken) 
         });
         let Ok((again, error)) = kept.await else { return };
         hold = again;
-        if let Some(error) = error {
-            tracing::warn!(%error, "the store does not know that this node is active");
+        match error {
+            Some(error) if !is_told => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the store does not know that this node is active"
+                );
+                is_told = true;
+            }
+            Some(_) => {}
+            None if is_told => {
+                tracing::info!("the store knows again that this node is active");
+                is_told = false;
+            }
+            None => {}
         }
     }
 }

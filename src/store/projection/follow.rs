@@ -138,7 +138,10 @@ impl Follower {
                     self.shared.interrupt_by(db.interrupt_handle());
                     self.db = db;
                 }
-                Err(error) => tracing::warn!(%error, "the records' database cannot be reached yet"),
+                // It was told when it was lost.
+                Err(error) => {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "no connection for the records yet")
+                }
             }
         }
         if let Ok(stored) = stored_position(&self.db) {
