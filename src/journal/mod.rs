@@ -145,7 +145,7 @@ pub enum AppendError {
     #[error("the journal's disk is full")]
     Full,
     /// The disk reports errors.
-    #[error("the journal's disk fails: {0}")]
+    #[error("the journal cannot be written: {0}")]
     Failing(String),
     /// The journal is closing.
     #[error("the journal is closing")]

@@ -140,7 +140,7 @@ impl Follower {
                 }
                 // It was told when it was lost.
                 Err(error) => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "no connection for the records yet")
+                    tracing::debug!(error = &error as &dyn std::error::Error, "no connection for the records yet");
                 }
             }
         }
