@@ -18,7 +18,7 @@ use crate::http;
 use crate::inspector::Inspector;
 use crate::intake::{self, Intake, IntakeParts, Restored, RestoredHeld, sample};
 use crate::journal::file::{FileJournal, SystemDisk};
-use crate::journal::jetstream::JetStreamJournal;
+use crate::journal::jetstream::{self, JetStreamJournal};
 use crate::journal::{Backend, Erase, Journal};
 use crate::mail::{self, Letters, Smtp};
 use crate::model::Secret;
@@ -28,13 +28,13 @@ use crate::record::Records;
 use crate::replay;
 use crate::seal::{MasterKey, rotation};
 use crate::store::projection::{KeptReceiver, Projection};
-use crate::store::{Place, StoreError};
+use crate::store::{Part, Place, StoreError};
 use crate::upkeep;
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,10 @@ pub use crate::catalog::Initialised;
 
 /// Of the time to stop, this much is kept for writing down where everything stands.
 const STOP_RESERVE: Duration = Duration::from_secs(3);
+
+/// How long `init` waits for servers that do not answer yet, and between two looks.
+const INIT_PATIENCE: Duration = Duration::from_secs(30);
+const INIT_PAUSE: Duration = Duration::from_millis(500);
 
 /// A node that listens.
 pub struct Started {
@@ -64,6 +68,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let system = System::default();
     let place = store_of(&settings)?;
+    wait_for_servers(&settings, &place).await?;
     let initialised = initialise_if_empty(&settings, &place, &system)?;
     let listener =
         TcpListener::bind(settings.listen).await.with_context(|| format!("listening on {}", settings.listen))?;
@@ -126,7 +131,34 @@ pub async fn serve(
 /// # Errors
 /// It is not empty, or cannot be written.
 pub async fn init(settings: Settings) -> anyhow::Result<Initialised> {
-    initialise(&settings, &store_of(&settings)?, &System::default())
+    let place = store_of(&settings)?;
+    wait_for_servers(&settings, &place).await?;
+    initialise(&settings, &place, &System::default())
+}
+
+/// Waits until the servers answer on which store and journal are, if they are: they may have been started a moment ago.
+async fn wait_for_servers(settings: &Settings, place: &Place) -> anyhow::Result<()> {
+    let began = Instant::now();
+    loop {
+        match reach(settings, place) {
+            Ok(()) => return Ok(()),
+            Err(error) if began.elapsed() >= INIT_PATIENCE => {
+                return Err(error.context(format!("waited {} s for the servers", INIT_PATIENCE.as_secs())));
+            }
+            Err(error) => tracing::info!("waiting for the servers: {error:#}"),
+        }
+        tokio::time::sleep(INIT_PAUSE).await;
+    }
+}
+
+fn reach(settings: &Settings, place: &Place) -> anyhow::Result<()> {
+    if let Place::Server(_) = place {
+        place.open(Part::Configured)?;
+    }
+    if let JournalAddress::Nats(nats) = &settings.journal_at {
+        jetstream::reach(nats, settings.delivery.ca_file.as_deref())?;
+    }
+    Ok(())
 }
 
 /// Where the store of these settings lies.

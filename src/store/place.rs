@@ -37,7 +37,7 @@ impl Part {
     }
 
     fn schema(self) -> PostgresPlace {
-        // The numbers of locks are of the whole database: these are "fanfare" in letters of five bits, and one more.
+        // Numbers of locks are of the whole database: these are so large that nobody else is likely to use them.
         match self {
             Self::Configured => PostgresPlace { schema: "fanfare_configured", lock: 6_479_643_200 },
             Self::Records => PostgresPlace { schema: "fanfare_records", lock: 6_479_643_201 },

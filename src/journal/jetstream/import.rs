@@ -1,7 +1,8 @@
 //! Moving a journal of files into a stream. Positions stay: records, lanes and replays name them.
 
 use super::stream::{Stream, Unpublished};
-use super::{OpenError, on_a_runtime, split};
+use super::{OpenError, split};
+use crate::blocking::Driver;
 use crate::config::NatsSettings;
 use crate::journal::{Group, Journal, ReadError};
 use crate::limits;
@@ -49,10 +50,10 @@ pub fn import(
     told: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, ImportError> {
     let (oldest, last) = (journal.oldest(), *journal.durable().borrow());
-    let runtime = super::runtime().map_err(OpenError::from)?;
+    let driver = Driver::start("nats").map_err(OpenError::from)?;
     let (settings, path) = (nats.clone(), ca_file.map(Path::to_owned));
     let opening = async move { Stream::make(&settings, path.as_deref(), oldest).await };
-    let stream = on_a_runtime(&runtime, opening).map_err(OpenError::Unreachable)??.ok_or(ImportError::NotEmpty)?;
+    let stream = driver.run(opening).map_err(OpenError::Unreachable)??.ok_or(ImportError::NotEmpty)?;
     let nothing = Group::of(&Entry::Erased).into_bytes();
     let (mut next, mut waiting, mut entries) = (oldest, Vec::<Bytes>::new(), 0);
     let mut after = Position(oldest.0.saturating_sub(1));
@@ -60,7 +61,7 @@ pub fn import(
         let (batch, last, stream) = (std::mem::take(waiting), *after, stream.clone());
         let count = batch.len() as u64;
         let sent = async move { Ok::<_, String>(stream.publish(&batch, last, &format!("import-{last}")).await) };
-        match on_a_runtime(&runtime, sent).and_then(|sent| sent) {
+        match driver.run(sent).and_then(|sent| sent) {
             Ok(Ok(_)) => *after = last.plus(count),
             Ok(Err(Unpublished::Refused(error))) => return Err(stopped(last, &error.to_string())),
             Ok(Err(Unpublished::Unknown(why))) | Err(why) => return Err(stopped(last, &why)),
@@ -95,7 +96,7 @@ pub fn import(
     }
     let there = {
         let stream = stream.clone();
-        on_a_runtime(&runtime, async move { stream.extent().await })
+        driver.run(async move { stream.extent().await })
     };
     match there.and_then(|there| there) {
         Ok(extent) if extent.last == last || entries == 0 => Ok(entries),

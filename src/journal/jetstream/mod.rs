@@ -20,7 +20,7 @@ pub use import::{ImportError, import};
 
 use super::stats::{Counters, JournalStats};
 use super::{AppendError, Backend, Chunk, Erase, EraseError, Group, Holder, Journal, Pick, ReadError};
-use crate::blocking::wait;
+use crate::blocking::{Driver, wait};
 use crate::clock::{Clock, Random, SystemRandom};
 use crate::config::{JournalSettings, NatsSettings};
 use crate::limits;
@@ -37,7 +37,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stream::{Extent, Stream, Unpublished};
 use tail::Tail;
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -84,8 +83,7 @@ pub struct JetStreamJournal {
     shared: Arc<Shared>,
     stream: Stream,
     entry_limit: usize,
-    /// `None` once it is dropped.
-    runtime: Option<Runtime>,
+    driver: Driver,
     writer: Mutex<Option<JoinHandle<()>>>,
     stop: CancellationToken,
     taken_over: CancellationToken,
@@ -139,7 +137,7 @@ impl JetStreamJournal {
         ca_file: Option<&Path>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let runtime = runtime()?;
+        let driver = Driver::start("nats")?;
         let (nats, ca_file) = (nats.clone(), ca_file.map(Path::to_owned));
         let name = format!("{:016x}", SystemRandom::default().id());
         let opening = {
@@ -150,22 +148,21 @@ impl JetStreamJournal {
                 Ok::<_, OpenError>((stream, extent))
             }
         };
-        let (stream, extent) = on_a_runtime(&runtime, opening).map_err(OpenError::Unreachable)??;
+        let (stream, extent) = driver.run(opening).map_err(OpenError::Unreachable)??;
         let shared = Arc::new(Shared::of(extent, settings, clock));
         let (stop, taken_over) = (CancellationToken::new(), CancellationToken::new());
         let writer =
             Writer { shared: Arc::clone(&shared), stream: stream.clone(), last: extent.last, name, commits: 0 };
-        let writer = runtime.spawn(publish(writer, taken_over.clone()));
-        runtime.spawn(retention::run(Arc::clone(&shared), stream.clone(), stop.clone()));
+        let writer = driver.spawn(publish(writer, taken_over.clone()));
+        driver.spawn(retention::run(Arc::clone(&shared), stream.clone(), stop.clone()));
         let entry_limit = stream.entry_limit();
-        let (runtime, writer) = (Some(runtime), Mutex::new(Some(writer)));
-        Ok(Self { shared, stream, entry_limit, runtime, writer, stop, taken_over })
+        let writer = Mutex::new(Some(writer));
+        Ok(Self { shared, stream, entry_limit, driver, writer, stop, taken_over })
     }
 
     /// Runs something on the runtime of the driver, and blocks for it.
     fn ask<T: Send + 'static>(&self, work: impl Future<Output = Result<T, String>> + Send + 'static) -> io::Result<T> {
-        let runtime = self.runtime.as_ref().ok_or_else(|| io::Error::other("the journal is closing"))?;
-        let done = on_a_runtime(runtime, work).and_then(|done| done);
+        let done = self.driver.run(work).and_then(|done| done);
         done.map_err(|why| io::Error::other(format!("the journal's servers: {why}")))
     }
 
@@ -237,17 +234,14 @@ impl JetStreamJournal {
     }
 }
 
-/// What the driver lives on.
-fn runtime() -> io::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(1).thread_name("nats").enable_all().build()
-}
-
-/// Runs something there, and blocks for it; the error is a panic in it, or the runtime's end.
-fn on_a_runtime<T: Send + 'static>(
-    runtime: &Runtime,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, String> {
-    wait(runtime.spawn(work)).map_err(|error| error.to_string())
+/// Waits for nothing: whether the servers answer now, and have the stream, or can make it. Blocking.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn reach(nats: &NatsSettings, ca_file: Option<&Path>) -> Result<(), OpenError> {
+    let (nats, ca_file) = (nats.clone(), ca_file.map(Path::to_owned));
+    let opened = Driver::start("nats")?.run(async move { Stream::open(&nats, ca_file.as_deref()).await.map(|_| ()) });
+    opened.map_err(OpenError::Unreachable)?
 }
 
 /// About as many bytes as asked for, but at least one entry.
@@ -470,8 +464,7 @@ impl Backend for JetStreamJournal {
         self.shared.more.notify_one();
         self.shared.urgent.notify_one();
         self.stop.cancel();
-        let Some(runtime) = &self.runtime else { return };
-        let ended = wait(runtime.spawn(async move { tokio::time::timeout(CLOSE_PATIENCE, writer).await }));
+        let ended = wait(self.driver.spawn(async move { tokio::time::timeout(CLOSE_PATIENCE, writer).await }));
         if !matches!(ended, Ok(Ok(Ok(())))) {
             tracing::error!("what waited for the journal was not all published");
         }
@@ -485,9 +478,5 @@ impl Backend for JetStreamJournal {
 impl Drop for JetStreamJournal {
     fn drop(&mut self) {
         self.close();
-        // Waiting for it is forbidden where this may be dropped, and nothing is left to wait for.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL behind blocking calls.
 //!
-//! The driver is an async one. Its connections live on a runtime of their own, so that a caller may block wherever it
-//! stands, on a thread of the program's runtime too, as it may with a file.
+//! The driver is an async one. Its connections live on a runtime of their own, so that a caller may block as it may with a
+//! file.
 
 mod tls;
 mod wire;
@@ -10,7 +10,7 @@ pub use wire::value;
 
 use super::value::{Owned, ToValue, Value};
 use super::{Error, Result};
-use crate::blocking::wait;
+use crate::blocking::{Driver, wait};
 use crate::limits;
 use futures_util::TryStreamExt;
 use rustls::pki_types::CertificateDer;
@@ -23,7 +23,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::vec;
 use tls::MakeTls;
-use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{CancelToken, Client, Config, Row, Statement};
 
 /// How long connecting may take.
@@ -45,8 +44,7 @@ pub struct PostgresServer(Arc<Server>);
 struct Server {
     config: Config,
     tls: MakeTls,
-    /// `None` once it is dropped.
-    runtime: Option<Runtime>,
+    driver: Driver,
 }
 
 /// Where the tables of one part of the store lie.
@@ -78,16 +76,15 @@ impl PostgresServer {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
         let tls = MakeTls::new(authorities).map_err(|error| Error::Value(error.to_string()))?;
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("postgres").enable_all().build();
-        let runtime = Some(runtime.map_err(|error| Error::Value(error.to_string()))?);
-        Ok(Self(Arc::new(Server { config, tls, runtime })))
+        let driver = Driver::start("postgres").map_err(|error| Error::Value(error.to_string()))?;
+        Ok(Self(Arc::new(Server { config, tls, driver })))
     }
 
     /// A connection. The place's schema is made when it is missing.
     pub(super) fn connect(&self, place: &PostgresPlace) -> Result<Session> {
         let PostgresPlace { schema, lock } = *place;
         let (config, tls) = (self.0.config.clone(), self.0.tls.clone());
-        let client = wait(self.0.runtime()?.spawn(async move {
+        let client = self.0.driver.run(async move {
             let (client, connection) = config.connect(tls).await?;
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
@@ -95,8 +92,8 @@ impl PostgresServer {
                 }
             });
             Ok(client)
-        }));
-        let client: Client = client.map_err(|error| Error::Unreachable(error.to_string()))?.map_err(failed)?;
+        });
+        let client: Client = client.map_err(Error::Unreachable)?.map_err(failed)?;
         let session = Session {
             client: Arc::new(client),
             statements: RefCell::default(),
@@ -110,21 +107,6 @@ impl PostgresServer {
             "BEGIN; SELECT pg_advisory_xact_lock({lock}); CREATE SCHEMA IF NOT EXISTS {schema}; COMMIT; SET search_path TO {schema};"
         ))?;
         Ok(session)
-    }
-}
-
-impl Server {
-    fn runtime(&self) -> Result<&Runtime> {
-        self.runtime.as_ref().ok_or_else(|| Error::Unreachable(String::from("it is closing")))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Waiting for it is forbidden where this may be dropped, and nothing is left to wait for.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -238,8 +220,7 @@ impl Interrupt {
     /// Asks the server to do so.
     pub(super) fn interrupt(&self) {
         let (token, tls) = (self.token.clone(), self.server.0.tls.clone());
-        let Ok(runtime) = self.server.0.runtime() else { return };
-        if let Ok(Err(error)) = wait(runtime.spawn(async move { token.cancel_query(tls).await })) {
+        if let Ok(Err(error)) = self.server.0.driver.run(async move { token.cancel_query(tls).await }) {
             tracing::warn!(error = %describe(&error), "a statement could not be broken off");
         }
     }
