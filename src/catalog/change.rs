@@ -84,10 +84,13 @@ impl Catalog {
     /// key that its secrets were sealed with.
     pub fn open(place: &Place, parts: CatalogParts) -> Result<Arc<Self>, CatalogError> {
         let CatalogParts { key, sign_in, letters, clock, random } = parts;
-        if !super::is_initialised(place)? {
+        if !place.may_exist() {
             return Err(CatalogError::NotInitialised(place.to_string()));
         }
-        let connection = place.open(Part::Configured)?;
+        let connection = super::init::open(place)?;
+        if !configured::initialised(&connection)? {
+            return Err(CatalogError::NotInitialised(place.to_string()));
+        }
         key.check(configured::meta(&connection, seal::CHECK)?.as_deref())?;
         let rows = configured::load(&connection)?;
         let key_uses = rows.keys.iter().filter_map(|row| Some((row.id, row.last_used_at?))).collect();

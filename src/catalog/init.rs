@@ -59,9 +59,15 @@ pub fn is_initialised(place: &Place) -> Result<bool, CatalogError> {
     if !place.may_exist() {
         return Ok(false);
     }
+    let connection = open(place)?;
+    Ok(configured::initialised(&connection)?)
+}
+
+/// Opens the configured part of the store, and brings its schema up to date.
+pub(super) fn open(place: &Place) -> Result<Connection, CatalogError> {
     let connection = place.open(Part::Configured)?;
     migrate(&connection, MIGRATIONS)?;
-    Ok(configured::initialised(&connection)?)
+    Ok(connection)
 }
 
 /// Prepares an empty store, with a master key in the data directory (where `variable` gives none), the first
@@ -79,24 +85,22 @@ pub fn init(
     options: &InitOptions,
     (clock, random): (&dyn Clock, &dyn Random),
 ) -> Result<Initialised, CatalogError> {
-    let key = match (place, variable) {
-        // Every node must have the same key: a file of this one would be known to no other.
-        (Place::Server(_), Some(variable)) => MasterKey::from_base64(variable, "FANFARE_MASTER_KEY")?,
-        (Place::Server(_), None) => return Err(CatalogError::NoMasterKey),
-        (Place::Directory(dir), _) => {
-            for dir in [data_dir, dir.as_path()] {
-                std::fs::create_dir_all(dir)
-                    .map_err(|source| CatalogError::Directory { path: dir.to_owned(), source })?;
-            }
-            MasterKey::find_or_make(variable, data_dir, random)?
+    if let Place::Directory(dir) = place {
+        for dir in [data_dir, dir.as_path()] {
+            std::fs::create_dir_all(dir).map_err(|source| CatalogError::Directory { path: dir.to_owned(), source })?;
         }
-    };
-    let connection = place.open(Part::Configured)?;
-    migrate(&connection, MIGRATIONS)?;
+    }
+    let connection = open(place)?;
     let transaction = connection.transaction().map_err(StoreError::from)?;
     if configured::initialised(&transaction)? {
         return Err(CatalogError::AlreadyInitialised(place.to_string()));
     }
+    let key = match (place, variable) {
+        (Place::Directory(_), _) => MasterKey::find_or_make(variable, data_dir, random)?,
+        // Every node must have the same key: a file of this one would be known to no other.
+        (Place::Server(_), Some(variable)) => MasterKey::from_base64(variable, "FANFARE_MASTER_KEY")?,
+        (Place::Server(_), None) => return Err(CatalogError::NoMasterKey),
+    };
     configured::set_meta(&transaction, seal::CHECK, &key.seal_check(random))?;
     let made = fill(&transaction, options, clock, random)?;
     transaction.commit().map_err(StoreError::from)?;

@@ -5,9 +5,9 @@ use super::audit::{Actor, Deed};
 use crate::clock::{Clock, Random};
 use crate::model::{ForgetJobId, SubscriptionId, UserId, WebhookId};
 use crate::seal::{self, MasterKey};
-use crate::store::configured::{self, MIGRATIONS};
+use crate::store::configured;
 use crate::store::db::Connection;
-use crate::store::{Part, Place, StoreError, migrate};
+use crate::store::{Part, Place, StoreError};
 use serde_json::Map;
 
 /// A column that holds sealed values.
@@ -71,8 +71,7 @@ pub fn rotate(
     if !place.may_exist() {
         return Err(CatalogError::NotInitialised(place.to_string()));
     }
-    let connection = place.open(Part::Configured)?;
-    migrate(&connection, MIGRATIONS)?;
+    let connection = super::init::open(place)?;
     let transaction = connection.transaction().map_err(StoreError::from)?;
     old.check(configured::meta(&transaction, seal::CHECK)?.as_deref())?;
     let mut values = 0;
@@ -110,8 +109,7 @@ mod tests {
     #[test]
     fn every_sealed_column_of_the_schema_is_known() {
         let dir = tempfile::tempdir().unwrap();
-        let connection = Place::Directory(dir.path().to_owned()).open(Part::Configured).unwrap();
-        migrate(&connection, MIGRATIONS).unwrap();
+        let connection = crate::catalog::init::open(&dir.path().into()).unwrap();
         let sql = "SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c \
                    WHERE m.type = 'table' AND c.name LIKE '%sealed%' ORDER BY 1";
         let mut statement = connection.prepare_cached(sql).unwrap();
