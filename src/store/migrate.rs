@@ -54,6 +54,7 @@ fn version(connection: &Connection) -> Result<usize, StoreError> {
     let sql = match connection.engine() {
         Engine::Sqlite => "PRAGMA user_version",
         Engine::Postgres => {
+            connection.make_schema()?;
             connection.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;
             "SELECT COALESCE(MAX(version), 0) FROM schema_version"
         }

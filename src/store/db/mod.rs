@@ -101,6 +101,18 @@ impl Connection {
         }
     }
 
+    /// Makes the schema of its place, where there is none, in the transaction under way: two that make it at once would both
+    /// fail. A file is one by itself.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn make_schema(&self) -> Result<()> {
+        match &self.0 {
+            Inner::Sqlite(_) => Ok(()),
+            Inner::Postgres(session) => session.make_schema(),
+        }
+    }
+
     /// Whether it is of no use any more: another one has to be made.
     pub fn is_broken(&self) -> bool {
         match &self.0 {

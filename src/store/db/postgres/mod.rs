@@ -80,9 +80,8 @@ impl PostgresServer {
         Ok(Self(Arc::new(Server { config, tls, driver })))
     }
 
-    /// A connection. The place's schema is made when it is missing.
+    /// A connection.
     pub(super) fn connect(&self, place: &PostgresPlace) -> Result<Session> {
-        let PostgresPlace { schema, lock } = *place;
         let (config, tls) = (self.0.config.clone(), self.0.tls.clone());
         let client = self.0.driver.run(async move {
             let (client, connection) = config.connect(tls).await?;
@@ -98,14 +97,10 @@ impl PostgresServer {
             client: Arc::new(client),
             statements: RefCell::default(),
             later: RefCell::default(),
-            lock,
+            place: *place,
             server: self.clone(),
         };
-        session.batch(SESSION)?;
-        // Most find it made. To make it at once with somebody else is an error even with IF NOT EXISTS: hence the lock.
-        session.batch(&format!(
-            "BEGIN; SELECT pg_advisory_xact_lock({lock}); CREATE SCHEMA IF NOT EXISTS {schema}; COMMIT; SET search_path TO {schema};"
-        ))?;
+        session.batch(&format!("{SESSION} SET search_path TO {};", place.schema))?;
         Ok(session)
     }
 }
@@ -119,7 +114,7 @@ pub(super) struct Session {
     statements: RefCell<HashMap<String, Statement>>,
     /// Statements on their way, of which nobody waits for the answer yet.
     later: RefCell<Vec<Pending>>,
-    lock: i64,
+    place: PostgresPlace,
     server: PostgresServer,
 }
 
@@ -195,7 +190,12 @@ impl Session {
 
     pub(super) fn begin(&self) -> Result<()> {
         // What follows must not run in a transaction that has failed.
-        self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", self.lock)).inspect_err(|_| self.rollback())
+        self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", self.place.lock))
+            .inspect_err(|_| self.rollback())
+    }
+
+    pub(super) fn make_schema(&self) -> Result<()> {
+        self.batch(&format!("CREATE SCHEMA IF NOT EXISTS {}", self.place.schema))
     }
 
     pub(super) fn rollback(&self) {
