@@ -51,6 +51,28 @@ impl Group {
         self.bytes.into()
     }
 
+    /// Its entries as shared bytes, each after its length, without a copy.
+    pub(crate) fn into_entries(self) -> Vec<bytes::Bytes> {
+        let lengths: Vec<_> = self.lengths().collect();
+        let mut rest = self.into_bytes();
+        lengths.into_iter().map(|length| rest.split_to(length)).collect()
+    }
+
+    /// Bytes of the largest entry, its length's included.
+    pub(crate) fn largest_entry(&self) -> usize {
+        self.lengths().max().unwrap_or(0)
+    }
+
+    /// Bytes of each entry, its length's included.
+    fn lengths(&self) -> impl Iterator<Item = usize> {
+        let mut rest = self.bytes.as_slice();
+        std::iter::from_fn(move || {
+            let length = 4 + u32::from_le_bytes(*rest.first_chunk()?) as usize;
+            rest = rest.get(length..)?;
+            Some(length)
+        })
+    }
+
     /// The group of `count` entries that [`Group::into_bytes`] made these bytes of.
     pub(crate) fn from_bytes(bytes: bytes::Bytes, count: u32) -> Self {
         Self { bytes: bytes.into(), count }

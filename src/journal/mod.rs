@@ -17,6 +17,7 @@ pub mod file;
 mod group;
 pub mod jetstream;
 mod stats;
+mod waiting;
 
 pub use chunk::{Chunk, Entries};
 pub use group::Group;

@@ -7,23 +7,14 @@ use super::segment::Header;
 use crate::clock::Clock;
 use crate::config::JournalSettings;
 use crate::journal::stats::Counters;
-use crate::journal::{AppendError, Group, Holder};
+use crate::journal::waiting::{Gate, Queued};
+use crate::journal::{AppendError, Holder};
 use crate::limits;
 use crate::model::Position;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
-use tokio::sync::{oneshot, watch};
-
-/// How an append's caller is told.
-pub(super) type Reply = oneshot::Sender<Result<Position, AppendError>>;
-
-/// A group that waits to be written. Without a reply it is a record, which is never refused.
-#[derive(Debug)]
-pub(super) struct Queued {
-    pub(super) group: Group,
-    pub(super) reply: Option<Reply>,
-}
+use tokio::sync::watch;
 
 /// A segment file made ahead.
 #[derive(Debug)]
@@ -59,13 +50,10 @@ pub(super) enum WriterState {
 #[derive(Debug)]
 pub(super) struct Control {
     pub(super) waiting: Vec<Queued>,
-    /// Bytes of what waits and of what is being written.
-    pub(super) waiting_bytes: usize,
+    pub(super) gate: Gate,
     /// An append is among what waits.
     pub(super) append_waits: bool,
     pub(super) writer_is: WriterState,
-    /// Why appends are refused, if they are.
-    pub(super) refusal: Option<AppendError>,
     pub(super) spare: SpareSlot,
     pub(super) next_id: u64,
     /// The writer shall go on in a new segment as soon as there is one.
@@ -74,7 +62,6 @@ pub(super) struct Control {
     pub(super) full: Vec<u64>,
     /// Before what each holder needs nothing.
     pub(super) released: [Position; Holder::ALL.len()],
-    pub(super) closing: bool,
     pub(super) keeper_stops: bool,
 }
 
@@ -99,16 +86,14 @@ impl Control {
     pub(super) fn new(next_id: u64) -> Self {
         Self {
             waiting: Vec::new(),
-            waiting_bytes: 0,
+            gate: Gate::default(),
             append_waits: false,
             writer_is: WriterState::Awake,
-            refusal: None,
             spare: SpareSlot::Wanted,
             next_id,
             rotate: false,
             full: Vec::new(),
             released: [Position::ZERO; Holder::ALL.len()],
-            closing: false,
             keeper_stops: false,
         }
     }
@@ -117,7 +102,7 @@ impl Control {
     pub(super) fn put(&mut self, queued: Queued) -> bool {
         let first_append = queued.reply.is_some() && !self.append_waits;
         self.append_waits |= first_append;
-        self.waiting_bytes += queued.group.bytes().len();
+        self.gate.waiting_bytes += queued.group.bytes().len();
         self.waiting.push(queued);
         let wake = match self.writer_is {
             WriterState::Awake => false,
@@ -138,7 +123,7 @@ impl Control {
 
     /// Whether what waits should be written without waiting for more.
     pub(super) fn is_urgent(&self) -> bool {
-        self.closing || self.waiting_bytes >= limits::JOURNAL_URGENT_BYTES
+        self.gate.closing || self.gate.waiting_bytes >= limits::JOURNAL_URGENT_BYTES
     }
 
     /// Takes the spare, if it is there, and asks for another.

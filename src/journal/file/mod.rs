@@ -26,12 +26,13 @@ pub use recovery::{OpenError, Place, RecoveryReport};
 pub use verify::{SegmentReport, VerifyReport, Visit, verify, walk};
 
 use super::stats::{self, JournalStats};
+use super::waiting::{Answer, Queued, answered};
 use super::{AppendError, Backend, Chunk, Group, Holder, Journal, ReadError};
 use crate::clock::{Clock, Random, SystemRandom};
 use crate::config::JournalSettings;
 use crate::limits;
 use crate::model::Position;
-use control::{Control, Queued, Shared};
+use control::{Control, Shared};
 use keeper::Keeper;
 use library::{Library, Segment};
 use recovery::Survey;
@@ -152,8 +153,8 @@ struct RefuseAtEnd(Arc<Shared>);
 impl Drop for RefuseAtEnd {
     fn drop(&mut self) {
         let mut control = lock(&self.0.control);
-        control.closing = true;
-        control.refusal = Some(AppendError::Closed);
+        control.gate.closing = true;
+        control.gate.refusal = Some(AppendError::Closed);
         control.waiting.clear();
     }
 }
@@ -172,7 +173,7 @@ impl Backend for FileJournal {
             oldest: self.oldest(),
             segments,
             bytes,
-            pending_bytes: lock(&self.shared.control).waiting_bytes,
+            pending_bytes: lock(&self.shared.control).gate.waiting_bytes,
             ..JournalStats::default()
         };
         self.shared.counters.fill(&mut stats);
@@ -181,7 +182,7 @@ impl Backend for FileJournal {
 
     fn close(&self) {
         let Some(threads) = lock(&self.threads).take() else { return };
-        lock(&self.shared.control).closing = true;
+        lock(&self.shared.control).gate.closing = true;
         self.shared.writer.notify_one();
         let unsealed = threads.writer.join().unwrap_or_else(|_| {
             tracing::error!("the journal's writer ended in a panic");
@@ -202,6 +203,7 @@ impl Backend for FileJournal {
             let _gone_or_not = self.shared.disk.remove(&spare.path);
         }
     }
+
     fn lost(&self) -> CancellationToken {
         // Its lock keeps others out as long as it is open.
         CancellationToken::new()
@@ -210,13 +212,7 @@ impl Backend for FileJournal {
 
 impl Journal for FileJournal {
     fn append(&self, group: Group) -> Pin<Box<dyn Future<Output = Result<Position, AppendError>> + Send>> {
-        match self.enqueue(group) {
-            Ok(answer) => Box::pin(async move {
-                let lost = String::from("the journal's writer ended; whether this was written is not known");
-                answer.await.unwrap_or(Err(AppendError::Failing(lost)))
-            }),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        answered(self.enqueue(group))
     }
 
     fn record(&self, group: Group) {
@@ -228,7 +224,7 @@ impl Journal for FileJournal {
             return;
         }
         let control = lock(&self.shared.control);
-        if control.refusal == Some(AppendError::Closed) {
+        if control.gate.is_shut() {
             tracing::error!("a record came after the journal had closed; it was dropped");
             return;
         }
@@ -248,14 +244,7 @@ impl Journal for FileJournal {
     }
 
     fn accepting(&self) -> Result<(), AppendError> {
-        let control = lock(&self.shared.control);
-        if control.closing {
-            return Err(AppendError::Closed);
-        }
-        if control.waiting_bytes >= limits::JOURNAL_PENDING_BYTES {
-            return Err(AppendError::Overloaded);
-        }
-        control.refusal.clone().map_or(Ok(()), Err)
+        lock(&self.shared.control).gate.accepting()
     }
 
     fn outgrown(&self) -> Position {
@@ -268,22 +257,14 @@ impl Journal for FileJournal {
 }
 
 impl FileJournal {
-    fn enqueue(&self, group: Group) -> Result<oneshot::Receiver<Result<Position, AppendError>>, AppendError> {
+    fn enqueue(&self, group: Group) -> Result<Answer, AppendError> {
         let length = group.bytes().len();
         if length > self.group_limit {
             return Err(AppendError::TooLarge(length));
         }
         let (reply, answer) = oneshot::channel();
         let control = lock(&self.shared.control);
-        if control.closing {
-            return Err(AppendError::Closed);
-        }
-        if let Some(refusal) = &control.refusal {
-            return Err(refusal.clone());
-        }
-        if control.waiting_bytes + length > limits::JOURNAL_PENDING_BYTES {
-            return Err(AppendError::Overloaded);
-        }
+        control.gate.admit(length)?;
         if group.is_empty() {
             // Nothing to make durable: it would stand where the next entry will.
             let _held = reply.send(Ok(self.shared.durable.borrow().next()));

@@ -4,12 +4,13 @@
 //! claim success without it. The segment is left, and a new one's header says where it ended. Only when that header is
 //! durable are the failed appends answered, since until then a crash could still bring them back.
 
-use super::control::{Control, Queued, Reply, Shared, Spare, SpareSlot, WriterState, refusal_of};
+use super::control::{Control, Shared, Spare, SpareSlot, WriterState, refusal_of};
 use super::frame::{self, Head};
 use super::library::{Entered, Segment};
 use super::segment::{self, Contents, Header};
 use super::{DiskFile, disk, lock};
 use crate::journal::AppendError;
+use crate::journal::waiting::{Queued, Reply};
 use crate::limits;
 use crate::model::Position;
 use bytes::Bytes;
@@ -110,12 +111,12 @@ impl Writer {
     fn take_waiting(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let mut control = lock(&shared.control);
-        control.waiting_bytes -= std::mem::take(&mut self.done_bytes);
+        control.gate.waiting_bytes -= std::mem::take(&mut self.done_bytes);
         loop {
             let spare_there = matches!(control.spare, SpareSlot::Ready(_));
             if spare_there && !self.stuck {
                 // There is room again.
-                control.refusal = None;
+                control.gate.refusal = None;
             }
             let rotate = control.rotate && spare_there && !self.stuck;
             if rotate || !control.waiting.is_empty() || (self.stuck && spare_there) {
@@ -123,7 +124,7 @@ impl Writer {
                 self.backlog.extend(control.take_waiting());
                 return true;
             }
-            if control.closing {
+            if control.gate.closing {
                 return false;
             }
             control = sleep(&shared, control);
@@ -196,7 +197,7 @@ impl Writer {
     /// Answers an append of which nothing was written, and refuses what comes after it.
     fn refuse(&mut self, queued: Queued, reason: AppendError) {
         self.done_bytes += queued.group.bytes().len();
-        lock(&self.shared.control).refusal = Some(reason.clone());
+        lock(&self.shared.control).gate.refusal = Some(reason.clone());
         if let Some(reply) = queued.reply {
             // A caller that has gone away needs no answer.
             let _gone = reply.send(Err(reason));
@@ -304,7 +305,7 @@ impl Writer {
         self.shared.library.begin(Segment::live(header, Contents::none(header), spare.file));
         let mut control = lock(&self.shared.control);
         control.full.push(old.id);
-        control.refusal = None;
+        control.gate.refusal = None;
         drop(control);
         self.shared.keeper.notify_one();
         // What failed is dead now, after a crash too.
@@ -317,7 +318,7 @@ impl Writer {
     /// Refuses all appends: nothing of those that wait was written. Records go on waiting.
     fn refuse_appends(&mut self, reason: &AppendError) {
         let mut control = lock(&self.shared.control);
-        control.refusal = Some(reason.clone());
+        control.gate.refusal = Some(reason.clone());
         self.backlog.extend(control.take_waiting());
         drop(control);
         let (appends, records) = self.backlog.drain(..).partition(|queued| queued.reply.is_some());

@@ -1,7 +1,7 @@
 //! Moving a journal of files into a stream. Positions stay: records, lanes and replays name them.
 
+use super::OpenError;
 use super::stream::{Stream, Unpublished};
-use super::{OpenError, split};
 use crate::blocking::Driver;
 use crate::config::NatsSettings;
 use crate::journal::{Group, Journal, ReadError};
@@ -60,8 +60,7 @@ pub fn import(
     let publish = |waiting: &mut Vec<Bytes>, after: &mut Position| -> Result<(), ImportError> {
         let (batch, last, stream) = (std::mem::take(waiting), *after, stream.clone());
         let count = batch.len() as u64;
-        let sent = async move { Ok::<_, String>(stream.publish(&batch, last, &format!("import-{last}")).await) };
-        match driver.run(sent).and_then(|sent| sent) {
+        match driver.run(async move { stream.publish(&batch, last, &format!("import-{last}")).await }) {
             Ok(Ok(_)) => *after = last.plus(count),
             Ok(Err(Unpublished::Refused(error))) => return Err(stopped(last, &error.to_string())),
             Ok(Err(Unpublished::Unknown(why))) | Err(why) => return Err(stopped(last, &why)),
@@ -79,7 +78,7 @@ pub fn import(
                 waiting.push(nothing.clone());
                 next = next.next();
             }
-            waiting.extend(split(Group::of(&entry)));
+            waiting.push(Group::of(&entry).into_bytes());
             next = next.next();
             entries += 1;
             if waiting.len() >= MESSAGES {

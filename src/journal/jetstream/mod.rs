@@ -19,6 +19,7 @@ mod tests;
 pub use import::{ImportError, import};
 
 use super::stats::{Counters, JournalStats};
+use super::waiting::{Answer, Gate, Queued, answered};
 use super::{AppendError, Backend, Chunk, Erase, EraseError, Group, Holder, Journal, Pick, ReadError};
 use crate::blocking::{Driver, wait};
 use crate::clock::{Clock, Random, SystemRandom};
@@ -40,7 +41,7 @@ use tail::Tail;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use writer::{Queued, TakenOver, Writer, split};
+use writer::{TakenOver, Writer};
 
 /// How long closing waits for what is still to be published.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
@@ -117,12 +118,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Control {
     waiting: VecDeque<Queued>,
-    /// Bytes of what waits and of what is being published.
-    waiting_bytes: usize,
-    /// Why appends are refused, if they are.
-    refusal: Option<AppendError>,
+    gate: Gate,
     released: [Position; Holder::ALL.len()],
-    closing: bool,
 }
 
 impl JetStreamJournal {
@@ -203,24 +200,16 @@ impl JetStreamJournal {
         Ok(Vec::new())
     }
 
-    fn enqueue(&self, group: Group) -> Result<oneshot::Receiver<Result<Position, AppendError>>, AppendError> {
+    fn enqueue(&self, group: Group) -> Result<Answer, AppendError> {
         let length = group.bytes().len();
         let too_large =
-            writer::largest(&group) > self.entry_limit || group.count() as usize > limits::JOURNAL_GROUP_ENTRIES;
+            group.largest_entry() > self.entry_limit || group.count() as usize > limits::JOURNAL_GROUP_ENTRIES;
         if too_large || length > limits::JOURNAL_PENDING_BYTES {
             return Err(AppendError::TooLarge(length));
         }
         let (reply, answer) = oneshot::channel();
         let mut control = self.shared.control();
-        if control.closing {
-            return Err(AppendError::Closed);
-        }
-        if let Some(refusal) = &control.refusal {
-            return Err(refusal.clone());
-        }
-        if control.waiting_bytes + length > limits::JOURNAL_PENDING_BYTES {
-            return Err(AppendError::Overloaded);
-        }
+        control.gate.admit(length)?;
         if group.is_empty() {
             // Nothing to make durable: it would stand where the next entry will.
             let _held = reply.send(Ok(self.shared.durable.borrow().next()));
@@ -275,8 +264,8 @@ async fn publish(writer: Writer, taken_over: CancellationToken) {
     let ended = tokio::spawn(writer.run()).await;
     {
         let mut control = shared.control();
-        control.closing = true;
-        control.refusal = Some(AppendError::Closed);
+        control.gate.closing = true;
+        control.gate.refusal = Some(AppendError::Closed);
         control.waiting.clear();
     }
     match ended {
@@ -294,7 +283,7 @@ async fn publish(writer: Writer, taken_over: CancellationToken) {
 
 impl Control {
     fn put(&mut self, queued: Queued) {
-        self.waiting_bytes += queued.group.bytes().len();
+        self.gate.waiting_bytes += queued.group.bytes().len();
         self.waiting.push_back(queued);
     }
 }
@@ -330,31 +319,25 @@ impl Shared {
     }
 
     fn is_closing(&self) -> bool {
-        self.control().closing
+        self.control().gate.closing
     }
 }
 
 impl Journal for JetStreamJournal {
     fn append(&self, group: Group) -> Pin<Box<dyn Future<Output = Result<Position, AppendError>> + Send>> {
-        match self.enqueue(group) {
-            Ok(answer) => Box::pin(async move {
-                let lost = String::from("the journal's writer ended; whether this was written is not known");
-                answer.await.unwrap_or(Err(AppendError::Failing(lost)))
-            }),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        answered(self.enqueue(group))
     }
 
     fn record(&self, group: Group) {
         if group.is_empty() {
             return;
         }
-        if writer::largest(&group) > self.entry_limit || group.count() as usize > limits::JOURNAL_GROUP_ENTRIES {
+        if group.largest_entry() > self.entry_limit || group.count() as usize > limits::JOURNAL_GROUP_ENTRIES {
             tracing::error!(bytes = group.bytes().len(), "a record larger than a message may be was dropped");
             return;
         }
         let mut control = self.shared.control();
-        if control.refusal == Some(AppendError::Closed) {
+        if control.gate.is_shut() {
             tracing::error!("a record came after the journal had closed; it was dropped");
             return;
         }
@@ -394,14 +377,7 @@ impl Journal for JetStreamJournal {
     }
 
     fn accepting(&self) -> Result<(), AppendError> {
-        let control = self.shared.control();
-        if control.closing {
-            return Err(AppendError::Closed);
-        }
-        if control.waiting_bytes >= limits::JOURNAL_PENDING_BYTES {
-            return Err(AppendError::Overloaded);
-        }
-        control.refusal.clone().map_or(Ok(()), Err)
+        self.shared.control().gate.accepting()
     }
 
     fn outgrown(&self) -> Position {
@@ -451,7 +427,7 @@ impl Backend for JetStreamJournal {
             oldest: self.oldest(),
             segments: 1,
             bytes: self.shared.disk_bytes.load(Ordering::Relaxed),
-            pending_bytes: self.shared.control().waiting_bytes,
+            pending_bytes: self.shared.control().gate.waiting_bytes,
             ..JournalStats::default()
         };
         self.shared.counters.fill(&mut stats);
@@ -460,7 +436,7 @@ impl Backend for JetStreamJournal {
 
     fn close(&self) {
         let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        self.shared.control().closing = true;
+        self.shared.control().gate.closing = true;
         self.shared.more.notify_one();
         self.shared.urgent.notify_one();
         self.stop.cancel();

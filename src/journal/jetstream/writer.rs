@@ -6,16 +6,16 @@
 
 use super::Shared;
 use super::stream::{Stream, Unpublished};
-use crate::journal::{AppendError, Group};
+use crate::journal::AppendError;
+use crate::journal::waiting::{Queued, Reply};
 use crate::limits;
 use crate::model::Position;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 
-/// Most messages of a commit: what a server takes of them unless it is told otherwise (`max_batch_size`).
+/// Most messages of a commit: what a server takes of them unless it is told otherwise (`max_msgs` of `batch`).
 const COMMIT_MESSAGES: usize = 1000;
 
 /// Pause before a commit is tried again.
@@ -23,16 +23,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Pause before it is asked whether the servers are back.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How an append's caller is told.
-pub(super) type Reply = oneshot::Sender<Result<Position, AppendError>>;
-
-/// A group that waits. Without a reply it is a record, which is never refused.
-#[derive(Debug)]
-pub(super) struct Queued {
-    pub(super) group: Group,
-    pub(super) reply: Option<Reply>,
-}
 
 /// A group in the commit at hand.
 struct Committed {
@@ -88,7 +78,7 @@ impl Writer {
 
     /// Waits for something to publish. While appends are refused none comes: whether the servers are back is asked.
     async fn wait_for_more(&self) {
-        if self.shared.control().refusal.is_none() {
+        if self.shared.control().gate.refusal.is_none() {
             return self.shared.wait_for_more().await;
         }
         tokio::select! {
@@ -155,7 +145,7 @@ impl Writer {
     fn refuse(&mut self, reason: &AppendError, groups: Vec<Committed>) -> Vec<Committed> {
         match reason {
             AppendError::TooLarge(_) => tracing::warn!(
-                "a request's events are more than the NATS servers take as one: their max_batch_size is too small"
+                "a request's events are more than the NATS servers take as one: their setting jetstream.limits.batch.max_msgs is too small"
             ),
             reason => self.shared.fail(reason),
         }
@@ -180,31 +170,8 @@ fn messages(backlog: &[Committed]) -> usize {
 impl Committed {
     fn of(queued: Queued) -> Self {
         let bytes = queued.group.bytes().len();
-        Self { reply: queued.reply, entries: split(queued.group), bytes }
+        Self { reply: queued.reply, entries: queued.group.into_entries(), bytes }
     }
-}
-
-/// A group's entries, each with its length before it.
-pub(super) fn split(group: Group) -> Vec<Bytes> {
-    let mut rest = group.into_bytes();
-    let mut entries = Vec::new();
-    while let Some(head) = rest.first_chunk::<4>() {
-        let length = 4 + u32::from_le_bytes(*head) as usize;
-        entries.push(rest.split_to(length.min(rest.len())));
-    }
-    entries
-}
-
-/// The largest of a group's entries.
-pub(super) fn largest(group: &Group) -> usize {
-    let mut rest = group.bytes();
-    let mut largest = 0;
-    while let Some(head) = rest.first_chunk::<4>() {
-        let length = (4 + u32::from_le_bytes(*head) as usize).min(rest.len());
-        largest = largest.max(length);
-        rest = &rest[length..];
-    }
-    largest
 }
 
 impl Shared {
@@ -230,7 +197,7 @@ impl Shared {
         self.more.notified().await;
         let only_records = {
             let control = self.control();
-            !control.closing && control.waiting.iter().all(|queued| queued.reply.is_none())
+            !control.gate.closing && control.waiting.iter().all(|queued| queued.reply.is_none())
         };
         if only_records {
             let pause = Duration::from_micros(limits::JOURNAL_RECORD_PAUSE_US);
@@ -241,11 +208,11 @@ impl Shared {
 
     fn done(&self, bytes: usize) {
         let mut control = self.control();
-        control.waiting_bytes -= bytes;
+        control.gate.waiting_bytes -= bytes;
     }
 
     fn recovered(&self) {
-        if self.control().refusal.take().is_some() {
+        if self.control().gate.refusal.take().is_some() {
             tracing::info!("the journal takes events again");
         }
     }
@@ -253,9 +220,9 @@ impl Shared {
     fn fail(&self, reason: &AppendError) {
         self.counters.failures.fetch_add(1, Ordering::Relaxed);
         let mut control = self.control();
-        if control.refusal.as_ref() != Some(reason) {
+        if control.gate.refusal.as_ref() != Some(reason) {
             tracing::error!(error = %reason, "the journal takes no events at the moment; trying again");
         }
-        control.refusal = Some(reason.clone());
+        control.gate.refusal = Some(reason.clone());
     }
 }
