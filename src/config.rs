@@ -57,6 +57,8 @@ pub struct Settings {
     pub store: StoreAddress,
     /// Where the journal lies: in the directory `journal` inside the data directory unless `journal` names another place.
     pub journal_at: JournalAddress,
+    /// Where the other nodes of a cluster reach this one, as host and port; where that can be found out by itself, nothing.
+    pub node_address: Option<String>,
     /// What links in mails and snippets start with.
     pub public_url: String,
     /// Peers whose X-Forwarded-For is believed.

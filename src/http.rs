@@ -156,7 +156,7 @@ async fn connection(
     let io = TokioIo::new(TimedIo::new(stream, shared.limits.write));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(shared.limits.head).max_buf_size(READ_BUFFER_BYTES);
-    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
     let result = tokio::select! {
         result = connection.as_mut() => result,
         () = shared.stop.cancelled() => {

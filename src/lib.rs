@@ -14,6 +14,7 @@
 pub mod blocking;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod http;
 pub mod limits;

@@ -337,6 +337,31 @@ pub const OPERATOR_CALL_TTL: Duration = Duration::from_secs(60);
 /// Signatures remembered for that long, so that none opens twice; beyond it calls are refused.
 pub const OPERATOR_CALLS_REMEMBERED: usize = 10_000;
 
+/// How long a node's word holds of whom a request came from that it passes on (docs/cluster.md).
+pub const PEER_WORD_TTL: Duration = Duration::from_secs(60);
+
+/// How long a node waits for another one to be active before it refuses a request.
+pub const PEER_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Bodies up to this size are kept until they were passed on, so that they can be passed on again; larger ones go through
+/// as they come.
+pub const PEER_KEPT_BODY_BYTES: usize = 1024 * 1024;
+
+/// The longest address of a node, in bytes: PostgreSQL keeps 63 of a connection's name, and other nodes learn it from there.
+pub const NODE_ADDRESS_BYTES: usize = 48;
+
+/// How often nodes give each other a sign.
+pub const PEER_SIGN_EVERY: Duration = Duration::from_secs(1);
+
+/// Without a sign for so long another node counts as gone.
+pub const PEER_SILENCE: Duration = Duration::from_secs(4);
+
+/// The longest message between nodes.
+pub const PEER_FRAME_BYTES: usize = 8 * 1024 * 1024;
+
+/// A node forgets the receiver of another one's webhook after it was not asked for it for so long.
+pub const PEER_RECEIVER_UNUSED: Duration = Duration::from_secs(120);
+
 /// Visitors and accounts of one subscription that must not be processed (docs/privacy.md).
 pub const DO_NOT_PROCESS: usize = 100_000;
 

@@ -1,14 +1,17 @@
 //! Wiring: open what is kept, start the stages, stop them in reverse order.
 
+mod member;
 mod observation;
 mod seams;
-mod standby;
+mod tasks;
 
+use self::member::Member;
 use self::seams::{OneRequest, PeopleInStore};
 use crate::api::{self, ApiParts, Sampler, WebhookDefaults};
 use crate::audit;
 use crate::catalog::{self, Catalog, CatalogParts, InitOptions, Snapshot};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
+use crate::cluster::Peers;
 use crate::config::{JournalAddress, Settings};
 use crate::deliver::{Client, ClientConfig, Courier, Guard, Proxy, ProxyKind, SystemResolver, Tls};
 use crate::dispatch::{self, Dispatcher, KnownReceiver, Restart, Waiting};
@@ -72,58 +75,49 @@ pub async fn serve(
     let initialised = initialise_if_empty(&settings, &place, &system)?;
     let listener =
         TcpListener::bind(settings.listen).await.with_context(|| format!("listening on {}", settings.listen))?;
-    let address = listener.local_addr()?;
-    let mut limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
-    let turn = standby::wait_for_turn(&place, listener, limits.clone(), &stop).await?;
-    let Some((listener, hold)) = turn else { return Ok(()) };
-    let hold_ends = CancellationToken::new();
-    let holding = hold.map(|hold| tokio::spawn(standby::keep(hold, place.clone(), hold_ends.clone())));
-    let node = Node::open(&settings, &place, &system, Arc::new(client(&settings, &system)?)).await?;
-    let router = node.router(&settings, &system, &stop);
-    started(&Started { address, initialised });
-    tracing::info!(%address, data_dir = %settings.data_dir.display(), "serving");
-    let lost = node.journal.lost();
-    let stop_when_lost = tokio::spawn({
-        let (lost, stop) = (lost.clone(), stop.clone());
-        async move {
-            lost.cancelled().await;
-            stop.cancel();
-        }
-    });
-    let ratings = tokio::spawn(Arc::clone(&node.intake).run(stop.clone()));
-    let mail = node.send_mail(&settings, stop.clone())?;
-    let health = tokio::spawn(health::run(node.health(), stop.clone()));
-    let forgetting = tokio::spawn(forget::run(node.forgetting(&system), stop.clone()));
-    let replaying = tokio::spawn(replay::run(node.replaying(&settings, &system), stop.clone()));
-    let auditing = tokio::spawn(audit::run(node.auditing(&system), stop.clone()));
-    let upkeep = tokio::spawn(upkeep::run(node.upkeep(&settings, &system), stop.clone()));
-    // The call answers 408 by itself at that time; the connection's own bound comes a moment later.
-    limits.slow_bodies = Some((api::METADATA_PREFIX, settings.api.metadata_timeout + Duration::from_secs(1)));
-    http::serve(listener, router, limits, node.metrics.http.clone(), stop).await;
-    // It ends by the same token; a panic in it was logged when it happened.
-    let _ = ratings.await;
-    // A mail whose server does not answer is sent after the next start.
-    let _ = tokio::time::timeout(STOP_RESERVE, mail).await;
-    // What it did not come to is done after the next start.
-    let _ = tokio::time::timeout(STOP_RESERVE, health).await;
-    // It is in the middle of a step at most, and goes on after the next start.
-    let _ = tokio::time::timeout(STOP_RESERVE, replaying).await;
-    // What it did not come to is told after the next start.
-    let _ = tokio::time::timeout(STOP_RESERVE, auditing).await;
-    // What it did not come to is done after the next start.
-    let _ = tokio::time::timeout(STOP_RESERVE, upkeep).await;
-    // A job that is under way goes on after the next start.
-    let _ = tokio::time::timeout(STOP_RESERVE, forgetting).await;
-    node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
-    stop_when_lost.abort();
-    // The next one may go on only now.
-    hold_ends.cancel();
-    if let Some(holding) = holding {
-        let _ = holding.await;
+    let started_at = Started { address: listener.local_addr()?, initialised };
+    let started = || {
+        started(&started_at);
+        tracing::info!(address = %started_at.address, data_dir = %settings.data_dir.display(), "serving");
+    };
+    if let Place::Server(server) = &place {
+        let member = Member::new(&settings, &system, (place.clone(), server.clone()), started_at.address)?;
+        member.serve(listener, stop, started).await?;
+    } else {
+        serve_alone(&settings, &system, &place, listener, stop, started).await?;
     }
-    anyhow::ensure!(!lost.is_cancelled(), "the journal is another node's now");
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A node that shares nothing with others.
+async fn serve_alone(
+    settings: &Settings,
+    system: &System,
+    place: &Place,
+    listener: TcpListener,
+    stop: CancellationToken,
+    started: impl FnOnce() + Send,
+) -> anyhow::Result<()> {
+    let courier = Arc::new(client(settings, system)?);
+    let node = Node::open((settings, system), place, courier, Arc::default(), None).await?;
+    let router = node.router(settings, system, &stop);
+    node.metrics.cluster.active.set(1);
+    started();
+    let lost = node.stop_when_lost(&stop);
+    let tasks = node.start(settings, system, &stop)?;
+    http::serve(listener, router, bounds(settings), node.metrics.http.clone(), stop).await;
+    tasks.end().await;
+    node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
+    lost.verdict()
+}
+
+/// What clients may take.
+fn bounds(settings: &Settings) -> http::Limits {
+    let mut limits = http::Limits::new(settings.intake.connections, settings.stop_timeout);
+    // The call answers 408 by itself at that time; the connection's own bound comes a moment later.
+    limits.slow_bodies = Some((api::METADATA_PREFIX, settings.api.metadata_timeout + Duration::from_secs(1)));
+    limits
 }
 
 /// Prepares an empty store.
@@ -250,12 +244,12 @@ struct Node {
 
 impl Node {
     async fn open(
-        settings: &Settings,
+        (settings, system): (&Settings, &System),
         place: &Place,
-        system: &System,
         courier: Arc<dyn Courier>,
+        metrics: Arc<Metrics>,
+        peers: Option<Arc<Peers>>,
     ) -> anyhow::Result<Self> {
-        let metrics = Arc::new(Metrics::new());
         let key = master_key(settings, place)?;
         let parts = CatalogParts {
             key,
@@ -274,6 +268,7 @@ impl Node {
         let parts = dispatch::Parts {
             journal: Arc::clone(&seam),
             courier: Arc::clone(&courier),
+            peers,
             catalog: snapshots(&catalog),
             clock: Arc::clone(&system.clock),
             random: Arc::clone(&system.random),
@@ -293,7 +288,10 @@ impl Node {
         let closing = tokio::task::spawn_blocking(move || {
             // The projection follows the journal to its end first, so that the next start finds nothing to catch up.
             journal.close();
-            if let Err(error) = projection.catch_up() {
+            // Where the journal is another node's, so are the records.
+            if !journal.lost().is_cancelled()
+                && let Err(error) = projection.catch_up()
+            {
                 tracing::warn!(%error, "the records will catch up at the next start");
             }
             projection.stop();

@@ -7,7 +7,7 @@ mod metrics;
 pub use health::router;
 pub use logging::subscriber;
 pub use metrics::{
-    DeliveryMetrics, DispatchMetrics, HealthMetrics, HttpMetrics, IntakeMetrics, JournalMetrics, LaneFigures,
-    LaneTally, MailMetrics, Metrics, OpenConnection, ProjectionMetrics, Refusal, ReplayMetrics, Route, StoreMetrics,
-    TurnOff, WebhookMetrics,
+    ClusterMetrics, DeliveryMetrics, DispatchMetrics, HealthMetrics, HttpMetrics, IntakeMetrics, JournalMetrics,
+    LaneFigures, LaneTally, MailMetrics, Metrics, OpenConnection, ProjectionMetrics, Refusal, ReplayMetrics, Route,
+    StoreMetrics, TurnOff, WebhookMetrics,
 };

@@ -3,10 +3,12 @@
 
 mod address;
 mod operator;
+mod peer;
 pub mod rotation;
 
 pub use address::AddressKey;
 pub use operator::{OperatorCall, OperatorKey};
+pub use peer::{PeerKey, Side};
 
 use crate::clock::Random;
 use crate::model::Secret;
@@ -63,6 +65,7 @@ pub struct MasterKey {
     sealing: LessSafeKey,
     operator: OperatorKey,
     addresses: AddressKey,
+    peers: PeerKey,
 }
 
 impl MasterKey {
@@ -104,7 +107,12 @@ impl MasterKey {
         let malformed = || MasterKeyError::Malformed(place.to_owned());
         let bytes = BASE64_STANDARD.decode(text.trim()).map_err(|_| malformed())?;
         let sealing = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| malformed())?);
-        Ok(Self { sealing, operator: OperatorKey::of(&bytes), addresses: AddressKey::of(&bytes) })
+        Ok(Self {
+            sealing,
+            operator: OperatorKey::of(&bytes),
+            addresses: AddressKey::of(&bytes),
+            peers: PeerKey::of(&bytes),
+        })
     }
 
     /// By which the operator's command line is known.
@@ -115,6 +123,11 @@ impl MasterKey {
     /// What makes addresses of this installation unguessable.
     pub fn addresses(&self) -> &AddressKey {
         &self.addresses
+    }
+
+    /// By which the nodes of a cluster know each other.
+    pub fn peers(&self) -> &PeerKey {
+        &self.peers
     }
 
     /// Seals a value for one place.

@@ -43,6 +43,9 @@ pub use webhook::{
     Kept, ReceiverPatch, Webhook, WebhookPatch, WebhookValues, auth_json, categories_json, check_format, format_json,
 };
 
+#[cfg(test)]
+pub(crate) use webhook::parcels;
+
 use crate::model::{AppId, KeyId, Platform, SubscriptionId, UnixMs, UserId, WebhookId};
 use crate::seal::MasterKey;
 use crate::store::configured::Configured;

@@ -9,6 +9,7 @@ use super::{
     JournalSettings, LogFormat, MailSettings, NatsSettings, OidcSettings, ProxySettings, RecordSettings, Settings,
     SignInSettings, SmtpSecurity, StoreAddress,
 };
+use crate::limits::NODE_ADDRESS_BYTES;
 use crate::model::{Endpoint, Secret};
 use figment::value::Value;
 use ipnet::IpNet;
@@ -33,6 +34,7 @@ pub(super) fn settings(merged: &Merged) -> Result<Settings, ConfigError> {
         store: merged.store(&data_dir)?,
         journal_at: merged.journal_at(&data_dir)?,
         data_dir,
+        node_address: merged.node_address()?,
         public_url: merged.public_url(listen)?,
         trusted_proxies: merged.networks("trusted_proxy")?,
         allow_private: merged.switch("allow_private")?,
@@ -311,6 +313,25 @@ impl Merged {
         }
     }
 
+    fn node_address(&self) -> Result<Option<String>, ConfigError> {
+        let text = self.text("node_address")?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let is_host = |host: &str| {
+            let plain = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+            !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:_".contains(&byte))
+        };
+        match text.rsplit_once(':') {
+            Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok_and(|port| port > 0) => {}
+            _ => return Err(self.invalid("node_address", "it must be a host and a port")),
+        }
+        if text.len() > NODE_ADDRESS_BYTES {
+            return Err(self.invalid("node_address", &format!("it must not be longer than {NODE_ADDRESS_BYTES} bytes")));
+        }
+        Ok(Some(text))
+    }
+
     fn public_url(&self, listen: SocketAddr) -> Result<String, ConfigError> {
         let text = self.text("public_url")?;
         if text.is_empty() {
@@ -371,6 +392,7 @@ impl Merged {
         let example = match (name, key) {
             ("public_url", _) => "https://fanfare.example.com".to_owned(),
             ("oidc_issuer", _) => "https://accounts.example.com".to_owned(),
+            ("node_address", _) => "10.0.0.7:8080".to_owned(),
             ("oidc_client_id", _) => "fanfare".to_owned(),
             ("proxy", _) => "http://proxy.example.com:3128".to_owned(),
             (_, Some(key)) if !key.default.is_empty() => key.default.clone(),

@@ -14,6 +14,7 @@ use super::timer::{Alarm, Timer};
 use super::worker;
 use crate::catalog::{Snapshot, Webhook};
 use crate::clock::{Clock, Random};
+use crate::cluster::Peers;
 use crate::config::DispatchSettings;
 use crate::deliver::{Courier, Outcome};
 use crate::journal::{AppendError, Group, Journal};
@@ -36,6 +37,8 @@ pub struct Parts {
     pub journal: Arc<dyn Journal>,
     /// Makes the requests.
     pub courier: Arc<dyn Courier>,
+    /// The nodes that make a part of them, where there is a cluster.
+    pub peers: Option<Arc<Peers>>,
     /// What is configured now.
     pub catalog: Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>,
     /// The time.

@@ -4,7 +4,8 @@
 use super::cell::{LaneCell, Slot};
 use super::job::{Event, Job};
 use super::scheduler::{AfterSettle, Ended, Scheduler};
-use crate::deliver::{Destination, Line, Message, Outcome, Quiet};
+use crate::catalog::Webhook;
+use crate::deliver::{Line, Message, Outcome, Quiet};
 use crate::journal::{Group, Journal, ReadError};
 use crate::limits;
 use crate::model::{Entry, EventKind, OutcomeEntry, Position, Reason, ShapedOutcome, Timings, Verdict};
@@ -52,7 +53,7 @@ async fn attempt(
     };
     let (outcome, kind) = match (&webhook, &event) {
         (Some(webhook), Ok(Some(event))) => {
-            (send(scheduler, cell, line, job, &webhook.destination, &event.message).await, event.kind)
+            (send(scheduler, cell, line, job, webhook, &event.message).await, event.kind)
         }
         (None, Ok(Some(event))) => (unsent("the webhook was deleted"), event.kind),
         (_, Ok(None)) => (unsent("the event was erased"), EventKind::TrackEventReceived),
@@ -69,12 +70,26 @@ async fn send(
     cell: &Arc<LaneCell>,
     line: &mut Line,
     job: &Job,
-    destination: &Arc<Destination>,
+    webhook: &Arc<Webhook>,
     message: &Message,
 ) -> Outcome {
     let mut went_quiet = || scheduler.went_quiet(cell, job);
-    let quiet = Quiet { after: scheduler.parts.settings.quiet_after, call: &mut went_quiet };
-    scheduler.parts.courier.attempt(line, destination, message, quiet).await
+    let parts = &scheduler.parts;
+    let after = parts.settings.quiet_after;
+    if let Some(peers) = &parts.peers
+        && let Some(peer) = peers.of(webhook.id)
+    {
+        // Its connections are there.
+        line.close();
+        let quiet = Quiet { after, call: &mut went_quiet };
+        // In a box of its own, so that attempts of a node alone have no room for it.
+        if let Some(outcome) = Box::pin(peers.attempt(&peer, webhook, message, quiet)).await {
+            return outcome;
+        }
+        // The node was lost meanwhile. Whether it has sent the request is unknown: like after a crash, it is sent again.
+    }
+    let quiet = Quiet { after, call: &mut went_quiet };
+    parts.courier.attempt(line, &webhook.destination, message, quiet).await
 }
 
 /// Reads the event of a retry back from the journal; `None` when it was erased.

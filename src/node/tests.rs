@@ -166,7 +166,8 @@ impl World {
 
     async fn start(&mut self) {
         let courier = Arc::clone(&self.receivers) as Arc<dyn Courier>;
-        let node = Node::open(&self.settings, &store_of(&self.settings).unwrap(), &self.system, courier).await.unwrap();
+        let place = store_of(&self.settings).unwrap();
+        let node = Node::open((&self.settings, &self.system), &place, courier, Arc::default(), None).await.unwrap();
         let stop = CancellationToken::new();
         let health = tokio::spawn(health::run(node.health(), stop.clone()));
         self.running = Some(Running { node, stop, health });

@@ -4,10 +4,12 @@
 //! bounded by a setting ([`webhooks`]). Counters on the way of an event are reached without a look-up or a lock.
 
 mod background;
+mod cluster;
 mod journal;
 mod webhooks;
 
 pub use background::{HealthMetrics, MailMetrics, ReplayMetrics, TurnOff};
+pub use cluster::ClusterMetrics;
 pub use journal::{JournalMetrics, Refusal};
 pub use webhooks::{LaneFigures, LaneTally, WebhookMetrics};
 
@@ -52,6 +54,8 @@ pub struct Metrics {
     pub mail: MailMetrics,
     /// What is sent once more.
     pub replay: ReplayMetrics,
+    /// Nodes that work together.
+    pub cluster: ClusterMetrics,
     /// Webhooks, one by one.
     pub webhooks: Arc<WebhookMetrics>,
 }
@@ -82,6 +86,7 @@ impl Metrics {
             health: HealthMetrics::new(registry.sub_registry_with_prefix("health")),
             mail: MailMetrics::new(registry.sub_registry_with_prefix("mail")),
             replay: ReplayMetrics::new(registry.sub_registry_with_prefix("replay")),
+            cluster: ClusterMetrics::new(registry.sub_registry_with_prefix("cluster")),
             webhooks,
             registry,
         }

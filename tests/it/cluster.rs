@@ -1,4 +1,4 @@
-//! Two nodes on the same PostgreSQL and NATS servers: one is active, the other stands by.
+//! Several nodes on the same PostgreSQL and NATS servers: one is active, the others help it and stand ready.
 
 use crate::support::node::SHORT_RETRIES;
 use crate::support::{Node, Receiver, Reply, events, http, wait_until};
@@ -71,37 +71,185 @@ fn assert_all_arrive(sender: &Sender, receiver: &Receiver) {
 }
 
 #[test]
-fn the_one_that_stands_by_goes_on_when_the_active_one_is_killed_or_stops() {
+fn a_node_beside_the_active_one_answers_whatever_is_asked() {
+    let first = Node::clustered(&["--wrong-keys-per-minute", "5"]);
+    let receiver = Receiver::ok();
+    let webhook = first.webhook(&receiver.url(), json!({}));
+    let mut second = first.beside();
+    second.wait_until_ready();
+    second.track("by the second");
+    receiver.wait_for("by the second");
+    first.track("by the first");
+    receiver.wait_for("by the first");
+    assert_eq!(second.deliveries(&webhook), first.deliveries(&webhook));
+    second.patch(&webhook, json!({"name": "renamed"}));
+    assert_eq!(first.get(&format!("/webhooks/{}", webhook.id))["name"], "renamed");
+    assert_eq!(second.try_track(json!({"type": "track"})).status, 400, "errors are the active node's");
+    let large = vec![b'x'; 3 * 1024 * 1024];
+    let headers =
+        [("x-pendo-integration-key", second.keys.track_secret.as_str()), ("Content-Type", "application/json")];
+    assert_eq!(second.raw("POST", "/data/track", &headers, &large).status, 413);
+    assert!(second.metric("fanfare_cluster_passed_on_total").unwrap() >= 5.0);
+    assert_eq!(
+        (first.metric("fanfare_cluster_active"), second.metric("fanfare_cluster_active")),
+        (Some(1.0), Some(0.0))
+    );
+    // Only a node's word counts for whom a request came from.
+    let guess = |node: &Node, client: &str| {
+        let headers = [("Authorization", "Bearer fan_wrong"), ("fanfare-client", client)];
+        node.call("GET", "/api/v1/webhooks", &headers, None).status
+    };
+    let guesses =
+        (0..10).map(|n| guess(if n % 2 == 0 { &first } else { &second }, &format!("1790000000000 203.0.113.{n} 00")));
+    let statuses: Vec<u16> = guesses.collect();
+    assert!(statuses.starts_with(&[401; 5]) && statuses[5..].iter().all(|status| *status == 429), "{statuses:?}");
+}
+
+#[test]
+fn nobody_else_is_taken_for_a_node() {
+    let node = Node::clustered(&[]);
+    let link = |upgrade: &str, more: &[(&str, &str)]| {
+        let headers = [&[("Connection", "upgrade"), ("Upgrade", upgrade)][..], more].concat();
+        node.raw("GET", "/cluster/link", &headers, b"").status
+    };
+    assert_eq!(node.call("GET", "/cluster/link", &[], None).status, 426);
+    assert_eq!(link("websocket", &[]), 426);
+    assert_eq!(link("fanfare-link/1", &[]), 400);
+    // What is upgraded shows nothing, and is shown nothing.
+    assert_eq!(link("fanfare-link/1", &[("fanfare-node", "x"), ("fanfare-number", "1")]), 101);
+    wait_until("it is turned away", || node.log().contains("shows no knowledge of the master key").then_some(()));
+    assert_eq!(node.metric("fanfare_cluster_peers"), Some(0.0));
+    assert_eq!(
+        Node::embedded(&[], &[]).call("GET", "/cluster/link", &[], None).status,
+        404,
+        "a node alone has no link"
+    );
+}
+
+#[test]
+fn webhooks_are_spread_over_the_nodes_and_move_when_one_comes_or_goes() {
+    const WEBHOOKS: usize = 40;
+    let first = Node::clustered(&SHORT_RETRIES);
+    let hold = Arc::new(AtomicBool::new(false));
+    let receiver = Receiver::by({
+        let hold = Arc::clone(&hold);
+        move |_, _| {
+            // What is in flight at a node that is killed gets no answer.
+            while hold.load(Ordering::SeqCst) {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            Reply::Status(200)
+        }
+    });
+    let token = |n: usize| json!({"auth": {"type": "bearer", "token": format!("token {n}")}});
+    let webhooks: Vec<_> = (0..WEBHOOKS).map(|n| first.webhook(&receiver.url(), token(n))).collect();
+    let mut second = first.beside();
+    let together = |peers: f64| {
+        wait_until("they have found each other", || {
+            (first.metric("fanfare_cluster_peers") == Some(peers)).then_some(())
+        });
+    };
+    let arrived = |name: &str| {
+        wait_until("each webhook is told", || {
+            let told = receiver.requests().into_iter().filter(|request| request.name() == name);
+            let tokens: BTreeSet<_> = told.map(|request| request.header("authorization").unwrap().to_owned()).collect();
+            (tokens.len() == WEBHOOKS).then_some(())
+        });
+    };
+    let made = |node: &Node| node.metric("fanfare_cluster_attempts_made_total").unwrap();
+    second.wait_until_ready();
+    together(1.0);
+    (0..5).for_each(|n| {
+        first.track(&format!("both {n}"));
+        arrived(&format!("both {n}"));
+    });
+    let part = made(&second) / (5 * WEBHOOKS) as f64;
+    assert!((0.2..0.8).contains(&part), "the second one made {part} of the attempts");
+    assert_eq!(first.metric("fanfare_cluster_attempts_given_total"), Some(made(&second)));
+    let mut third = first.beside();
+    third.wait_until_ready();
+    together(2.0);
+    first.track("three");
+    arrived("three");
+    assert!(made(&third) > 0.0, "the third one has its part");
+    // A change is seen by the very next attempt, wherever it is made.
+    for (n, webhook) in webhooks.iter().enumerate() {
+        first.patch(webhook, json!({"auth": {"type": "bearer", "token": format!("new token {n}")}}));
+    }
+    first.track("changed");
+    arrived("changed");
+    let changed = receiver.requests().into_iter().filter(|request| request.name() == "changed");
+    assert!(
+        changed.into_iter().all(|request| request.header("authorization").unwrap().starts_with("Bearer new token"))
+    );
+    hold.store(true, Ordering::SeqCst);
+    first.track("in flight");
+    wait_until("all of it is in flight", || {
+        (first.metric("fanfare_dispatch_in_flight").unwrap() >= WEBHOOKS as f64).then_some(())
+    });
+    second.kill();
+    together(1.0);
+    hold.store(false, Ordering::SeqCst);
+    arrived("in flight");
+    third.stop();
+    first.track("alone");
+    arrived("alone");
+}
+
+#[test]
+fn one_goes_on_when_the_active_one_is_killed() {
     let mut first = Node::clustered(&SHORT_RETRIES);
     let receiver = flaky();
     let webhook = first.webhook(&receiver.url(), json!({}));
     let mut second = first.beside();
-    let why = wait_until("it stands by", || second.not_ready());
-    assert!(why.contains("stands by"), "{why}");
-    assert_eq!(second.call("GET", "/healthz", &[], None).status, 200);
-    assert_eq!(second.try_track(json!({})).status, 503);
+    second.wait_until_ready();
     let sender = Arc::new(Sender::to(&[&first, &second]));
     std::thread::scope(|scope| {
         (0..4).for_each(|_| drop(scope.spawn(|| sender.run())));
         sender.wait_for_more(300);
         first.kill();
-        second.wait_until_ready();
+        wait_until("it goes on", || (second.metric("fanfare_cluster_active") == Some(1.0)).then_some(()));
         sender.wait_for_more(300);
-        // And back, in peace.
-        let mut third = first.beside();
-        wait_until("it stands by", || third.not_ready());
-        second.stop();
-        third.wait_until_ready();
-        third.switch(&webhook, true);
         sender.stop.store(true, Ordering::SeqCst);
-        first = third;
     });
     assert_all_arrive(&sender, &receiver);
-    first.track("the end");
+    second.track("the end");
     receiver.wait_for("the end");
     let path = format!("/webhooks/{}/deliveries?status=delivered&", webhook.id);
     let taken = sender.acked.lock().unwrap().len();
-    wait_until("the records of all three are one", || (first.list(&path).len() > taken).then_some(()));
+    wait_until("the records of both are one", || (second.list(&path).len() > taken).then_some(()));
+}
+
+#[test]
+fn restarting_one_after_the_other_refuses_nothing() {
+    let nodes = Node::clustered(&SHORT_RETRIES);
+    let receiver = flaky();
+    nodes.webhook(&receiver.url(), json!({}));
+    let (mut first, mut second, mut third) = (nodes.beside(), nodes.beside(), nodes.beside());
+    let mut active = nodes;
+    [&mut first, &mut second, &mut third].into_iter().for_each(Node::wait_until_ready);
+    // One node is asked all the time; it is restarted when it is the others' turn to be asked.
+    let sender = Arc::new(Sender::to(&[&third]));
+    std::thread::scope(|scope| {
+        (0..4).for_each(|_| drop(scope.spawn(|| sender.run())));
+        sender.wait_for_more(200);
+        active.stop();
+        sender.wait_for_more(200);
+        first.stop();
+        sender.wait_for_more(200);
+        first = second.beside();
+        first.wait_until_ready();
+        second.stop();
+        sender.wait_for_more(200);
+        sender.stop.store(true, Ordering::SeqCst);
+    });
+    let (asked, taken) = (sender.next.load(Ordering::SeqCst), sender.acked.lock().unwrap().len());
+    assert_eq!(taken, asked, "every event was taken");
+    assert_all_arrive(&sender, &receiver);
+    let times = receiver.requests().iter().filter(|request| request.name() == "event 0").count();
+    assert!(times <= 2, "a restart in peace repeats nothing: {times}");
+    third.track("after");
+    receiver.wait_for("after");
 }
 
 #[test]
@@ -110,10 +258,10 @@ fn one_that_was_frozen_finds_that_another_one_goes_on() {
     let receiver = flaky();
     first.webhook(&receiver.url(), json!({}));
     let mut second = first.beside();
-    wait_until("it stands by", || second.not_ready());
+    second.wait_until_ready();
     (0..20).for_each(|n| first.track(&format!("before {n}")));
     first.freeze(true);
-    second.wait_until_ready();
+    wait_until("it goes on", || (second.metric("fanfare_cluster_active") == Some(1.0)).then_some(()));
     (0..20).for_each(|n| second.track(&format!("meanwhile {n}")));
     first.freeze(false);
     // It writes down where its lanes stand, or what it is sent, and is refused.

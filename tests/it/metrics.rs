@@ -159,6 +159,7 @@ fn documented_metrics(text: &str) -> BTreeMap<String, BTreeSet<String>> {
         "mail",
         "replay",
         "webhook",
+        "cluster",
     ];
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for word in ticked(text) {

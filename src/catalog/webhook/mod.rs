@@ -1,6 +1,7 @@
 //! A configured webhook: what a person sets of it, what its requests need, and its row with everything secret sealed.
 
 mod keys;
+mod parcel;
 mod receiver;
 mod sealed;
 mod segment;
@@ -12,6 +13,9 @@ pub use shown::{auth_json, categories_json, format_json};
 pub use values::{WebhookPatch, WebhookValues};
 
 pub(super) use values::toggled;
+
+#[cfg(test)]
+pub(crate) use parcel::tests as parcels;
 
 use super::{CatalogError, InvalidValue};
 use crate::clock::Random;

@@ -70,15 +70,15 @@ pub(super) fn certificate_of(json: &str) -> Option<ClientCertificate> {
     Some(ClientCertificate { certificate: text(&value["certificate"])?, private_key: secret(&value["private_key"])? })
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-fn encoded(secret: &Secret) -> String {
+pub(super) fn encoded(secret: &Secret) -> String {
     BASE64_STANDARD.encode(secret.expose())
 }
 
-fn secret(value: &Value) -> Option<Secret> {
+pub(super) fn secret(value: &Value) -> Option<Secret> {
     BASE64_STANDARD.decode(value.as_str()?).ok().map(Secret::new)
 }
 

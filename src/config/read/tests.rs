@@ -116,6 +116,11 @@ fn a_wrong_value_is_named_with_its_source_and_an_example() {
             "--allow-net = \"10.0.0.0/33\" (flag): 10.0.0.0/33 is neither an address nor a network; for example: 10.0.0.0/8",
         ),
         (
+            "node_address",
+            "10.0.0.7",
+            "--node-address = \"10.0.0.7\" (flag): it must be a host and a port; for example: 10.0.0.7:8080",
+        ),
+        (
             "store",
             "mysql://fanfare:secret@db/fanfare",
             "--store = … (flag): it must start with sqlite: or postgres://; for example: sqlite:",
@@ -157,6 +162,18 @@ fn an_unknown_name_is_an_error_that_suggests_the_nearest() {
     for known in ["FANFARE_MASTER_KEY", "FANFARE_AGENT_KEY", "PATH", "fanfare_listen"] {
         assert!(Settings::load(&environment(known)).is_ok(), "{known}");
     }
+}
+
+#[test]
+fn the_address_of_a_node_is_a_host_and_a_port() {
+    for right in ["10.0.0.7:8080", "[2001:db8::7]:80", "fanfare-0.fanfare:8080"] {
+        assert_eq!(with_flag("node_address", right).unwrap().node_address.as_deref(), Some(right));
+    }
+    let long = format!("{}:8080", "x".repeat(60));
+    for wrong in [":80", "h:0", "h:99999", "h'x:80", "h x:80", "http://h:80", long.as_str()] {
+        assert!(with_flag("node_address", wrong).is_err(), "{wrong}");
+    }
+    assert_eq!(with_flag("node_address", "").unwrap().node_address, None);
 }
 
 #[test]

@@ -50,6 +50,7 @@ impl Rig {
         let snapshot = Arc::new(Snapshot::default());
         let scheduler = Scheduler::new(Parts {
             journal: journal.clone(),
+            peers: None,
             courier: Arc::new(NoCourier),
             catalog: Arc::new(move || Arc::clone(&snapshot)),
             clock,

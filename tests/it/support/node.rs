@@ -122,12 +122,6 @@ impl Node {
         node
     }
 
-    /// Why it is not ready; `None` when it is, or does not answer.
-    pub fn not_ready(&self) -> Option<String> {
-        let answer = http::call(self.addr, "GET", "/readyz", &[], b"").ok()?;
-        (answer.status == 503).then(|| String::from_utf8_lossy(&answer.body).into_owned())
-    }
-
     /// Another program with the same settings and the same store and journal, on another port: it is started, and not
     /// waited for.
     pub fn beside(&self) -> Self {

@@ -17,13 +17,18 @@ use rustls::pki_types::CertificateDer;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::vec;
 use tls::MakeTls;
+use tokio_postgres::config::Host;
 use tokio_postgres::{CancelToken, Client, Config, Row, Statement};
+
+/// Where a server listens whose URL names no port.
+const POSTGRES_PORT: u16 = 5432;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,6 +83,19 @@ impl PostgresServer {
         let tls = MakeTls::new(authorities).map_err(|error| Error::Value(error.to_string()))?;
         let driver = Driver::start("postgres").map_err(|error| Error::Value(error.to_string()))?;
         Ok(Self(Arc::new(Server { config, tls, driver })))
+    }
+
+    /// The address of this machine from which it is reached: others in that network most likely reach this machine there.
+    pub fn own_address(&self) -> Option<IpAddr> {
+        let Some(Host::Tcp(host)) = self.0.config.get_hosts().first() else { return Some(Ipv4Addr::LOCALHOST.into()) };
+        let port = self.0.config.get_ports().first().copied().unwrap_or(POSTGRES_PORT);
+        // Nothing is sent: the system says from where it would be.
+        let socket = |any: &str| {
+            let socket = UdpSocket::bind((any, 0)).ok()?;
+            socket.connect((host.as_str(), port)).ok()?;
+            Some(socket.local_addr().ok()?.ip())
+        };
+        socket("0.0.0.0").or_else(|| socket("::"))
     }
 
     /// A connection.

@@ -1,0 +1,323 @@
+//! A node of a cluster: stands beside the active one and helps it, and goes on in its place when it ends.
+//!
+//! Who is active holds a lock of the database's for as long as its connection lives and it gives a sign on it. That makes
+//! two at once unlikely, no more: what makes it harmless is the journal, which takes from the newest writer only.
+
+use super::{Node, STOP_RESERVE, System, bounds, client, master_key};
+use crate::cluster::{self, Active, Assistant, Entrance, Forwarder, Peers, Role, Serving};
+use crate::config::Settings;
+use crate::deliver::Courier;
+use crate::http;
+use crate::observe::{self, Metrics};
+use crate::seal::MasterKey;
+use crate::store::db::PostgresServer;
+use crate::store::{Candidate, Hold, Place, StoreError, Turn};
+use anyhow::Context;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+/// How often a node looks whether it is its turn, and an active one gives its sign.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// How long a node that ends looks for the one that goes on in its place.
+const SUCCESSION: Duration = Duration::from_secs(5);
+
+/// A node of a cluster. See the module's documentation.
+pub(super) struct Member<'a> {
+    settings: &'a Settings,
+    system: &'a System,
+    place: Place,
+    server: PostgresServer,
+    /// Where other nodes reach this one.
+    address: String,
+    key: Arc<MasterKey>,
+    courier: Arc<dyn Courier>,
+    metrics: Arc<Metrics>,
+    role: watch::Sender<Role>,
+    /// The active node answers, whatever it says.
+    reaches: Arc<AtomicBool>,
+}
+
+impl<'a> Member<'a> {
+    /// A node that listens there.
+    ///
+    /// # Errors
+    /// The settings, or the master key, cannot be used.
+    pub(super) fn new(
+        settings: &'a Settings,
+        system: &'a System,
+        (place, server): (Place, PostgresServer),
+        listens: SocketAddr,
+    ) -> anyhow::Result<Self> {
+        let address = match &settings.node_address {
+            Some(address) => address.clone(),
+            None if !listens.ip().is_unspecified() => listens.to_string(),
+            None => {
+                let ip = server
+                    .own_address()
+                    .context("it cannot be told where other nodes reach this one: set node_address")?;
+                SocketAddr::new(ip, listens.port()).to_string()
+            }
+        };
+        Ok(Self {
+            settings,
+            system,
+            address,
+            key: Arc::new(master_key(settings, &place)?),
+            place,
+            server,
+            courier: Arc::new(client(settings, system)?),
+            metrics: Arc::default(),
+            role: watch::Sender::new(Role::Waiting),
+            reaches: Arc::default(),
+        })
+    }
+
+    /// Serves until `stop`, in whatever role. `started` is called once requests are served.
+    ///
+    /// # Errors
+    /// What prevents it from starting, or from going on.
+    pub(super) async fn serve(
+        &self,
+        listener: TcpListener,
+        stop: CancellationToken,
+        started: impl FnOnce() + Send,
+    ) -> anyhow::Result<()> {
+        let stop_serving = CancellationToken::new();
+        let (router, limits, metrics) = (self.router(), bounds(self.settings), self.metrics.http.clone());
+        let serving = tokio::spawn(http::serve(listener, router, limits, metrics, stop_serving.clone()));
+        let ended = self.take_part(&stop, started).await;
+        self.role.send_if_modified(|role| {
+            let has_successor = matches!(role, Role::Beside(_));
+            if !has_successor {
+                *role = Role::Ending;
+            }
+            !has_successor
+        });
+        stop_serving.cancel();
+        let _ = serving.await;
+        ended
+    }
+
+    fn router(&self) -> axum::Router {
+        let (role, reaches) = (self.role.subscribe(), Arc::clone(&self.reaches));
+        let ready = move || match &*role.borrow() {
+            Role::Beside(_) if reaches.load(Ordering::Relaxed) => Ok(()),
+            Role::Beside(node) => Err(format!("the active node does not answer at {node}")),
+            Role::Waiting | Role::Active(_) => Err(String::from("no node is active yet")),
+            Role::Ending => Err(String::from("this node ends")),
+        };
+        let serving = Serving {
+            role: self.role.subscribe(),
+            forwarder: Forwarder::new(Arc::clone(&self.key), Arc::clone(&self.system.clock)),
+            key: Arc::clone(&self.key),
+            clock: Arc::clone(&self.system.clock),
+            metrics: self.metrics.cluster.clone(),
+        };
+        cluster::router(serving, observe::router(Arc::clone(&self.metrics), ready, |_| std::future::ready(())))
+    }
+
+    async fn take_part(&self, stop: &CancellationToken, started: impl FnOnce() + Send) -> anyhow::Result<()> {
+        let mut started = Some(started);
+        let mut start = || started.take().into_iter().for_each(|started| started());
+        let Some(hold) = self.stand_beside(stop, &mut start).await? else { return Ok(()) };
+        let hold_ends = CancellationToken::new();
+        let holding = tokio::spawn(keep(hold, self.server.clone(), self.address.clone(), hold_ends.clone()));
+        let had_peers = self.be_active(stop, &mut start).await;
+        // The next one may go on only now.
+        hold_ends.cancel();
+        let _ = holding.await;
+        if had_peers? {
+            self.find_successor().await;
+        }
+        Ok(())
+    }
+
+    /// Helps the active node until it is this one's turn; `None` when it is to stop first.
+    ///
+    /// # Errors
+    /// The store's, when it cannot be asked at the start.
+    async fn stand_beside(
+        &self,
+        stop: &CancellationToken,
+        start: &mut (impl FnMut() + Send),
+    ) -> anyhow::Result<Option<Hold>> {
+        let mut turn = self.ask(None).await?;
+        let mut link: Option<(Arc<str>, AbortOnDropHandle<()>)> = None;
+        let mut is_told = false;
+        loop {
+            let candidate = match turn {
+                Turn::Taken(hold) => {
+                    self.role.send_replace(Role::Waiting);
+                    tracing::info!(address = self.address, "it is this node's turn");
+                    return Ok(Some(hold));
+                }
+                Turn::Others(candidate, at) => {
+                    if let Some(at) = at.filter(|at| link.as_ref().is_none_or(|(to, _)| **to != *at)) {
+                        let at: Arc<str> = at.into();
+                        tracing::info!(active = %at, "another node is active; this one stands beside it");
+                        self.role.send_replace(Role::Beside(Arc::clone(&at)));
+                        link = Some((Arc::clone(&at), self.assist(at)));
+                        start();
+                    }
+                    candidate
+                }
+            };
+            let mut candidate = Some(candidate);
+            turn = loop {
+                tokio::select! {
+                    () = tokio::time::sleep(EVERY) => {}
+                    () = stop.cancelled() => return Ok(None),
+                }
+                match self.ask(candidate.take()).await {
+                    Ok(turn) => break turn,
+                    Err(error) if !is_told => {
+                        is_told = true;
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "the store cannot be asked whose turn it is"
+                        );
+                    }
+                    Err(_) => {}
+                }
+            };
+            is_told = false;
+        }
+    }
+
+    /// Tries to take the hold, over this connection or a new one.
+    async fn ask(&self, candidate: Option<Candidate>) -> Result<Turn, StoreError> {
+        let (server, address) = (self.server.clone(), self.address.clone());
+        let asking = tokio::task::spawn_blocking(move || match candidate {
+            Some(candidate) => candidate.try_take(&address),
+            None => Candidate::connect(&server)?.try_take(&address),
+        });
+        asking.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// Makes attempts for the active node, over one link after the other.
+    fn assist(&self, active: Arc<str>) -> AbortOnDropHandle<()> {
+        let assistant = Assistant {
+            key: Arc::clone(&self.key),
+            courier: Arc::clone(&self.courier),
+            idle: self.settings.dispatch.concurrency_total,
+            metrics: self.metrics.cluster.clone(),
+        };
+        let (name, random, reaches) =
+            (self.address.clone(), Arc::clone(&self.system.random), Arc::clone(&self.reaches));
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut told = String::new();
+            loop {
+                let error = match cluster::enter(&active, &name, assistant.key.peers(), random.as_ref()).await {
+                    Ok(entered) => {
+                        reaches.store(true, Ordering::Relaxed);
+                        told.clear();
+                        tracing::info!(%active, "this node makes attempts for the active one");
+                        assistant.serve(entered.stream, entered.proof).await.err()
+                    }
+                    Err(error) => Some(error),
+                };
+                let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into());
+                // One of another version passes requests on all the same.
+                reaches.store(error.kind() == io::ErrorKind::Unsupported, Ordering::Relaxed);
+                if told != error.to_string() {
+                    told = error.to_string();
+                    tracing::info!(%active, %error, "this node makes no attempts for the active one");
+                }
+                tokio::time::sleep(EVERY).await;
+            }
+        }))
+    }
+
+    /// Is the active node until `stop`, or until another one has taken its place. Whether there were others.
+    async fn be_active(&self, stop: &CancellationToken, start: &mut (impl FnMut() + Send)) -> anyhow::Result<bool> {
+        let random = Arc::clone(&self.system.random);
+        let peers = Peers::new(self.address.clone(), Arc::clone(&self.key), random, self.metrics.cluster.clone());
+        let (courier, metrics) = (Arc::clone(&self.courier), Arc::clone(&self.metrics));
+        let node =
+            Node::open((self.settings, self.system), &self.place, courier, metrics, Some(Arc::clone(&peers))).await?;
+        // Both end later than what is asked of this node: others are to find it answering to its end.
+        let (ends, links_end) = (stop.child_token(), CancellationToken::new());
+        let _links_end = links_end.clone().drop_guard();
+        let entrance = Entrance { peers: Arc::clone(&peers), random: Arc::clone(&self.system.random), stop: links_end };
+        let under_way = TaskTracker::new();
+        let router = node.router(self.settings, self.system, &ends);
+        let lost = node.stop_when_lost(&ends);
+        let tasks = node.start(self.settings, self.system, &ends)?;
+        self.metrics.cluster.active.set(1);
+        let active = Active { router, entrance: Arc::new(entrance), under_way: under_way.clone() };
+        self.role.send_replace(Role::Active(active));
+        start();
+        ends.cancelled().await;
+        // What comes from now on waits for the next one.
+        self.role.send_replace(Role::Waiting);
+        self.metrics.cluster.active.set(0);
+        under_way.close();
+        if tokio::time::timeout(self.settings.stop_timeout, under_way.wait()).await.is_err() {
+            tracing::warn!(requests = under_way.len(), "requests are still in flight: the time to stop is over");
+        }
+        let had_peers = !peers.is_alone();
+        tasks.end().await;
+        node.close(self.settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
+        lost.verdict()?;
+        Ok(had_peers)
+    }
+
+    /// Learns who goes on, so that what waits here can be passed on.
+    async fn find_successor(&self) {
+        let until = Instant::now() + SUCCESSION;
+        while Instant::now() < until {
+            let server = self.server.clone();
+            let looking = tokio::task::spawn_blocking(move || Candidate::connect(&server)?.who());
+            if let Ok(Ok(Some(at))) = looking.await {
+                tracing::info!(active = at, "another node goes on");
+                self.role.send_replace(Role::Beside(at.into()));
+                return;
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+        tracing::warn!("no other node goes on");
+    }
+}
+
+/// Gives signs that this node is there. One that lost its hold, because the server was restarted, takes it again.
+async fn keep(mut hold: Hold, server: PostgresServer, address: String, stop: CancellationToken) {
+    let mut is_told = false;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        let (server, address) = (server.clone(), address.clone());
+        let kept = tokio::task::spawn_blocking(move || match hold.sign() {
+            Ok(()) => (hold, None),
+            Err(error) => match Candidate::connect(&server).and_then(|candidate| candidate.try_take(&address)) {
+                Ok(Turn::Taken(again)) => (again, None),
+                // Whoever holds it becomes the journal's writer, and this node learns it from there.
+                Ok(Turn::Others(..)) | Err(_) => (hold, Some(error)),
+            },
+        });
+        let Ok((again, error)) = kept.await else { return };
+        hold = again;
+        match error {
+            Some(error) if !is_told => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "the store does not know that this node is active");
+                is_told = true;
+            }
+            None if is_told => {
+                tracing::info!("the store knows again that this node is active");
+                is_told = false;
+            }
+            _ => {}
+        }
+    }
+}

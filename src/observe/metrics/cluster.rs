@@ -1,0 +1,34 @@
+//! Nodes that work together.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// Of the nodes of a cluster, as one of them sees it.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterMetrics {
+    /// Whether this node is the active one.
+    pub active: Gauge,
+    /// Other nodes that make attempts for this one.
+    pub peers: Gauge,
+    /// Attempts that other nodes have made for this one.
+    pub attempts_given: Counter,
+    /// Attempts that this node has made for the active one.
+    pub attempts_made: Counter,
+    /// Requests passed on to the active node, and answered by it.
+    pub passed_on: Counter,
+}
+
+impl ClusterMetrics {
+    pub(super) fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("active", "Whether this node is the active one", metrics.active.clone());
+        registry.register("peers", "Other nodes that make attempts for this one", metrics.peers.clone());
+        let given = metrics.attempts_given.clone();
+        registry.register("attempts_given", "Attempts that other nodes made for this one", given);
+        let made = metrics.attempts_made.clone();
+        registry.register("attempts_made", "Attempts that this node made for the active one", made);
+        registry.register("passed_on", "Requests passed on to the active node", metrics.passed_on.clone());
+        metrics
+    }
+}
