@@ -27,7 +27,7 @@ AGENT_SOURCE := $(shell find agent/src agent/scripts agent/*.json agent/*.js age
 ONCE := ^(agent|attacks|backup|cluster|console|inspector|mails|master_key|openapi|operator|provider|rebinding|receivers|tidy)::
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
-.PHONY: help build run agent test client tools bench crash lint deployment fmt
+.PHONY: help build run agent test client tools bench crash chaos lint deployment fmt
 
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -56,6 +56,7 @@ test: tools $(CONSOLE) $(AGENT) e2e/node_modules/installed ## All tests (install
 	cd agent && npm run --silent check && npm run --silent test
 	tests/services cargo nextest run --workspace --locked --no-fail-fast
 	tests/services env TEST_BACKEND=cluster cargo nextest run --locked --no-fail-fast --test it -E 'not test(/$(ONCE)/)'
+	cargo run --quiet --locked -p fanfare-bench -- chaos --quick --server-bin target/debug/fanfare
 	cargo test --workspace --locked --doc
 	cd e2e && npm run --silent check && npm run --silent test
 	@$(MAKE) --silent target/schema.ts
@@ -87,11 +88,17 @@ tools:
 	@cmp -s tests/package-lock.json $(TOOLS)/node/installed || { mkdir -p $(TOOLS)/node && cp tests/package.json tests/package-lock.json $(TOOLS)/node/ \
 		&& npm ci --prefix $(TOOLS)/node --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && cp tests/package-lock.json $(TOOLS)/node/installed; }
 
-bench: ## Load generator, receiver and raw limits; prints a report and writes target/bench.json
-	cargo run --release --locked -p fanfare-bench -- all --json target/bench.json
+bench: tools ## Load generator, receiver and raw limits; prints a report and writes target/bench.json
+	cargo build --release --locked --workspace --bins
+	target/release/fanfare-bench all --json target/bench.json
 
 crash: ## kill -9 at random moments under load, ROUNDS=50 times
-	cargo run --release --locked -p fanfare-bench -- crash --rounds $(ROUNDS)
+	cargo build --release --locked --workspace --bins
+	target/release/fanfare-bench crash --rounds $(ROUNDS)
+
+chaos: tools ## Nodes and their servers killed, stopped, frozen, cut off and filled up, under load; takes root
+	cargo build --release --locked --workspace --bins
+	target/release/fanfare-bench chaos
 
 lint: ## Formatting, clippy, licences and duplicates of dependencies
 	cargo fmt --all --check

@@ -47,7 +47,7 @@ pub use crate::catalog::Initialised;
 /// Of the time to stop, this much is kept for writing down where everything stands.
 const STOP_RESERVE: Duration = Duration::from_secs(3);
 
-/// How long `init` waits for servers that do not answer yet, and between two looks.
+/// How long a start waits for servers that do not answer yet, and between two looks.
 const INIT_PATIENCE: Duration = Duration::from_secs(30);
 const INIT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -259,7 +259,7 @@ impl Node {
             random: Arc::clone(&system.random),
         };
         let catalog = Catalog::open(place, parts)?;
-        let journal = open_journal(settings, &system.clock)?;
+        let journal = open_journal_patiently(settings, &system.clock).await?;
         let seam: Arc<dyn Journal> = Arc::clone(&journal) as Arc<dyn Journal>;
         let projection = open_projection(settings, place, system, &seam).await?;
         // Before the first change is taken: what follows is to be told.
@@ -428,6 +428,25 @@ pub fn open_journal(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Resu
             Ok(Arc::new(journal.context("opening the journal")?))
         }
     }
+}
+
+/// The same, and waits where the servers' stream has no leader at the moment: where one of them was lost with the node before
+/// this one, the others are about to choose one.
+async fn open_journal_patiently(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Backend>> {
+    let began = Instant::now();
+    loop {
+        match open_journal(settings, clock) {
+            Err(error) if is_unreachable(&error) && began.elapsed() < INIT_PATIENCE => {
+                tracing::warn!("the journal cannot be opened yet: {error:#}");
+            }
+            opened => return opened,
+        }
+        tokio::time::sleep(INIT_PAUSE).await;
+    }
+}
+
+fn is_unreachable(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(jetstream::OpenError::Unreachable(_)))
 }
 
 async fn open_projection(

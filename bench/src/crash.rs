@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const SECRET: &str = "It's a Secret to Everybody";
+/// What the receivers check signatures with.
+pub const SECRET: &str = "It's a Secret to Everybody";
 
 /// Events per second of each of the two generators: enough to have many in flight, less than the slow receiver takes.
 const RATE: u64 = 1_000;
@@ -29,7 +30,7 @@ const LONGEST_ROUND_MS: u64 = 2_000;
 const DRAINED_AFTER: Duration = Duration::from_secs(30);
 
 /// The receivers, by name.
-const RECEIVERS: [(&str, Behaviour); 3] =
+pub const RECEIVERS: [(&str, Behaviour); 3] =
     [("healthy", Behaviour::Accept), ("failing", Behaviour::FailSometimes), ("slow", Behaviour::Slow(10))];
 
 /// Kills, restarts, checks after each kill, drains, compares.
@@ -53,14 +54,14 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
         sent.push(generator.stop()?);
     }
     drain(&mut receivers, &sent)?;
-    let acked = acknowledged(server.home())?;
+    let acked = acknowledged(server.home(), &["acked-single", "acked-batch"])?;
     report.add("crash.rounds", kills.len() as f64, "kills");
     report.add("crash.acknowledged", acked.len() as f64, "events");
     report.add("crash.unanswered", sent.iter().map(|sent| sent.unanswered).sum::<u64>() as f64, "events");
     for ((name, _), receiver) in RECEIVERS.iter().zip(&mut receivers) {
         let path = server.home().join(name);
         receiver.save(&path)?;
-        judge(name, receiver, &read_arrivals(&path)?, &acked, &kills, report)?;
+        judge(&format!("crash.{name}"), receiver, &read_arrivals(&path)?, &acked, &kills, report)?;
     }
     report.require(sent.iter().all(|sent| sent.partial == 0), || "a batch was accepted in part".into());
     report.require(server.panics().is_empty(), || format!("the server panicked: {:?}", server.panics()));
@@ -71,6 +72,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
 fn load(server: &Server, shape: Shape, first: u64, acked: &str) -> GenerateSpec {
     GenerateSpec {
         addr: server.addr,
+        others: Vec::new(),
         shape,
         connections: 16,
         rate: Some(RATE),
@@ -86,9 +88,11 @@ fn load(server: &Server, shape: Shape, first: u64, acked: &str) -> GenerateSpec 
 /// When a server was killed, and when the next one was started. What the first had sent can reach a busy receiver a
 /// little after its death, but not after that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Kill {
-    killed_us: u64,
-    restarted_us: u64,
+pub struct Kill {
+    /// When something was done to it.
+    pub killed_us: u64,
+    /// When it went on.
+    pub restarted_us: u64,
 }
 
 /// The moments of the kills.
@@ -165,7 +169,7 @@ fn integrity(database: &Path, copy: &Path) -> Result<Option<String>> {
 }
 
 /// Waits until nothing more comes, at least everything that was accepted.
-fn drain(receivers: &mut [Receiver], sent: &[GenerateResult]) -> Result<()> {
+pub fn drain(receivers: &mut [Receiver], sent: &[GenerateResult]) -> Result<()> {
     let accepted: u64 = sent.iter().map(|sent| sent.accepted).sum();
     for receiver in receivers {
         let mut last = (0, Instant::now());
@@ -184,16 +188,18 @@ fn drain(receivers: &mut [Receiver], sent: &[GenerateResult]) -> Result<()> {
     Ok(())
 }
 
-fn acknowledged(home: &Path) -> Result<HashSet<u64>> {
+/// The sequence numbers that generators have left in these files.
+pub fn acknowledged(home: &Path, names: &[&str]) -> Result<HashSet<u64>> {
     let mut acked = HashSet::new();
-    for name in ["acked-single", "acked-batch"] {
+    for name in names {
         let bytes = std::fs::read(home.join(name))?;
         acked.extend(bytes.chunks_exact(8).filter_map(|chunk| chunk.try_into().ok()).map(u64::from_le_bytes));
     }
     Ok(acked)
 }
 
-fn judge(
+/// Compares what arrived with what was acknowledged.
+pub fn judge(
     name: &str,
     receiver: &mut Receiver,
     arrivals: &[Arrival],
@@ -206,11 +212,11 @@ fn judge(
     let mut lost: Vec<u64> = acked.difference(&arrived).copied().collect();
     lost.sort_unstable();
     let repeats = Repeats::of(arrivals, kills);
-    report.add(&format!("crash.{name}.lost"), lost.len() as f64, "events");
-    report.add(&format!("crash.{name}.unacknowledged_delivered"), arrived.difference(acked).count() as f64, "events");
-    report.add(&format!("crash.{name}.repeats"), counts.repeats as f64, "requests");
-    report.add(&format!("crash.{name}.repeats_most_per_kill"), repeats.most_per_kill as f64, "requests");
-    report.add(&format!("crash.{name}.repeat_oldest_ms"), repeats.oldest_ms as f64, "ms before the kill");
+    report.add(&format!("{name}.lost"), lost.len() as f64, "events");
+    report.add(&format!("{name}.unacknowledged_delivered"), arrived.difference(acked).count() as f64, "events");
+    report.add(&format!("{name}.repeats"), counts.repeats as f64, "requests");
+    report.add(&format!("{name}.repeats_most_per_kill"), repeats.most_per_kill as f64, "requests");
+    report.add(&format!("{name}.repeat_oldest_ms"), repeats.oldest_ms as f64, "ms before the kill");
     report.require(lost.is_empty(), || format!("{name}: {} events are lost, first {:?}", lost.len(), lost.first()));
     report.require(counts.broken == 0, || format!("{name}: {} requests with wrong bytes or signature", counts.broken));
     report.require(repeats.without_kill == 0, || {

@@ -25,6 +25,9 @@ use tokio::sync::Semaphore;
 pub struct GenerateSpec {
     /// The server.
     pub addr: SocketAddr,
+    /// Others that take the same: a connection whose server is gone, or refuses, goes to the next one, as it would behind a
+    /// load balancer.
+    pub others: Vec<SocketAddr>,
     /// Single events or batches.
     pub shape: Shape,
     /// How many connections, each with at most one request in flight.
@@ -58,6 +61,8 @@ pub struct GenerateResult {
     pub unanswered: u64,
     /// Answers with 2xx that did not say that everything was accepted.
     pub partial: u64,
+    /// The longest time between two answers with 2xx.
+    pub longest_pause_us: u64,
     /// When the first request was sent.
     pub started_us: u64,
     /// When the last answer came.
@@ -103,6 +108,8 @@ struct State {
     result: GenerateResult,
     answers: Histogram,
     acked: Vec<u64>,
+    /// When the last 2xx came.
+    accepted_us: u64,
 }
 
 async fn generate(spec: GenerateSpec) -> Result<GenerateResult> {
@@ -170,18 +177,26 @@ impl Run {
     async fn sender(&self, started_us: u64) -> Result<()> {
         let mut template = Template::new(&self.spec.shape, &self.spec.addr.to_string());
         let mut connection = Connection::default();
+        let servers: Vec<SocketAddr> = [&[self.spec.addr][..], &self.spec.others].concat();
+        let mut servers = servers.iter().copied().cycle();
+        let mut server = self.spec.addr;
         while let Some((first, due_us)) = self.next_request(started_us).await {
             let request = template.patch(due_us, |index| first + index as u64 * self.spec.stride);
-            match connection.exchange(self.spec.addr, request).await {
+            match connection.exchange(server, request).await {
                 Ok(answer) => {
                     self.answered(first, due_us, answer);
                     if answer.status == 503 {
+                        server = servers.next().unwrap_or(server);
+                        if !self.spec.others.is_empty() {
+                            connection = Connection::default();
+                        }
                         tokio::time::sleep(Duration::from_millis(5)).await;
                     }
                 }
                 Err(error) => {
                     self.state.borrow_mut().result.unanswered += self.spec.shape.items() as u64;
                     connection = Connection::default();
+                    server = servers.next().unwrap_or(server);
                     if !self.spec.resilient {
                         return Err(error).context("the server gave no answer");
                     }
@@ -219,11 +234,16 @@ impl Run {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let items = self.spec.shape.items() as u64;
-        state.result.ended_us = now_us();
+        let now = now_us();
+        state.result.ended_us = now;
         if !(200..300).contains(&answer.status) {
             *state.result.refused.entry(answer.status).or_default() += items;
             return;
         }
+        if state.result.accepted > 0 {
+            state.result.longest_pause_us = state.result.longest_pause_us.max(now.saturating_sub(state.accepted_us));
+        }
+        state.accepted_us = now;
         state.result.accepted += items;
         state.result.partial += u64::from(!answer.whole);
         state.answers.record(state.result.ended_us.saturating_sub(due_us));
@@ -252,7 +272,13 @@ struct Connection {
 }
 
 impl Connection {
+    /// A server may be frozen or cut off.
     async fn exchange(&mut self, addr: SocketAddr, request: &[u8]) -> Result<Answer> {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        tokio::time::timeout(PATIENCE, self.exchange_patiently(addr, request)).await?
+    }
+
+    async fn exchange_patiently(&mut self, addr: SocketAddr, request: &[u8]) -> Result<Answer> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {

@@ -44,7 +44,7 @@ impl Client {
 
     /// Reads a text.
     pub fn text(&mut self, path: &str) -> Result<String> {
-        let answer = self.try_send("GET", path, "text/plain", "").with_context(|| format!("GET {path}"))?;
+        let answer = self.ask("GET", path, "text/plain", "")?;
         Ok(String::from_utf8(answer.body)?)
     }
 
@@ -56,12 +56,17 @@ impl Client {
 
     /// The same with a body of any type.
     pub fn send(&mut self, method: &str, path: &str, content_type: &str, body: &str) -> Result<(u16, Value)> {
+        let answer = self.ask(method, path, content_type, body)?;
+        Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null)))
+    }
+
+    /// After an error the next call makes a new connection.
+    fn ask(&mut self, method: &str, path: &str, content_type: &str, body: &str) -> Result<Answer> {
         let result = self.try_send(method, path, content_type, body);
         if result.is_err() {
             self.stream = None;
         }
-        let answer = result.with_context(|| format!("{method} {path}"))?;
-        Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null)))
+        result.with_context(|| format!("{method} {path}"))
     }
 
     fn try_send(&mut self, method: &str, path: &str, content_type: &str, body: &str) -> Result<Answer> {

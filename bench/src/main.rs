@@ -11,16 +11,19 @@
 //! Every event carries its sequence number, its send time and a check value in its properties ([`wire`]), so the
 //! receiver alone can tell what is missing, repeated, damaged or late.
 
+mod chaos;
 mod child;
 mod crash;
 mod generate;
 mod histogram;
 mod http;
+mod network;
 mod options;
 mod receive;
 mod report;
 mod scenario;
 mod server;
+mod servers;
 mod watch;
 mod wire;
 
@@ -77,7 +80,13 @@ fn measure(name: &str, options: &Options) -> Result<bool> {
         "exclusions" => scenario::exclusions::run(options, &mut report)?,
         "filter" => scenario::filter::run(options, &mut report)?,
         "shapes" => scenario::shapes::run(options, &mut report)?,
+        "cluster" => {
+            scenario::raw::run(options, &mut report)?;
+            scenario::throughput::run(options, &mut report)?;
+            scenario::cluster::run(options, &mut report)?;
+        }
         "crash" => crash::run(options, &mut report)?,
+        "chaos" => chaos::run(options, &mut report)?,
         other => bail!("unknown command {other:?}\n{}", options::USAGE),
     }
     report.finish(options.json.as_deref())

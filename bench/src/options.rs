@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Shown by `help` and after a wrong call.
 pub const USAGE: &str = "\
-fanfare-bench <all|throughput|latency|fairness|outage|backlog|idle|exclusions|filter|shapes|raw|crash> [options]
+fanfare-bench <all|throughput|latency|fairness|outage|backlog|idle|exclusions|filter|shapes|cluster|raw|crash|chaos> [options]
   --quick             shorter runs and smaller numbers
   --json PATH         write the figures as JSON too
   --server-bin PATH   the server to measure (target/release/fanfare)

@@ -9,6 +9,7 @@ use std::fs::OpenOptions;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a server may take until it is ready, or to end.
@@ -20,6 +21,9 @@ pub struct Server {
     bin: PathBuf,
     home: PathBuf,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
+    /// What is put before the command: a network namespace, mostly.
+    before: Vec<String>,
     keys: Keys,
     child: Option<Child>,
     /// Keep the directory when this is dropped.
@@ -30,8 +34,9 @@ pub struct Server {
     pub api: Client,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Keys {
+    integration_key: String,
     track_secret: String,
     agent_key: String,
 }
@@ -48,22 +53,36 @@ pub struct Subscription {
 impl Server {
     /// Prepares a new data directory and starts a server on it with additional flags.
     pub fn start(options: &Options, flags: &[&str]) -> Result<Self> {
+        Self::start_on(options, flags, Vec::new(), free_address()?)
+    }
+
+    /// The same with further environment, and where it is to listen.
+    pub fn start_on(
+        options: &Options,
+        flags: &[&str],
+        environment: Vec<(String, String)>,
+        addr: SocketAddr,
+    ) -> Result<Self> {
         let home = new_directory(&options.dir)?;
         let bin = std::path::absolute(&options.server_bin)?;
         if !bin.is_file() {
             bail!("there is no server at {}: build it first, or name it with --server-bin", bin.display());
         }
-        let init = Command::new(&bin).arg("init").arg("--data-dir").arg(home.join("data")).arg("--json").output()?;
+        let mut init = Command::new(&bin);
+        init.arg("init").arg("--data-dir").arg(home.join("data")).arg("--json");
+        let init = init.envs(environment.iter().cloned()).output()?;
         if !init.status.success() {
             bail!("fanfare init failed: {}", String::from_utf8_lossy(&init.stderr));
         }
         let answer: Value = serde_json::from_slice(&init.stdout).context("init's answer")?;
         let text = |name: &str| answer[name].as_str().map(str::to_owned).with_context(|| format!("init: no {name}"));
-        let addr = free_address()?;
+        let integration_key = text("integration_key")?;
         let mut server = Self {
-            api: Client::new(addr, &text("integration_key")?),
-            keys: Keys { track_secret: text("track_secret")?, agent_key: text("agent_key")? },
+            api: Client::new(addr, &integration_key),
+            keys: Keys { integration_key, track_secret: text("track_secret")?, agent_key: text("agent_key")? },
             flags: flags.iter().map(ToString::to_string).collect(),
+            environment,
+            before: Vec::new(),
             child: None,
             keep: false,
             bin,
@@ -74,10 +93,42 @@ impl Server {
         Ok(server)
     }
 
+    /// One more node on the same servers, which listens there. `before` is put before its command.
+    pub fn beside(&self, options: &Options, addr: SocketAddr, before: Vec<String>) -> Result<Self> {
+        let mut server = Self {
+            api: Client::new(addr, &self.keys.integration_key),
+            keys: self.keys.clone(),
+            flags: self.flags.clone(),
+            environment: self.environment.clone(),
+            before,
+            child: None,
+            keep: false,
+            bin: self.bin.clone(),
+            home: new_directory(&options.dir)?,
+            addr,
+        };
+        server.serve()?;
+        Ok(server)
+    }
+
     /// Starts the server on its data directory and waits until it is ready.
     pub fn serve(&mut self) -> Result<()> {
+        self.spawn()?;
+        self.wait_until_ready()
+    }
+
+    /// Starts the server and does not wait for it.
+    pub fn spawn(&mut self) -> Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.log())?;
-        let child = Command::new(&self.bin)
+        let (program, arguments) = match self.before.split_first() {
+            Some((before, arguments)) => {
+                (PathBuf::from(before), [arguments, &[self.bin.display().to_string()]].concat())
+            }
+            None => (self.bin.clone(), Vec::new()),
+        };
+        let child = Command::new(program)
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
             .args(["serve", "--listen", &self.addr.to_string(), "--allow-private", "--data-dir"])
             .arg(self.data_dir())
             .args(&self.flags)
@@ -86,8 +137,13 @@ impl Server {
             .stderr(log)
             .spawn()?;
         self.child = Some(child);
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
         let began = Instant::now();
-        while !matches!(self.api.exchange("GET", "/readyz", None), Ok((200, _))) {
+        while !self.is_ready() {
             if let Some(status) = self.child.as_mut().context("no server")?.try_wait()? {
                 bail!("the server ended with {status} while starting:\n{}", self.log_end());
             }
@@ -176,6 +232,32 @@ impl Server {
         Ok(())
     }
 
+    /// Whether it says that it is ready.
+    pub fn is_ready(&mut self) -> bool {
+        matches!(self.api.exchange("GET", "/readyz", None), Ok((200, _)))
+    }
+
+    /// Starts it again where it has ended by itself.
+    pub fn spawn_if_ended(&mut self) -> Result<()> {
+        if self.child.as_mut().context("no server")?.try_wait()?.is_some() {
+            self.spawn()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait_until_ended(&mut self) -> Result<()> {
+        let began = Instant::now();
+        while self.child.as_mut().context("the server is not running")?.try_wait()?.is_none() {
+            if began.elapsed() > PATIENCE {
+                bail!("the server had not ended after {PATIENCE:?}:\n{}", self.log_end());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.child = None;
+        Ok(())
+    }
+
     /// SIGTERM; it must end with 0 in time.
     pub fn stop(mut self) -> Result<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
@@ -221,7 +303,8 @@ impl Server {
         self.home.join("server.log")
     }
 
-    fn log_end(&self) -> String {
+    /// What it has logged last.
+    pub fn log_end(&self) -> String {
         let log = std::fs::read(self.log()).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(4000)..]).into_owned()
     }
@@ -239,19 +322,62 @@ impl Drop for Server {
     }
 }
 
+/// What the kernel counts CPU time in.
+const US_PER_TICK: u64 = 10_000;
+
 /// A process, as the kernel's accounting knows it.
 #[derive(Debug, Clone, Copy)]
 pub struct Process(u32);
 
 impl Process {
+    /// The process with this number.
+    pub fn of(pid: u32) -> Self {
+        Self(pid)
+    }
+
+    /// Whether it is there.
+    pub fn is_there(self) -> bool {
+        Path::new(&self.file("stat")).exists()
+    }
+
+    /// The processes that it has started and that run.
+    pub fn children(self) -> Result<Vec<Self>> {
+        let mut children = Vec::new();
+        for task in std::fs::read_dir(self.file("task"))? {
+            // A thread may have ended meanwhile.
+            let text = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+            children.extend(text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Self));
+        }
+        Ok(children)
+    }
+
+    /// CPU time of it and of all processes that it has started, those that have ended too.
+    pub fn family_cpu_us(self) -> Result<u64> {
+        let ended = self.ticks([16, 17])? * US_PER_TICK;
+        // One that ends right now is counted with its parent the next time.
+        let running: u64 = self.children()?.into_iter().filter_map(|child| child.cpu_us().ok()).sum();
+        Ok(self.cpu_us()? + ended + running)
+    }
+
+    /// Sends it a signal, by its name without SIG.
+    pub fn signal(self, name: &str) -> Result<()> {
+        // The standard library sends SIGKILL only; `kill` is everywhere. One that has ended needs no signal.
+        Command::new("kill").args([&format!("-{name}"), &self.0.to_string()]).stderr(Stdio::null()).status()?;
+        Ok(())
+    }
+
     /// CPU time that it has used (a hundredth of a second fine).
     pub fn cpu_us(self) -> Result<u64> {
+        Ok(self.ticks([14, 15])? * US_PER_TICK)
+    }
+
+    /// The sum of two fields of its `stat`.
+    fn ticks(self, fields: [usize; 2]) -> Result<u64> {
         let stat = std::fs::read_to_string(self.file("stat"))?;
         // The command's name stands in brackets and may hold anything; the fields after it are numbered from 3.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |number: usize| -> Result<u64> { Ok(fields.get(number - 3).context("short stat")?.parse()?) };
-        const US_PER_TICK: u64 = 10_000;
-        Ok((ticks(14)? + ticks(15)?) * US_PER_TICK)
+        let all: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |number: usize| -> Result<u64> { Ok(all.get(number - 3).context("short stat")?.parse()?) };
+        Ok(ticks(fields[0])? + ticks(fields[1])?)
     }
 
     /// Resident memory in KiB.
@@ -288,14 +414,22 @@ pub fn free_address() -> Result<SocketAddr> {
 /// An address that is free now and whose port the kernel gives to no outgoing connection, so that it can be left and
 /// taken again.
 pub fn free_listen_address() -> Result<SocketAddr> {
+    free_ports(1).map(|ports| ([127, 0, 0, 1], ports[0]).into())
+}
+
+/// Several such ports, free on every address.
+pub fn free_ports(count: usize) -> Result<Vec<u16>> {
     const PORTS: std::ops::Range<u16> = 15_000..30_000;
-    let first = PORTS.start + (std::process::id() % PORTS.len() as u32) as u16;
-    for port in (first..PORTS.end).chain(PORTS.start..first) {
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            return Ok(listener.local_addr()?);
-        }
+    /// Behind those that were given before: they may not be taken yet.
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id() + GIVEN.fetch_add(count as u32, Ordering::Relaxed);
+    let first = PORTS.start + (begin % PORTS.len() as u32) as u16;
+    let all = (first..PORTS.end).chain(PORTS.start..first);
+    let free: Vec<u16> = all.filter(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok()).take(count).collect();
+    if free.len() < count {
+        bail!("fewer than {count} ports of {PORTS:?} are free");
     }
-    bail!("no port of {PORTS:?} is free")
+    Ok(free)
 }
 
 /// A directory that nobody else has, named after this process.

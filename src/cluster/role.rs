@@ -139,7 +139,8 @@ impl Serving {
                 Role::Beside(node) => match self.pass(&node, &mut held).await {
                     Ok(answer) => return answer,
                     Err(NotPassed::Unknown(why)) => {
-                        tracing::warn!(%node, why, "the active node gave no answer to a request");
+                        self.metrics.unanswered.inc();
+                        tracing::debug!(%node, why, "the active node gave no answer to a request");
                         return refused("the active node gave no answer, and may have taken this request or not");
                     }
                     Err(NotPassed::NotThere) if held.is_gone() => return refused("the active node is not there"),

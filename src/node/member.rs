@@ -27,6 +27,10 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 /// How often a node looks whether it is its turn, and an active one gives its sign.
 const EVERY: Duration = Duration::from_millis(250);
 
+/// When PostgreSQL is back after it was away, the node that was active has this long to take its hold again before another
+/// one tries.
+const HEAD_START: Duration = Duration::from_secs(2);
+
 /// How long a node that ends looks for the one that goes on in its place.
 const SUCCESSION: Duration = Duration::from_secs(5);
 
@@ -150,7 +154,7 @@ impl<'a> Member<'a> {
         stop: &CancellationToken,
         start: &mut (impl FnMut() + Send),
     ) -> anyhow::Result<Option<Hold>> {
-        let mut turn = self.ask(None).await?;
+        let mut turn = self.ask(self.candidate().await?).await?;
         let mut link: Option<(Arc<str>, AbortOnDropHandle<()>)> = None;
         let mut is_told = false;
         loop {
@@ -171,36 +175,45 @@ impl<'a> Member<'a> {
                     candidate
                 }
             };
-            let mut candidate = Some(candidate);
+            let (mut candidate, mut pause) = (Some(candidate), EVERY);
             turn = loop {
                 tokio::select! {
-                    () = tokio::time::sleep(EVERY) => {}
+                    () = tokio::time::sleep(pause) => {}
                     () = stop.cancelled() => return Ok(None),
                 }
-                match self.ask(candidate.take()).await {
-                    Ok(turn) => break turn,
-                    Err(error) if !is_told => {
-                        is_told = true;
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "the store cannot be asked whose turn it is"
-                        );
-                    }
-                    Err(_) => {}
+                pause = EVERY;
+                let error = match candidate.take() {
+                    Some(candidate) => match self.ask(candidate).await {
+                        Ok(turn) => break turn,
+                        Err(error) => error,
+                    },
+                    None => match self.candidate().await {
+                        Ok(again) => {
+                            (candidate, pause) = (Some(again), HEAD_START);
+                            continue;
+                        }
+                        Err(error) => error,
+                    },
+                };
+                if !is_told {
+                    is_told = true;
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "the store cannot be asked whose turn it is");
                 }
             };
             is_told = false;
         }
     }
 
-    /// Tries to take the hold, over this connection or a new one.
-    async fn ask(&self, candidate: Option<Candidate>) -> Result<Turn, StoreError> {
-        let (server, address) = (self.server.clone(), self.address.clone());
-        let asking = tokio::task::spawn_blocking(move || match candidate {
-            Some(candidate) => candidate.try_take(&address),
-            None => Candidate::connect(&server)?.try_take(&address),
-        });
-        asking.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    async fn candidate(&self) -> Result<Candidate, StoreError> {
+        let server = self.server.clone();
+        blocking(move || Candidate::connect(&server)).await
+    }
+
+    /// Tries to take the hold.
+    async fn ask(&self, candidate: Candidate) -> Result<Turn, StoreError> {
+        let address = self.address.clone();
+        blocking(move || candidate.try_take(&address)).await
     }
 
     /// Makes attempts for the active node, over one link after the other.
@@ -286,6 +299,10 @@ impl<'a> Member<'a> {
         }
         tracing::warn!("no other node goes on");
     }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// Gives signs that this node is there. One that lost its hold, because the server was restarted, takes it again.

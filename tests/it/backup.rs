@@ -55,6 +55,34 @@ fn a_copied_directory_is_everything_that_was_there_and_goes_on_from_there() {
 }
 
 #[test]
+fn a_backup_of_the_servers_is_everything_that_was_there_and_goes_on_from_there() {
+    let mut node = Node::clustered(&["--retry-delays", "300s"]);
+    let receiver = Receiver::by(|request, _| Reply::Status(if request.name() == "waits" { 503 } else { 200 }));
+    let webhook = node.webhook(&receiver.url(), json!({"auth": {"type": "bearer", "token": "s3cret"}}));
+    for (name, state) in [("before", "delivered"), ("waits", "retrying")] {
+        node.track(name);
+        node.settled(&webhook, state);
+    }
+    // It goes on taking events meanwhile.
+    let deliveries = node.deliveries(&webhook);
+    let backup = node.back_up();
+    node.track("after the backup");
+    receiver.wait_for("after the backup");
+    node.stop();
+    node.restore(&backup);
+    node.serve();
+    wait_until("the records have caught up", || (node.deliveries(&webhook) == deliveries).then_some(()));
+    let waiting = deliveries[0]["id"].as_str().unwrap();
+    node.api("POST", &format!("/deliveries/{waiting}/redeliver"), None).expect(202);
+    node.track("after the restore");
+    let request = receiver.wait_for("after the restore");
+    assert_eq!(request.header("authorization"), Some("Bearer s3cret"), "secrets open with the key kept apart");
+    let times = |name: &str| receiver.requests().iter().filter(|request| request.name() == name).count();
+    wait_until("what waited is sent", || (times("waits") >= 2).then_some(()));
+    assert_eq!(times("before"), 1, "what was known to be delivered is not sent again");
+}
+
+#[test]
 fn whether_it_takes_events_is_told_by_a_command() {
     let mut node = Node::start();
     let listen = node.addr.to_string();

@@ -32,6 +32,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
     server.webhook(&format!("http://{listen}/0"), &json!({}))?;
     let spec = GenerateSpec {
         addr: server.addr,
+        others: Vec::new(),
         shape: server.batch(100),
         connections: 4,
         rate: None,

@@ -1,6 +1,7 @@
 //! What is measured, one scenario a file.
 
 pub mod backlog;
+pub mod cluster;
 pub mod exclusions;
 pub mod fairness;
 pub mod filter;
@@ -35,7 +36,8 @@ pub fn all(options: &Options, report: &mut Report) -> Result<()> {
     idle::run(options, report)?;
     exclusions::run(options, report)?;
     filter::run(options, report)?;
-    shapes::run(options, report)
+    shapes::run(options, report)?;
+    cluster::run(options, report)
 }
 
 /// A receiver on any port.
@@ -100,6 +102,7 @@ pub fn measure(
     let cpu_before = server.cpu_us()?;
     let spec = GenerateSpec {
         addr: server.addr,
+        others: Vec::new(),
         shape: load.shape,
         connections: load.connections,
         rate: load.rate,

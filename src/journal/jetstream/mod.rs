@@ -338,7 +338,10 @@ impl Journal for JetStreamJournal {
         }
         let mut control = self.shared.control();
         if control.gate.is_shut() {
-            tracing::error!("a record came after the journal had closed; it was dropped");
+            // Where it is another node's, that one makes these records.
+            if !self.lost().is_cancelled() {
+                tracing::error!("a record came after the journal had closed; it was dropped");
+            }
             return;
         }
         control.put(Queued { group, reply: None });

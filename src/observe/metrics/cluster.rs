@@ -17,6 +17,8 @@ pub struct ClusterMetrics {
     pub attempts_made: Counter,
     /// Requests passed on to the active node, and answered by it.
     pub passed_on: Counter,
+    /// Requests passed on to the active node to which it gave no answer.
+    pub unanswered: Counter,
 }
 
 impl ClusterMetrics {
@@ -28,6 +30,7 @@ impl ClusterMetrics {
         registry.register("attempts_given", "Attempts that other nodes made for this one", given);
         let made = metrics.attempts_made.clone();
         registry.register("attempts_made", "Attempts that this node made for the active one", made);
+        registry.register("unanswered", "Requests passed on that got no answer", metrics.unanswered.clone());
         registry.register("passed_on", "Requests passed on to the active node", metrics.passed_on.clone());
         metrics
     }

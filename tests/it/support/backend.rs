@@ -10,7 +10,7 @@ const BACKEND: &str = "TEST_BACKEND";
 const POSTGRES: &str = "TEST_POSTGRES";
 
 /// The URL of a NATS server on which a test may make streams.
-const NATS: &str = "TEST_NATS";
+pub(super) const NATS: &str = "TEST_NATS";
 
 /// What secrets are sealed with where the store is on a server.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -59,7 +59,7 @@ impl Backend {
 }
 
 #[track_caller]
-fn server(variable: &str) -> String {
+pub(super) fn server(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is not set: `make test` starts the servers, or `tests/services <command>` does")
     })
@@ -69,7 +69,7 @@ fn server(variable: &str) -> String {
 #[derive(Debug)]
 pub struct Database {
     server: String,
-    name: String,
+    pub(super) name: String,
 }
 
 impl Database {
@@ -128,7 +128,7 @@ impl Database {
     }
 
     #[track_caller]
-    fn run(&self, sql: &str) {
+    pub(super) fn run(&self, sql: &str) {
         let place = PostgresPlace { schema: "tests", lock: 1 };
         let server = PostgresServer::new(&format!("{}/postgres", self.server), &[]).unwrap();
         Connection::to_server(&server, &place).unwrap().execute_batch(sql).unwrap();

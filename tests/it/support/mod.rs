@@ -9,6 +9,7 @@ pub mod provider;
 pub mod proxy;
 pub mod receiver;
 pub mod segment;
+pub mod server_backup;
 pub mod sign;
 pub mod smtp;
 

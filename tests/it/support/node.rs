@@ -3,6 +3,7 @@
 
 use super::backend::Backend;
 use super::http::{self, Answer};
+use super::server_backup::ServerBackup;
 use super::{PATIENCE, events, files_with, wait_until};
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -256,6 +257,16 @@ impl Node {
 
     pub fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
+    }
+
+    /// A backup of what it keeps on servers.
+    pub fn back_up(&self) -> ServerBackup {
+        ServerBackup::of(&self.backend)
+    }
+
+    /// Puts a backup in the place of what is on the servers.
+    pub fn restore(&self, backup: &ServerBackup) {
+        backup.restore(&self.backend);
     }
 
     /// What it keeps in files is moved to servers, and it is started there: it has to be stopped, and is embedded.
