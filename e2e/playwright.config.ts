@@ -9,14 +9,15 @@ export default defineConfig({
   workers: 2,
   retries: 0,
   forbidOnly: true,
-  timeout: 60_000,
-  globalTimeout: 10 * 60_000,
-  expect: { timeout: 15_000 },
+  // Generous, all of them: a loaded machine is no fault.
+  timeout: 180_000,
+  globalTimeout: 20 * 60_000,
+  expect: { timeout: 45_000 },
   reporter: [["list"]],
   use: {
     ...devices["Desktop Chrome"],
     launchOptions: { executablePath: chromium() },
     locale: "en",
-    actionTimeout: 10_000,
+    actionTimeout: 45_000,
   },
 });

@@ -350,6 +350,9 @@ pub const PEER_KEPT_BODY_BYTES: usize = 1024 * 1024;
 /// The longest address of a node, in bytes: PostgreSQL keeps 63 of a connection's name, and other nodes learn it from there.
 pub const NODE_ADDRESS_BYTES: usize = 48;
 
+/// Handshakes between nodes at a time: anybody can begin one.
+pub const PEER_HANDSHAKES: usize = 64;
+
 /// How often nodes give each other a sign.
 pub const PEER_SIGN_EVERY: Duration = Duration::from_secs(1);
 

@@ -127,7 +127,7 @@ function freePort(): Promise<number> {
   });
 }
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 
 /** Waits until something holds, asking again and again. */
 export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {

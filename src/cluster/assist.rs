@@ -18,6 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// From the end of the last attempt to the end of the link: for what is said of it.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// What making attempts takes.
 #[derive(Clone)]
@@ -37,6 +42,10 @@ struct Work {
     parts: Assistant,
     says: mpsc::UnboundedSender<Said>,
     idle: AtomicUsize,
+    /// A token for each attempt.
+    under_way: TaskTracker,
+    /// The active node gives no more attempts.
+    farewell: CancellationToken,
     /// The link is over: so is everything that was done for it.
     over: CancellationToken,
 }
@@ -53,9 +62,12 @@ struct Attempt {
     id: u64,
     quiet_after: Duration,
     message: Message,
+    /// Held until it is said how it ended.
+    _under_way: TaskTrackerToken,
 }
 
 enum Said {
+    Leaving,
     Proof(String),
     Quiet(u64),
     Unknown(u64),
@@ -65,6 +77,7 @@ enum Said {
 impl Say for Said {
     fn say(&self, to: &mut Lines) {
         to.push(&match self {
+            Self::Leaving => ToActive::Leaving,
             Self::Proof(proof) => ToActive::Proof(proof),
             Self::Quiet(id) => ToActive::Quiet { id: *id },
             Self::Unknown(id) => ToActive::Unknown { id: *id },
@@ -75,11 +88,12 @@ impl Say for Said {
 
 impl Assistant {
     /// Does what the active node says over this link, until the link breaks or this is dropped. What is under way then is
-    /// broken off: the active node, or the next one, makes these attempts again.
+    /// broken off: the active node, or the next one, makes these attempts again. After `leave` nothing more is begun, and what is
+    /// under way ends first.
     ///
     /// # Errors
     /// Why the link broke.
-    pub async fn serve<S>(&self, stream: S, proof: String) -> io::Result<()>
+    pub async fn serve<S>(&self, stream: S, proof: String, leave: &CancellationToken) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -88,15 +102,29 @@ impl Assistant {
         let over = CancellationToken::new();
         let _over = over.clone().drop_guard();
         let _ = says.send(Said::Proof(proof));
-        let work = Arc::new(Work { parts: self.clone(), says, idle: AtomicUsize::new(0), over });
+        let (parts, tasks) = (self.clone(), TaskTracker::new());
+        let farewell = CancellationToken::new();
+        let work = Arc::new(Work { parts, says, idle: AtomicUsize::new(0), under_way: tasks, farewell, over });
         tokio::select! {
             ended = link::write(to, said, ToActive::Sign) => ended,
             ended = work.listen(Heard::new(from)) => ended,
+            () = work.leave(leave) => Ok(()),
         }
     }
 }
 
 impl Work {
+    /// Resolves when it may leave after it was told to.
+    async fn leave(&self, leave: &CancellationToken) {
+        leave.cancelled().await;
+        self.say(Said::Leaving);
+        self.farewell.cancelled().await;
+        self.under_way.close();
+        self.under_way.wait().await;
+        // What the last ones met is written after this.
+        tokio::time::sleep(LAST_WORDS).await;
+    }
+
     async fn listen(self: &Arc<Self>, mut heard: Heard<impl AsyncRead + Unpin>) -> io::Result<()> {
         let mut receivers = HashMap::new();
         let mut swept = Instant::now();
@@ -118,6 +146,7 @@ impl Work {
     fn heard(self: &Arc<Self>, message: ToPeer<'_>, receivers: &mut HashMap<u64, Arc<Receiver>>) {
         match message {
             ToPeer::Sign => {}
+            ToPeer::Farewell => self.farewell.cancel(),
             ToPeer::Receiver { number, webhook, parcel } => {
                 match Webhook::unpack(WebhookId(webhook), parcel, &self.parts.key) {
                     Ok(destination) => drop(receivers.insert(number, Arc::new(Receiver::new(destination)))),
@@ -127,7 +156,10 @@ impl Work {
             ToPeer::Attempt { id, receiver, quiet_after, unique_id, body } => {
                 let message = Message { unique_id: unique_id.to_owned(), body: Bytes::copy_from_slice(body.0) };
                 match receivers.get(&receiver) {
-                    Some(receiver) => self.employ(receiver, Attempt { id, quiet_after, message }),
+                    Some(receiver) => {
+                        let _under_way = self.under_way.token();
+                        self.employ(receiver, Attempt { id, quiet_after, message, _under_way });
+                    }
                     None => self.say(Said::Unknown(id)),
                 }
             }
@@ -156,18 +188,18 @@ impl Work {
     /// Makes one attempt after the other as long as a connection is open.
     async fn run(&self, receiver: &Receiver, first: Attempt) {
         let mut line = Line::new();
-        let mut attempt = first;
-        loop {
+        let mut next = Some(first);
+        while let Some(attempt) = next {
             let outcome = self.attempt(&mut line, receiver, &attempt).await;
             // Parked before it is known that the attempt has ended: the next one finds the connection.
-            let next = if line.is_open() { self.park(receiver) } else { None };
+            let place = if line.is_open() { self.park(receiver) } else { None };
             self.parts.metrics.attempts_made.inc();
             self.say(Said::Ended(attempt.id, outcome));
-            let Some(next) = next else { return };
-            match self.parked(&mut line, next).await {
-                Some(next) => attempt = next,
-                None => return,
-            }
+            drop(attempt);
+            next = match place {
+                Some(place) => self.parked(&mut line, place).await,
+                None => None,
+            };
         }
     }
 

@@ -1,23 +1,24 @@
 //! Where another node comes in: an upgrade of a request, and a handshake in which each side shows that it holds the
 //! master key. The handshake's numbers are thought of anew each time, so that what was heard once opens nothing again.
 
+use super::LINK_PATH;
 use super::link::PROTOCOL;
 use super::peers::Peers;
 use crate::clock::Random;
+use crate::limits::PEER_SILENCE;
+use crate::seal::{PeerKey, Side};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-
-use super::LINK_PATH;
-use crate::seal::{PeerKey, Side};
-use http_body_util::Empty;
 
 /// What the one that comes in is called.
 const NODE: HeaderName = HeaderName::from_static("fanfare-node");
@@ -34,6 +35,8 @@ pub struct Entrance {
     pub random: Arc<dyn Random>,
     /// When it is cancelled, links end.
     pub stop: CancellationToken,
+    /// Handshakes at a time: anybody may begin one.
+    pub handshakes: Arc<Semaphore>,
 }
 
 impl Entrance {
@@ -47,6 +50,9 @@ impl Entrance {
         let (Some(name), Some(theirs)) = (text(headers, &NODE), number(headers)) else {
             return (StatusCode::BAD_REQUEST, "a node says what it is called, and a number").into_response();
         };
+        let Ok(handshake) = Arc::clone(&self.handshakes).try_acquire_owned() else {
+            return (StatusCode::SERVICE_UNAVAILABLE, "too many handshakes at a time").into_response();
+        };
         let numbers = [theirs, self.random.id()];
         let proof = self.peers.proof(numbers);
         let link = (name.to_owned(), numbers);
@@ -54,8 +60,8 @@ impl Entrance {
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
             // A connection that ended before is another node's business.
-            let Ok(upgraded) = upgrade.await else { return };
-            peers.keep(TokioIo::new(upgraded), link, stop).await;
+            let Ok(Ok(upgraded)) = tokio::time::timeout(PEER_SILENCE, upgrade).await else { return };
+            peers.keep(TokioIo::new(upgraded), link, Some(handshake), stop).await;
         });
         let said = [
             (header::CONNECTION, String::from("upgrade")),

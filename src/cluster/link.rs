@@ -27,6 +27,8 @@ const READ_BYTES: usize = 64 * 1024;
 pub enum ToPeer<'a> {
     /// It is there.
     Sign,
+    /// It has heard that this node leaves: no attempt comes any more.
+    Farewell,
     /// From now on this number means this receiver.
     Receiver {
         /// The number.
@@ -56,6 +58,8 @@ pub enum ToPeer<'a> {
 pub enum ToActive<'a> {
     /// It is there.
     Sign,
+    /// It is about to leave: what it has begun may end, and nothing more is to be begun here.
+    Leaving,
     /// By this it shows that it holds the master key: the first message.
     Proof(&'a str),
     /// No receiver has the number that the attempt named: it was not made.

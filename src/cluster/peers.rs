@@ -16,9 +16,10 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// The nodes of a cluster, as the active one knows them. See the module's documentation.
@@ -44,7 +45,8 @@ impl Peers {
             return None;
         }
         let own = weight(&self.name, webhook);
-        let best = there.iter().max_by_key(|peer| weight(&peer.name, webhook))?;
+        let staying = there.iter().filter(|peer| !peer.leaves.load(Ordering::Relaxed));
+        let best = staying.max_by_key(|peer| weight(&peer.name, webhook))?;
         (weight(&best.name, webhook) > own).then(|| Arc::clone(best))
     }
 
@@ -93,11 +95,13 @@ impl Peers {
         self.key.peers().proof(Side::Active, numbers)
     }
 
-    /// Keeps a link with another node until it breaks or `stop`.
+    /// Keeps a link with another node until it breaks or `stop`. `handshake` is given back once the other one has shown that it
+    /// holds the master key.
     pub(super) async fn keep<S>(
         self: Arc<Self>,
         stream: S,
         (name, numbers): (String, [u64; 2]),
+        handshake: Option<OwnedSemaphorePermit>,
         stop: CancellationToken,
     ) where
         S: AsyncRead + AsyncWrite + Send + 'static,
@@ -105,11 +109,14 @@ impl Peers {
         let (from, to) = tokio::io::split(stream);
         let mut heard = Heard::new(from);
         if let Err(error) = self.be_shown(&mut heard, numbers).await {
-            tracing::warn!(%name, %error, "a node that shows no knowledge of the master key is not taken in");
+            self.metrics.turned_away.inc();
+            // The other one, if it is a node, has seen before that the keys differ, and says so in its log.
+            tracing::debug!(%name, %error, "who shows no knowledge of the master key is not taken in");
             return;
         }
+        drop(handshake);
         let (says, said) = mpsc::unbounded_channel();
-        let peer = Arc::new(Peer { name, says, state: Mutex::default() });
+        let peer = Arc::new(Peer { name, says, leaves: AtomicBool::new(false), state: Mutex::default() });
         let _there = self.enter(&peer);
         let ended = tokio::select! {
             ended = link::write(to, said, ToPeer::Sign) => ended,
@@ -179,6 +186,8 @@ fn weight(name: &str, webhook: WebhookId) -> u64 {
 pub struct Peer {
     name: String,
     says: mpsc::UnboundedSender<Said>,
+    /// It is given nothing more.
+    leaves: AtomicBool,
     state: Mutex<PeerState>,
 }
 
@@ -251,7 +260,7 @@ impl Peer {
     ) -> Option<Waits<'_>> {
         let (tells, news) = oneshot::channel();
         let mut state = self.state.lock();
-        if state.has_ended {
+        if state.has_ended || self.leaves.load(Ordering::Relaxed) {
             return None;
         }
         state.last_id += 1;
@@ -277,6 +286,11 @@ impl Peer {
         let mut state = self.state.lock();
         match message {
             ToActive::Sign | ToActive::Proof(_) => {}
+            ToActive::Leaving => {
+                // Under the lock: no attempt is told of behind this.
+                self.leaves.store(true, Ordering::Relaxed);
+                let _ = self.says.send(Said::Farewell);
+            }
             ToActive::Quiet { id } => {
                 if let Some(waiting) = state.waiting.get_mut(&id) {
                     let (tells, news) = oneshot::channel();
@@ -323,6 +337,7 @@ async fn listen(heard: &mut Heard<impl AsyncRead + Unpin>, peer: &Peer) -> io::R
 
 #[derive(Debug)]
 enum Said {
+    Farewell,
     Receiver { number: u64, webhook: WebhookId, parcel: String },
     Attempt { id: u64, receiver: u64, quiet_after: Duration, message: Message },
 }
@@ -330,6 +345,7 @@ enum Said {
 impl Say for Said {
     fn say(&self, to: &mut Lines) {
         to.push(&match self {
+            Self::Farewell => ToPeer::Farewell,
             Self::Receiver { number, webhook, parcel } => {
                 ToPeer::Receiver { number: *number, webhook: webhook.0, parcel }
             }

@@ -64,14 +64,24 @@ fn active() -> Arc<Peers> {
 
 /// Links another node, whose master key is made of this byte, until what is returned is dropped.
 fn link(peers: &Arc<Peers>, name: &str, key: u8, courier: Arc<Echo>) -> [AbortOnDropHandle<()>; 2] {
+    link_until(peers, name, (key, courier), CancellationToken::new())
+}
+
+/// The same, which leaves when it is told to.
+fn link_until(
+    peers: &Arc<Peers>,
+    name: &str,
+    (key, courier): (u8, Arc<Echo>),
+    leave: CancellationToken,
+) -> [AbortOnDropHandle<()>; 2] {
     let key = Arc::new(parcels::key(key));
     let proof = key.peers().proof(Side::Peer, NUMBERS);
     let (here, there) = tokio::io::duplex(256);
     let assistant = Assistant { key, courier, idle: 10, metrics: Metrics::new().cluster };
-    let keeping = Arc::clone(peers).keep(here, (name.to_owned(), NUMBERS), CancellationToken::new());
+    let keeping = Arc::clone(peers).keep(here, (name.to_owned(), NUMBERS), None, CancellationToken::new());
     [
         AbortOnDropHandle::new(tokio::spawn(keeping)),
-        AbortOnDropHandle::new(tokio::spawn(async move { drop(assistant.serve(there, proof).await) })),
+        AbortOnDropHandle::new(tokio::spawn(async move { drop(assistant.serve(there, proof, &leave).await) })),
     ]
 }
 
@@ -142,10 +152,31 @@ async fn what_a_lost_node_was_given_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_leaves_ends_what_it_has_begun_and_begins_nothing() {
+    let (peers, echo) = (active(), Arc::new(Echo::default()));
+    let leave = CancellationToken::new();
+    let [keeping, serving] = link_until(&peers, "other", (1, Arc::clone(&echo)), leave.clone());
+    until(|| !peers.is_alone()).await;
+    let webhook = others(&peers, "http://one.example/");
+    let sending = send(&peers, &webhook, "quiet", || ());
+    let leaving = async {
+        until(|| echo.asked.load(Ordering::SeqCst) == 1).await;
+        leave.cancel();
+        until(|| peers.of(webhook.id).is_none()).await;
+        echo.goes_on.notify_one();
+    };
+    let (outcome, ()) = tokio::join!(sending, leaving);
+    assert_eq!(outcome.map(|outcome| outcome.status), Some(200));
+    serving.await.unwrap();
+    keeping.await.unwrap();
+    assert!(peers.is_alone());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_frozen_node_counts_as_lost() {
     let peers = active();
     let (here, _there) = tokio::io::duplex(256);
-    let keeping = Arc::clone(&peers).keep(here, (String::from("frozen"), NUMBERS), CancellationToken::new());
+    let keeping = Arc::clone(&peers).keep(here, (String::from("frozen"), NUMBERS), None, CancellationToken::new());
     tokio::time::timeout(Duration::from_secs(60), keeping).await.unwrap();
     assert!(peers.is_alone());
 }

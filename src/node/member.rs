@@ -8,6 +8,7 @@ use crate::cluster::{self, Active, Assistant, Entrance, Forwarder, Peers, Role, 
 use crate::config::Settings;
 use crate::deliver::Courier;
 use crate::http;
+use crate::limits::{PEER_HANDSHAKES, PEER_SILENCE};
 use crate::observe::{self, Metrics};
 use crate::seal::MasterKey;
 use crate::store::db::PostgresServer;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -156,6 +157,7 @@ impl<'a> Member<'a> {
     ) -> anyhow::Result<Option<Hold>> {
         let mut turn = self.ask(self.candidate().await?).await?;
         let mut link: Option<(Arc<str>, AbortOnDropHandle<()>)> = None;
+        let leave = CancellationToken::new();
         let mut is_told = false;
         loop {
             let candidate = match turn {
@@ -169,7 +171,7 @@ impl<'a> Member<'a> {
                         let at: Arc<str> = at.into();
                         tracing::info!(active = %at, "another node is active; this one stands beside it");
                         self.role.send_replace(Role::Beside(Arc::clone(&at)));
-                        link = Some((Arc::clone(&at), self.assist(at)));
+                        link = Some((Arc::clone(&at), self.assist(at, leave.clone())));
                         start();
                     }
                     candidate
@@ -179,7 +181,14 @@ impl<'a> Member<'a> {
             turn = loop {
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
-                    () = stop.cancelled() => return Ok(None),
+                    () = stop.cancelled() => {
+                        leave.cancel();
+                        if let Some((_, link)) = link {
+                            // What has not ended by then is made again by somebody else.
+                            let _ = tokio::time::timeout(self.settings.stop_timeout, link).await;
+                        }
+                        return Ok(None);
+                    }
                 }
                 pause = EVERY;
                 let error = match candidate.take() {
@@ -216,8 +225,8 @@ impl<'a> Member<'a> {
         blocking(move || candidate.try_take(&address)).await
     }
 
-    /// Makes attempts for the active node, over one link after the other.
-    fn assist(&self, active: Arc<str>) -> AbortOnDropHandle<()> {
+    /// Makes attempts for the active node, over one link after the other, until it is to leave.
+    fn assist(&self, active: Arc<str>, leave: CancellationToken) -> AbortOnDropHandle<()> {
         let assistant = Assistant {
             key: Arc::clone(&self.key),
             courier: Arc::clone(&self.courier),
@@ -228,17 +237,21 @@ impl<'a> Member<'a> {
             (self.address.clone(), Arc::clone(&self.system.random), Arc::clone(&self.reaches));
         AbortOnDropHandle::new(tokio::spawn(async move {
             let mut told = String::new();
-            loop {
-                let error = match cluster::enter(&active, &name, assistant.key.peers(), random.as_ref()).await {
-                    Ok(entered) => {
+            while !leave.is_cancelled() {
+                let entering = cluster::enter(&active, &name, assistant.key.peers(), random.as_ref());
+                let entering = leave.run_until_cancelled(tokio::time::timeout(PEER_SILENCE, entering)).await;
+                let ended = match entering {
+                    None => return,
+                    Some(Ok(Ok(entered))) => {
                         reaches.store(true, Ordering::Relaxed);
                         told.clear();
                         tracing::info!(%active, "this node makes attempts for the active one");
-                        assistant.serve(entered.stream, entered.proof).await.err()
+                        assistant.serve(entered.stream, entered.proof, &leave).await
                     }
-                    Err(error) => Some(error),
+                    Some(Ok(Err(error))) => Err(error),
+                    Some(Err(elapsed)) => Err(elapsed.into()),
                 };
-                let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into());
+                let Err(error) = ended else { continue };
                 // One of another version passes requests on all the same.
                 reaches.store(error.kind() == io::ErrorKind::Unsupported, Ordering::Relaxed);
                 if told != error.to_string() {
@@ -260,7 +273,13 @@ impl<'a> Member<'a> {
         // Both end later than what is asked of this node: others are to find it answering to its end.
         let (ends, links_end) = (stop.child_token(), CancellationToken::new());
         let _links_end = links_end.clone().drop_guard();
-        let entrance = Entrance { peers: Arc::clone(&peers), random: Arc::clone(&self.system.random), stop: links_end };
+        let handshakes = Arc::new(Semaphore::new(PEER_HANDSHAKES));
+        let entrance = Entrance {
+            handshakes,
+            peers: Arc::clone(&peers),
+            random: Arc::clone(&self.system.random),
+            stop: links_end,
+        };
         let under_way = TaskTracker::new();
         let router = node.router(self.settings, self.system, &ends);
         let lost = node.stop_when_lost(&ends);

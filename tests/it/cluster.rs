@@ -1,7 +1,7 @@
 //! Several nodes on the same PostgreSQL and NATS servers: one is active, the others help it and stand ready.
 
 use crate::support::node::SHORT_RETRIES;
-use crate::support::{Node, Receiver, Reply, events, http, wait_until};
+use crate::support::{Node, Receiver, Reply, Webhook, events, http, wait_until};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -63,9 +63,11 @@ fn assert_all_arrive(sender: &Sender, receiver: &Receiver) {
         let names: BTreeSet<String> = receiver.names().into_iter().collect();
         acked.is_subset(&names).then_some(())
     });
+    // By its id: what a node had taken without having answered is sent to the next one, and is another event.
     let mut bodies: HashMap<String, Vec<u8>> = HashMap::new();
     for request in receiver.requests() {
-        let body = bodies.entry(request.name()).or_insert_with(|| request.body.clone());
+        let id = request.json()["uniqueId"].as_str().unwrap().to_owned();
+        let body = bodies.entry(id).or_insert_with(|| request.body.clone());
         assert_eq!(*body, request.body, "a repeat has the same bytes");
     }
 }
@@ -117,7 +119,7 @@ fn nobody_else_is_taken_for_a_node() {
     assert_eq!(link("fanfare-link/1", &[]), 400);
     // What is upgraded shows nothing, and is shown nothing.
     assert_eq!(link("fanfare-link/1", &[("fanfare-node", "x"), ("fanfare-number", "1")]), 101);
-    wait_until("it is turned away", || node.log().contains("shows no knowledge of the master key").then_some(()));
+    wait_until("it is turned away", || (node.metric("fanfare_cluster_turned_away_total") == Some(1.0)).then_some(()));
     assert_eq!(node.metric("fanfare_cluster_peers"), Some(0.0));
     assert_eq!(
         Node::embedded(&[], &[]).call("GET", "/cluster/link", &[], None).status,
@@ -126,74 +128,118 @@ fn nobody_else_is_taken_for_a_node() {
     );
 }
 
+/// Webhooks of one node, told apart by their tokens, whose receiver can be made to wait.
+struct Spread {
+    first: Node,
+    webhooks: Vec<Webhook>,
+    receiver: Receiver,
+    waits: Arc<AtomicBool>,
+}
+
+impl Spread {
+    fn new(count: usize) -> Self {
+        let first = Node::clustered(&SHORT_RETRIES);
+        let waits = Arc::new(AtomicBool::new(false));
+        let receiver = Receiver::by({
+            let waits = Arc::clone(&waits);
+            move |_, _| {
+                while waits.load(Ordering::SeqCst) {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                Reply::Status(200)
+            }
+        });
+        let token = |n: usize| json!({"auth": {"type": "bearer", "token": format!("token {n}")}});
+        let webhooks = (0..count).map(|n| first.webhook(&receiver.url(), token(n))).collect();
+        Self { first, webhooks, receiver, waits }
+    }
+
+    /// One more node, once the first one gives it attempts.
+    fn beside(&self, peers: f64) -> Node {
+        let mut node = self.first.beside();
+        node.wait_until_ready();
+        self.wait_for_peers(peers);
+        node
+    }
+
+    fn wait_for_peers(&self, count: f64) {
+        wait_until("the nodes know each other", || {
+            (self.first.metric("fanfare_cluster_peers") == Some(count)).then_some(())
+        });
+    }
+
+    fn tokens(&self, name: &str) -> Vec<String> {
+        let told = self.receiver.requests().into_iter().filter(|request| request.name() == name);
+        told.map(|request| request.header("authorization").unwrap().to_owned()).collect()
+    }
+
+    /// Waits until each webhook was told of it.
+    fn arrived(&self, name: &str) {
+        wait_until("each webhook is told", || {
+            let tokens: BTreeSet<_> = self.tokens(name).into_iter().collect();
+            (tokens.len() == self.webhooks.len()).then_some(())
+        });
+    }
+
+    fn send(&self, name: &str) {
+        self.first.track(name);
+        self.arrived(name);
+    }
+
+    /// Sends an event that waits at the receiver for all webhooks at once.
+    fn send_and_hold(&self, name: &str) {
+        self.waits.store(true, Ordering::SeqCst);
+        self.first.track(name);
+        wait_until("all of it is in flight", || {
+            (self.first.metric("fanfare_dispatch_in_flight").unwrap() >= self.webhooks.len() as f64).then_some(())
+        });
+    }
+
+    fn go_on(&self) {
+        self.waits.store(false, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn webhooks_are_spread_over_the_nodes_and_move_when_one_comes_or_goes() {
-    const WEBHOOKS: usize = 40;
-    let first = Node::clustered(&SHORT_RETRIES);
-    let hold = Arc::new(AtomicBool::new(false));
-    let receiver = Receiver::by({
-        let hold = Arc::clone(&hold);
-        move |_, _| {
-            // What is in flight at a node that is killed gets no answer.
-            while hold.load(Ordering::SeqCst) {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
-            Reply::Status(200)
-        }
-    });
-    let token = |n: usize| json!({"auth": {"type": "bearer", "token": format!("token {n}")}});
-    let webhooks: Vec<_> = (0..WEBHOOKS).map(|n| first.webhook(&receiver.url(), token(n))).collect();
-    let mut second = first.beside();
-    let together = |peers: f64| {
-        wait_until("they have found each other", || {
-            (first.metric("fanfare_cluster_peers") == Some(peers)).then_some(())
-        });
-    };
-    let arrived = |name: &str| {
-        wait_until("each webhook is told", || {
-            let told = receiver.requests().into_iter().filter(|request| request.name() == name);
-            let tokens: BTreeSet<_> = told.map(|request| request.header("authorization").unwrap().to_owned()).collect();
-            (tokens.len() == WEBHOOKS).then_some(())
-        });
-    };
+    let spread = Spread::new(40);
     let made = |node: &Node| node.metric("fanfare_cluster_attempts_made_total").unwrap();
-    second.wait_until_ready();
-    together(1.0);
-    (0..5).for_each(|n| {
-        first.track(&format!("both {n}"));
-        arrived(&format!("both {n}"));
-    });
-    let part = made(&second) / (5 * WEBHOOKS) as f64;
+    let mut second = spread.beside(1.0);
+    (0..5).for_each(|n| spread.send(&format!("both {n}")));
+    let part = made(&second) / (5 * spread.webhooks.len()) as f64;
     assert!((0.2..0.8).contains(&part), "the second one made {part} of the attempts");
-    assert_eq!(first.metric("fanfare_cluster_attempts_given_total"), Some(made(&second)));
-    let mut third = first.beside();
-    third.wait_until_ready();
-    together(2.0);
-    first.track("three");
-    arrived("three");
+    assert_eq!(spread.first.metric("fanfare_cluster_attempts_given_total"), Some(made(&second)));
+    let third = spread.beside(2.0);
+    spread.send("three");
     assert!(made(&third) > 0.0, "the third one has its part");
     // A change is seen by the very next attempt, wherever it is made.
-    for (n, webhook) in webhooks.iter().enumerate() {
-        first.patch(webhook, json!({"auth": {"type": "bearer", "token": format!("new token {n}")}}));
+    for (n, webhook) in spread.webhooks.iter().enumerate() {
+        spread.first.patch(webhook, json!({"auth": {"type": "bearer", "token": format!("new token {n}")}}));
     }
-    first.track("changed");
-    arrived("changed");
-    let changed = receiver.requests().into_iter().filter(|request| request.name() == "changed");
-    assert!(
-        changed.into_iter().all(|request| request.header("authorization").unwrap().starts_with("Bearer new token"))
-    );
-    hold.store(true, Ordering::SeqCst);
-    first.track("in flight");
-    wait_until("all of it is in flight", || {
-        (first.metric("fanfare_dispatch_in_flight").unwrap() >= WEBHOOKS as f64).then_some(())
-    });
+    spread.send("changed");
+    assert!(spread.tokens("changed").iter().all(|token| token.starts_with("Bearer new token")));
+    spread.send_and_hold("in flight");
     second.kill();
-    together(1.0);
-    hold.store(false, Ordering::SeqCst);
-    arrived("in flight");
-    third.stop();
-    first.track("alone");
-    arrived("alone");
+    spread.wait_for_peers(1.0);
+    spread.go_on();
+    spread.arrived("in flight");
+}
+
+#[test]
+fn a_node_that_stops_in_peace_ends_what_it_has_begun() {
+    let spread = Spread::new(40);
+    let mut second = spread.beside(1.0);
+    spread.send_and_hold("begun");
+    second.terminate();
+    wait_until("it begins nothing more", || second.log().contains("stopping").then_some(()));
+    spread.first.track("left to the first");
+    spread.go_on();
+    assert!(second.ended().success());
+    for name in ["begun", "left to the first"] {
+        spread.arrived(name);
+        assert_eq!(spread.tokens(name).len(), spread.webhooks.len(), "{name}: nothing comes twice");
+    }
+    spread.send("alone");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::report::Report;
 use crate::server::{Server, free_listen_address};
 use crate::servers::Servers;
 use crate::watch::wait_for_records;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,42 @@ const RATE: u64 = 2_000;
 pub fn run(options: &Options, report: &mut Report) -> Result<()> {
     one_setup(options, report, "cluster.nats1.node1", (1, 1))?;
     one_setup(options, report, "cluster.nats3.node1", (3, 1))?;
-    one_setup(options, report, "cluster.nats3.node2", (3, 2))
+    one_setup(options, report, "cluster.nats3.node2", (3, 2))?;
+    many_webhooks(options, report)
+}
+
+/// Ten thousand webhooks over two nodes: each has its half, and all of it is the one's when the other is lost.
+fn many_webhooks(options: &Options, report: &mut Report) -> Result<()> {
+    const EVENTS: u64 = 10;
+    report.stage("cluster.webhooks");
+    let count = options.pick(10_000, 200);
+    let servers = Servers::start(&options.dir, 1)?;
+    let flags = ["--calls-per-second", "1000000", "--calls-burst", "10000000"];
+    let mut first = Server::start_on(options, &flags, servers.environment(), free_listen_address()?)?;
+    let mut second = first.beside(options, free_listen_address()?, Vec::new())?;
+    wait_for_peers(&mut first, 1)?;
+    let mut receiver = receiver(Behaviour::Accept)?;
+    let mut sequence = Sequence::default();
+    for lane in 0..count {
+        first.webhook(&receiver.url(lane), &json!({}))?;
+    }
+    let mut send = |server: &Server, report: &mut Report| {
+        let load = Load { shape: server.single(), connections: 1, rate: None, seconds: 60.0, events: Some(EVENTS) };
+        measure(server, &mut receiver, &mut sequence, load, count as u64, report)
+    };
+    let run = send(&first, report)?;
+    report.add("cluster.webhooks.count", count as f64, "");
+    report.add("cluster.webhooks.delivered_per_s", run.delivered_per_s(), "/s");
+    let metrics = second.api.text("/metrics")?;
+    let made = metrics.lines().find_map(|line| line.strip_prefix("fanfare_cluster_attempts_made_total "));
+    let made: f64 = made.context("the other node counts no attempts")?.parse()?;
+    report.add("cluster.webhooks.share_of_the_other_node", made / (EVENTS * count as u64) as f64, "");
+    report.add("cluster.webhooks.active_rss_mib", first.rss_kib()? as f64 / 1024.0, "MiB");
+    report.add("cluster.webhooks.other_rss_mib", second.rss_kib()? as f64 / 1024.0, "MiB");
+    second.kill()?;
+    let run = send(&first, report)?;
+    report.add("cluster.webhooks.delivered_per_s_when_the_other_is_lost", run.delivered_per_s(), "/s");
+    first.stop()
 }
 
 fn one_setup(options: &Options, report: &mut Report, name: &str, (nats, nodes): (usize, usize)) -> Result<()> {

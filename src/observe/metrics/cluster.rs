@@ -11,6 +11,8 @@ pub struct ClusterMetrics {
     pub active: Gauge,
     /// Other nodes that make attempts for this one.
     pub peers: Gauge,
+    /// Connections by who does not hold the master key.
+    pub turned_away: Counter,
     /// Attempts that other nodes have made for this one.
     pub attempts_given: Counter,
     /// Attempts that this node has made for the active one.
@@ -26,6 +28,8 @@ impl ClusterMetrics {
         let metrics = Self::default();
         registry.register("active", "Whether this node is the active one", metrics.active.clone());
         registry.register("peers", "Other nodes that make attempts for this one", metrics.peers.clone());
+        let turned_away = metrics.turned_away.clone();
+        registry.register("turned_away", "Links by who does not hold the master key", turned_away);
         let given = metrics.attempts_given.clone();
         registry.register("attempts_given", "Attempts that other nodes made for this one", given);
         let made = metrics.attempts_made.clone();
