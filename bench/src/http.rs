@@ -60,11 +60,16 @@ impl Client {
         Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null)))
     }
 
-    /// After an error the next call makes a new connection.
+    /// After an error the next call makes a new connection. A question over one that was kept, and that the server has closed
+    /// meanwhile, is asked again.
     fn ask(&mut self, method: &str, path: &str, content_type: &str, body: &str) -> Result<Answer> {
-        let result = self.try_send(method, path, content_type, body);
+        let was_kept = self.stream.is_some();
+        let mut result = self.try_send(method, path, content_type, body);
         if result.is_err() {
             self.stream = None;
+            if was_kept && method == "GET" {
+                result = self.try_send(method, path, content_type, body);
+            }
         }
         result.with_context(|| format!("{method} {path}"))
     }
