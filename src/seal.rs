@@ -15,6 +15,7 @@ use crate::model::Secret;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -178,6 +179,13 @@ impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MasterKey(…)")
     }
+}
+
+/// The key for one purpose that follows from the master key.
+fn derived(master_key: &[u8], purpose: &str) -> hmac::Key {
+    let master = hmac::Key::new(hmac::HMAC_SHA256, master_key);
+    let tag = hmac::sign(&master, format!("fanfare {purpose} v1").as_bytes());
+    hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref())
 }
 
 /// Where a sealed value is kept: the name of its table, its row and its column.

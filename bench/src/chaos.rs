@@ -205,16 +205,8 @@ impl Cluster {
             }
             Deed::KillAll => {
                 self.nodes.iter_mut().try_for_each(Server::kill)?;
-                self.servers
-                    .nats
-                    .iter_mut()
-                    .chain([&mut self.servers.postgres])
-                    .try_for_each(|daemon| daemon.kill())?;
-                self.servers
-                    .nats
-                    .iter_mut()
-                    .chain([&mut self.servers.postgres])
-                    .try_for_each(|daemon| daemon.start())?;
+                self.servers.all().try_for_each(Daemon::kill)?;
+                self.servers.all().try_for_each(Daemon::start)?;
                 self.servers.postgres.wait_for_postgres()?;
                 self.nodes.iter_mut().try_for_each(Server::spawn)?;
             }

@@ -261,8 +261,7 @@ impl Server {
     /// SIGTERM; it must end with 0 in time.
     pub fn stop(mut self) -> Result<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
-        // The standard library sends SIGKILL only; `kill` is everywhere.
-        Command::new("kill").arg(child.id().to_string()).status()?;
+        Process::of(child.id()).signal("TERM")?;
         let began = Instant::now();
         loop {
             match child.try_wait()? {

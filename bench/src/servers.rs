@@ -58,9 +58,7 @@ impl Servers {
     fn start_in(dir: &Path, places: &[Place], listens: Ipv4Addr) -> Result<Self> {
         let postgres = postgres(dir, listens)?;
         let mut servers = Self { dir: dir.to_owned(), nats: nats(dir, places)?, postgres };
-        for daemon in servers.nats.iter_mut().chain([&mut servers.postgres]) {
-            daemon.start()?;
-        }
+        servers.all().try_for_each(Daemon::start)?;
         servers.postgres.wait_for_postgres()?;
         servers.postgres.sql("postgres", "CREATE DATABASE fanfare")?;
         Ok(servers)
@@ -78,6 +76,11 @@ impl Servers {
         pairs.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
+    /// Each of them.
+    pub fn all(&mut self) -> impl Iterator<Item = &mut Daemon> {
+        self.nats.iter_mut().chain([&mut self.postgres])
+    }
+
     /// CPU time that the NATS servers have used.
     pub fn nats_cpu_us(&self) -> Result<u64> {
         self.nats.iter().map(|server| server.process()?.cpu_us()).sum()
@@ -93,7 +96,7 @@ impl Servers {
 impl Drop for Servers {
     fn drop(&mut self) {
         // Best effort on the way out: an error here would hide the one that led here.
-        self.nats.iter_mut().chain([&mut self.postgres]).for_each(|daemon| drop(daemon.kill()));
+        self.all().for_each(|daemon| drop(daemon.kill()));
         drop(std::fs::remove_dir_all(&self.dir));
     }
 }

@@ -307,9 +307,9 @@ impl<'a> Member<'a> {
     async fn find_successor(&self) {
         let until = Instant::now() + SUCCESSION;
         while Instant::now() < until {
-            let server = self.server.clone();
-            let looking = tokio::task::spawn_blocking(move || Candidate::connect(&server)?.who());
-            if let Ok(Ok(Some(at))) = looking.await {
+            if let Ok(candidate) = self.candidate().await
+                && let Ok(Some(at)) = blocking(move || candidate.who()).await
+            {
                 tracing::info!(active = at, "another node goes on");
                 self.role.send_replace(Role::Beside(at.into()));
                 return;

@@ -1,5 +1,6 @@
 //! Addresses of this installation that nobody can guess and that need not be kept: each follows from the master key.
 
+use super::derived;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::hmac;
@@ -12,8 +13,7 @@ pub struct AddressKey(hmac::Key);
 impl AddressKey {
     /// The key that follows from the master key.
     pub(super) fn of(master_key: &[u8]) -> Self {
-        let master = hmac::Key::new(hmac::HMAC_SHA256, master_key);
-        Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&master, b"fanfare address v1").as_ref()))
+        Self(derived(master_key, "address"))
     }
 
     /// What makes the address of something unguessable, as a part of a path.

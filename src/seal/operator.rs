@@ -1,6 +1,7 @@
 //! How the operator's command line shows the server that it holds the master key: each call is signed with a key made
 //! from it, and its signature opens once, within a minute.
 
+use super::derived;
 use crate::clock::Random;
 use crate::limits::{OPERATOR_CALL_TTL, OPERATOR_CALLS_REMEMBERED};
 use crate::model::UnixMs;
@@ -33,8 +34,7 @@ pub struct OperatorKey {
 impl OperatorKey {
     /// The key that follows from the master key.
     pub(super) fn of(master_key: &[u8]) -> Self {
-        let master = hmac::Key::new(hmac::HMAC_SHA256, master_key);
-        let key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&master, b"fanfare operator v1").as_ref());
+        let key = derived(master_key, "operator");
         Self { key, seen: Mutex::default() }
     }
 

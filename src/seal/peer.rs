@@ -1,5 +1,6 @@
 //! How the nodes of a cluster know each other: each shows that it holds the master key.
 
+use super::derived;
 use crate::limits::PEER_WORD_TTL;
 use crate::model::UnixMs;
 use ring::hmac;
@@ -31,8 +32,7 @@ pub struct PeerKey(hmac::Key);
 impl PeerKey {
     /// The key that follows from the master key.
     pub(super) fn of(master_key: &[u8]) -> Self {
-        let master = hmac::Key::new(hmac::HMAC_SHA256, master_key);
-        Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&master, b"fanfare peer v1").as_ref()))
+        Self(derived(master_key, "peer"))
     }
 
     /// What one side shows the other, after each has thought of a number: it opens nothing else.

@@ -4,8 +4,11 @@ use super::StoreError;
 use super::db::{Connection, PostgresPlace, PostgresServer};
 use crate::limits::NODE_ADDRESS_BYTES;
 
-/// Its place, and the number of its lock.
+/// Its place.
 const PLACE: PostgresPlace = PostgresPlace { schema: "fanfare_configured", lock: 6_479_643_202 };
+
+/// The number of the lock itself.
+const LOCK: i64 = PLACE.lock + 1;
 
 /// After this time without a sign the server ends the connection of a node that holds it: it is frozen, or cut off.
 const SILENCE: &str = "15s";
@@ -50,8 +53,7 @@ impl Candidate {
     /// [`StoreError`].
     pub fn try_take(self, address: &str) -> Result<Turn, StoreError> {
         let connection = self.0;
-        let lock = PLACE.lock + 1;
-        if connection.query_row(&format!("SELECT pg_try_advisory_lock({lock})"), (), |row| row.get(0))? {
+        if connection.query_row(&format!("SELECT pg_try_advisory_lock({LOCK})"), (), |row| row.get(0))? {
             // Nothing but a host and a port, as the settings have seen to.
             connection.execute_batch(&format!("SET application_name = '{NAME}{address}'"))?;
             return Ok(Turn::Taken(Hold(connection)));
@@ -66,14 +68,13 @@ impl Candidate {
     /// # Errors
     /// [`StoreError`].
     pub fn who(&self) -> Result<Option<String>, StoreError> {
-        let lock = PLACE.lock + 1;
         // A lock of 64 bits is shown as two numbers.
         let sql = format!(
             "SELECT application_name FROM pg_stat_activity WHERE pid = (SELECT pid FROM pg_locks \
              WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid = {} AND objid = {} \
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
-            lock >> 32,
-            lock & 0xffff_ffff
+            LOCK >> 32,
+            LOCK & 0xffff_ffff
         );
         let mut statement = self.0.prepare_cached(&sql)?;
         let names = statement.query_map((), |row| row.get::<Option<String>>(0))?;
