@@ -19,8 +19,8 @@ pub fn spawn_read(scheduler: Arc<Scheduler>, cell: Arc<LaneCell>, plan: ReadPlan
     let workers = scheduler.workers.clone();
     workers.spawn_blocking(move || {
         let read = read(scheduler.parts.journal.as_ref(), &plan);
-        let now = scheduler.parts.clock.now();
         let mut state = cell.state.lock();
+        let now = scheduler.parts.clock.now();
         match read {
             Ok(read) => {
                 scheduler.parts.metrics.dispatch.filter_failures.inc_by(read.failures);
@@ -42,8 +42,7 @@ pub fn spawn_read(scheduler: Arc<Scheduler>, cell: Arc<LaneCell>, plan: ReadPlan
                 }
             }
         }
-        scheduler.top_up(&cell, &mut state);
-        scheduler.wrap_up(&cell, state);
+        scheduler.go_on(&cell, state, now);
     });
 }
 

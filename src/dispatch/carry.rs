@@ -200,7 +200,7 @@ impl Scheduler {
             let mut state = cell.state.lock();
             state.lane.let_go(outgrown);
             events.extend(state.lane.under_way_before(outgrown));
-            self.wrap_up(&cell, state);
+            self.go_on(&cell, state, self.parts.clock.now());
         }
         events
     }

@@ -266,8 +266,7 @@ impl Feeder {
             let cell = &wants.cell;
             let mut state = cell.state.lock();
             state.lane.hand(event, self.scheduler.memory_left());
-            self.scheduler.top_up(cell, &mut state);
-            self.scheduler.wrap_up(cell, state);
+            self.scheduler.go_on(cell, state, self.scheduler.parts.clock.now());
         }
     }
 

@@ -161,16 +161,23 @@ impl Scheduler {
     pub(super) fn look_at(self: &Arc<Self>, cell: &Arc<LaneCell>) {
         let mut state = cell.state.lock();
         state.alarm = None;
-        self.top_up(cell, &mut state);
-        self.wrap_up(cell, state);
+        self.go_on(cell, state, self.parts.clock.now());
+    }
+
+    /// What follows each change of a lane: it starts what it may, and is seen to until it is looked at again.
+    ///
+    /// All of that sees one moment. With a later one for the second half, what became due between the two would neither
+    /// be started nor have an alarm, and a lane with nothing in flight would stand still.
+    pub(super) fn go_on(self: &Arc<Self>, cell: &Arc<LaneCell>, mut state: MutexGuard<'_, CellState>, now: UnixMs) {
+        self.top_up(cell, &mut state, now);
+        self.wrap_up(cell, state, now);
     }
 
     /// Gives jobs to workers as long as the lane has some and the budget allows.
-    pub(super) fn top_up(self: &Arc<Self>, cell: &Arc<LaneCell>, state: &mut CellState) {
+    fn top_up(self: &Arc<Self>, cell: &Arc<LaneCell>, state: &mut CellState, now: UnixMs) {
         if self.is_held() {
             return;
         }
-        let now = self.parts.clock.now();
         self.set_pace(state, now);
         while !state.queued && state.lane.can_take(now) {
             let mut budget = self.budget.lock();
@@ -205,9 +212,9 @@ impl Scheduler {
     pub(super) fn look_at_edited(self: &Arc<Self>) {
         for cell in self.all() {
             let mut state = cell.state.lock();
-            if self.set_pace(&mut state, self.parts.clock.now()) {
-                self.top_up(&cell, &mut state);
-                self.wrap_up(&cell, state);
+            let now = self.parts.clock.now();
+            if self.set_pace(&mut state, now) {
+                self.go_on(&cell, state, now);
             }
         }
     }
@@ -242,8 +249,7 @@ impl Scheduler {
             self.record_receiver(cell.webhook, ReceiverIs::Silent, now);
         }
         self.reassign(&mut state, 0);
-        self.top_up(cell, &mut state);
-        self.wrap_up(cell, state);
+        self.go_on(cell, state, now);
         self.serve_waiters();
     }
 
@@ -256,8 +262,8 @@ impl Scheduler {
         ended: &Ended<'_>,
         slot: Option<&Arc<Slot>>,
     ) -> AfterSettle {
-        let now = self.parts.clock.now();
         let mut state = cell.state.lock();
+        let now = self.parts.clock.now();
         let forgotten = self.is_forgotten(cell.webhook, job.position);
         let verdict = if ended.cancelled {
             Verdict::Cancelled
@@ -281,8 +287,7 @@ impl Scheduler {
         // The place of the attempt that has just ended is still taken.
         self.reassign(&mut state, 1);
         let after = self.next_for_worker(&mut state, slot, now);
-        self.top_up(cell, &mut state);
-        self.wrap_up(cell, state);
+        self.go_on(cell, state, now);
         if !matches!(after, AfterSettle::Next(_)) {
             self.serve_waiters();
         }
@@ -396,14 +401,13 @@ impl Scheduler {
             }
             None => self.budget.lock().give_back(share),
         }
-        self.wrap_up(cell, state);
+        self.wrap_up(cell, state, now);
     }
 
-    /// What follows each change of a lane: records what expired, reads on, sets the alarm, counts.
-    pub(super) fn wrap_up(self: &Arc<Self>, cell: &Arc<LaneCell>, mut state: MutexGuard<'_, CellState>) {
+    /// Records what expired, reads on, sets the alarm, counts.
+    fn wrap_up(self: &Arc<Self>, cell: &Arc<LaneCell>, mut state: MutexGuard<'_, CellState>, now: UnixMs) {
         let expired = state.lane.take_expired();
-        self.record_expired(cell.webhook, &expired);
-        let now = self.parts.clock.now();
+        self.record_expired(cell.webhook, &expired, now);
         if !self.is_held()
             && let Some(plan) = state.lane.start_read(now)
         {
@@ -413,9 +417,8 @@ impl Scheduler {
         self.note(cell, &mut state);
     }
 
-    fn record_expired(&self, webhook: WebhookId, expired: &[Expired]) {
+    fn record_expired(&self, webhook: WebhookId, expired: &[Expired], at: UnixMs) {
         for Expired { from, to, events } in expired.iter().copied() {
-            let at = self.parts.clock.now();
             self.parts.metrics.dispatch.expired.inc_by(events.unwrap_or(1));
             let closed = Closed { webhook, why: ClosedWhy::Expired, from, to, events, retries: false, at };
             self.parts.journal.record(Group::of(&Entry::Closed(closed)));
@@ -440,8 +443,7 @@ impl Scheduler {
             let (in_flight, cancelled) = state.lane.forget(gone);
             self.parts.metrics.dispatch.cancelled.inc_by(cancelled);
             self.forgotten.lock().extend(in_flight.into_iter().map(|position| (cell.webhook, position)));
-            self.top_up(cell, &mut state);
-            self.wrap_up(cell, state);
+            self.go_on(cell, state, self.parts.clock.now());
         }
     }
 
@@ -504,3 +506,6 @@ pub enum AfterSettle {
     /// Nothing.
     End,
 }
+
+#[cfg(test)]
+mod tests;

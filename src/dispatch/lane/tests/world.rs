@@ -254,9 +254,21 @@ impl World {
             self.take();
             each(self);
             self.settle(0, 5);
-            self.now += 1000;
+            self.wait_as_told();
         }
         panic!("the lane stands still: {:?}", self.lane);
+    }
+
+    /// Nobody looks at a lane that can do nothing before the time that it names.
+    fn wait_as_told(&mut self) {
+        let now = UnixMs(self.now);
+        let is_idle = self.in_flight.is_empty() && self.refeed.is_none() && !self.lane.can_take(now);
+        self.step(&Step::StartRead);
+        if is_idle && self.read.is_none() {
+            let due = self.lane.next_due(now);
+            assert!(due.is_none_or(|due| due > now), "{due:?} at {now:?}: {:?}", self.lane);
+            self.now = due.map_or(self.now, |due| due.0);
+        }
     }
 
     /// Of each visitor one request is in flight, of the oldest event that is not over.

@@ -1,0 +1,137 @@
+use super::*;
+use crate::catalog::{WebhookValues, parcels};
+use crate::clock::SeededRandom;
+use crate::config::Settings;
+use crate::deliver::{Destination, Line, Message, Quiet};
+use crate::dispatch::Dispatcher;
+use crate::dispatch::restart::Restart;
+use crate::model::{AppId, CategorySet, EventEntry, EventKind, Keys, Reason, Switch, Timings, UniqueId};
+use crate::store::projection::memory::MemoryJournal;
+use bytes::Bytes;
+use std::pin::Pin;
+use std::sync::atomic::AtomicI64;
+
+const WEBHOOK: WebhookId = WebhookId(1);
+const SUBSCRIPTION: SubscriptionId = SubscriptionId(1);
+const EVENTS: usize = 400;
+
+/// A clock that has moved on whenever it is looked at again. Nobody waits for long.
+#[derive(Debug, Default)]
+struct Hasty(AtomicI64);
+
+impl Clock for Hasty {
+    fn now(&self) -> UnixMs {
+        UnixMs(self.0.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn wait(&self, until: UnixMs) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0.fetch_max(until.0, Ordering::SeqCst);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A receiver that answers at once, each time with the next one of these in turn.
+struct Answers {
+    reasons: &'static [Reason],
+    asked: AtomicUsize,
+}
+
+impl Courier for Answers {
+    fn attempt<'a>(
+        &'a self,
+        _: &'a mut Line,
+        _: &'a Arc<Destination>,
+        _: &'a Message,
+        _: Quiet<'a>,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        let reason = self.reasons[self.asked.fetch_add(1, Ordering::SeqCst) % self.reasons.len()];
+        Box::pin(std::future::ready(Outcome {
+            status: 200,
+            reason,
+            detail: String::new(),
+            retry_after: None,
+            timings: Timings::default(),
+            request_headers: String::new(),
+            request_body: None,
+            response_headers: String::new(),
+            response_body: Bytes::new(),
+            response_cut: false,
+        }))
+    }
+}
+
+/// Events, and a webhook that wants all of them.
+fn journal() -> Arc<MemoryJournal> {
+    let journal = Arc::new(MemoryJournal::new());
+    let (selection, at) = (CategorySet::All.into(), UnixMs(0));
+    journal.add(&Entry::Switch(Switch { webhook: WEBHOOK, subscription: SUBSCRIPTION, on: true, selection, at }));
+    for _ in 0..EVENTS {
+        journal.add(&Entry::Event(EventEntry {
+            subscription: SUBSCRIPTION,
+            app: AppId::FIRST,
+            kind: EventKind::TrackEventReceived,
+            unique_id: UniqueId([1; 20]),
+            visitor_id: "v",
+            account_id: "",
+            occurred_at: at,
+            accepted_at: at,
+            withheld: None,
+            item: None,
+            closes: None,
+            body: b"{}",
+        }));
+    }
+    journal
+}
+
+/// Whether all events are delivered, though every look at the clock shows another time.
+async fn delivers_all(rate_limit_per_s: Option<u32>, ordered: bool, reasons: &'static [Reason]) -> bool {
+    let journal = journal();
+    let keys = Keys { signing_key: None, old_signing_key: None, old_secret: None };
+    let values = WebhookValues { rate_limit_per_s, ordered, ..parcels::plain("http://receiver.test/") };
+    let webhook = Arc::new(parcels::webhook(WEBHOOK.0, values, keys));
+    let mut snapshot = Snapshot::default();
+    snapshot.webhooks.insert(WEBHOOK, webhook);
+    let snapshot = Arc::new(snapshot);
+    let mut settings = Settings::defaults().dispatch;
+    settings.retry_delays = vec![Duration::from_millis(5); 3];
+    settings.backlog_max_age = Duration::MAX;
+    let metrics = Arc::new(Metrics::new());
+    let parts = Parts {
+        journal: journal.clone(),
+        courier: Arc::new(Answers { reasons, asked: AtomicUsize::new(0) }),
+        peers: None,
+        catalog: Arc::new(move || Arc::clone(&snapshot)),
+        clock: Arc::new(Hasty::default()),
+        random: Arc::new(SeededRandom::new(1)),
+        settings,
+        metrics,
+    };
+    let dispatcher = Dispatcher::start(parts, &Restart::default()).unwrap();
+    let lane = dispatcher.scheduler().lane(WEBHOOK).unwrap();
+    let all = async {
+        while lane.state.lock().tally.delivered < EVENTS as u64 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let delivered = tokio::time::timeout(Duration::from_secs(20), all).await.is_ok();
+    dispatcher.stop(Duration::ZERO).await;
+    delivered
+}
+
+#[tokio::test]
+async fn a_lane_that_waits_for_its_rate_goes_on_whatever_the_clock_does_between_two_looks() {
+    // Each time another number of looks lies between two requests.
+    for pause_ms in 1..40 {
+        let rate = 1000 / pause_ms;
+        assert!(delivers_all(Some(rate), false, &[Reason::Accepted]).await, "at {rate} a second");
+    }
+}
+
+#[tokio::test]
+async fn a_lane_that_waits_for_retries_and_probes_goes_on_whatever_the_clock_does_between_two_looks() {
+    let reasons = &[Reason::Accepted, Reason::ServerError, Reason::ConnectionRefused];
+    for ordered in [false, true] {
+        assert!(delivers_all(None, ordered, reasons).await, "ordered: {ordered}");
+    }
+}
