@@ -107,6 +107,15 @@ pub const JOURNAL_TAIL_BYTES: usize = 16 * 1024 * 1024;
 /// What one read of the journal returns at most, unless a single group is larger.
 pub const JOURNAL_READ_BYTES: usize = 256 * 1024;
 
+/// Lanes that read the journal at a time; the others wait their turn.
+pub const BACKLOG_READS: usize = 4;
+
+/// Events that were read for lanes that are behind and are kept for others, in bytes.
+pub const BACKLOG_BYTES: usize = 32 * 1024 * 1024;
+
+/// Events that a lane looks at in one go.
+pub const BACKLOG_LOOKS: usize = 4096;
+
 /// Events that wait in memory for one lane; a lane with more reads the journal.
 pub const LANE_QUEUE_EVENTS: usize = 256;
 

@@ -1,5 +1,9 @@
 //! Reading the journal for a lane that has fallen behind.
 
+mod runs;
+
+pub use runs::Runs;
+
 use super::cell::LaneCell;
 use super::job::Event;
 use super::lane::ReadPlan;
@@ -11,39 +15,49 @@ use crate::model::{Entry, Position};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a lane waits before it reads again what could not be read.
-const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How long it takes until what could not be read is read again.
+pub const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Reads in a thread of its own, then hands over what was read.
+/// Reads in a thread of its own when it is the lane's turn, then hands over what was read.
 pub fn spawn_read(scheduler: Arc<Scheduler>, cell: Arc<LaneCell>, plan: ReadPlan) {
     let workers = scheduler.workers.clone();
-    workers.spawn_blocking(move || {
-        let read = read(scheduler.parts.journal.as_ref(), &plan);
-        let mut state = cell.state.lock();
-        let now = scheduler.parts.clock.now();
-        match read {
-            Ok(read) => {
-                scheduler.parts.metrics.dispatch.filter_failures.inc_by(read.failures);
-                let refused = read.events.into_iter().find_map(|event| {
-                    let position = event.position;
-                    (!state.lane.take_read(Arc::new(event), now)).then_some(position)
-                });
-                state.lane.read_done(refused.unwrap_or(read.next), scheduler.feeding());
-            }
-            Err(error) => {
-                state.lane.read_done(plan.from, scheduler.feeding());
-                if let ReadError::Gone { oldest, .. } = error {
-                    state.lane.lost_until(oldest);
-                } else {
-                    // A damaged journal is never skipped by guessing: the lane waits for the operator.
-                    tracing::error!(webhook = %cell.webhook, %error, "a lane cannot read its backlog");
-                    scheduler.look_again_at(&cell, now.after(READ_AGAIN_AFTER));
-                    return;
-                }
+    workers.spawn(async move {
+        let _turn = scheduler.reads.acquire().await;
+        // A read that is not made any more is made after the next start.
+        if !scheduler.stopping.is_cancelled() {
+            let scheduler = Arc::clone(&scheduler);
+            // A panic in it was logged when it happened.
+            let _ = tokio::task::spawn_blocking(move || read_for(&scheduler, &cell, &plan)).await;
+        }
+    });
+}
+
+fn read_for(scheduler: &Arc<Scheduler>, cell: &Arc<LaneCell>, plan: &ReadPlan) {
+    let read = read(scheduler.parts.journal.as_ref(), &scheduler.runs, plan);
+    let mut state = cell.state.lock();
+    let now = scheduler.parts.clock.now();
+    match read {
+        Ok(read) => {
+            scheduler.parts.metrics.dispatch.filter_failures.inc_by(read.failures);
+            let refused = read.events.into_iter().find_map(|event| {
+                let position = event.position;
+                (!state.lane.take_read(Arc::new(event), now)).then_some(position)
+            });
+            state.lane.read_done(refused.unwrap_or(read.next), scheduler.feeding());
+        }
+        Err(error) => {
+            state.lane.read_done(plan.from, scheduler.feeding());
+            if let ReadError::Gone { oldest, .. } = error {
+                state.lane.lost_until(oldest);
+            } else {
+                // A damaged journal is never skipped by guessing: the lane waits for the operator.
+                tracing::error!(webhook = %cell.webhook, %error, "a lane cannot read its backlog");
+                scheduler.look_again_at(cell, now.after(READ_AGAIN_AFTER));
+                return;
             }
         }
-        scheduler.go_on(&cell, state, now);
-    });
+    }
+    scheduler.go_on(cell, state, now);
 }
 
 struct Read {
@@ -53,22 +67,39 @@ struct Read {
     failures: u64,
 }
 
-/// Reads until the plan's room is filled or one read's worth was looked at.
-fn read(journal: &dyn Journal, plan: &ReadPlan) -> Result<Read, ReadError> {
-    let chunk = journal.read(plan.from, limits::JOURNAL_READ_BYTES)?;
-    let (mut events, mut failures) = (Vec::new(), 0);
-    for entry in chunk.entries_but_outcomes() {
-        let (position, entry) = entry?;
-        let Entry::Event(entry) = entry else { continue };
-        if entry.withheld.is_some() {
-            continue;
+/// Reads until the plan's room is filled, or one read's worth was looked at; what others have read costs little.
+fn read(journal: &dyn Journal, runs: &Runs, plan: &ReadPlan) -> Result<Read, ReadError> {
+    let mut read = Read { events: Vec::new(), next: plan.from, failures: 0 };
+    let (mut looks, mut bytes) = (0, 0);
+    let mut run = match runs.find(plan.from) {
+        Some(run) => run,
+        None => runs.read(journal, plan.from)?,
+    };
+    loop {
+        for entry in run.entries_since(read.next) {
+            let (position, entry) = entry?;
+            let Entry::Event(entry) = entry else { continue };
+            if entry.withheld.is_some() {
+                continue;
+            }
+            looks += 1;
+            match plan.judge(position, &entry) {
+                Judgement::Wanted if read.events.len() == plan.room || bytes >= limits::JOURNAL_READ_BYTES => {
+                    read.next = position;
+                    return Ok(read);
+                }
+                Judgement::Wanted => {
+                    bytes += entry.body.len();
+                    read.events.push(Event::from_entry(position, &entry));
+                }
+                Judgement::Failed(failure) => read.failures += u64::from(!failure.is_missing()),
+                Judgement::OtherCategory | Judgement::Filtered => {}
+            }
         }
-        match plan.judge(position, &entry) {
-            Judgement::Wanted if events.len() == plan.room => return Ok(Read { events, next: position, failures }),
-            Judgement::Wanted => events.push(Event::from_entry(position, &entry)),
-            Judgement::Failed(failure) => failures += u64::from(!failure.is_missing()),
-            Judgement::OtherCategory | Judgement::Filtered => {}
+        read.next = run.next();
+        match runs.find(read.next) {
+            Some(next) if looks < limits::BACKLOG_LOOKS => run = next,
+            _ => return Ok(read),
         }
     }
-    Ok(Read { events, next: chunk.next(), failures })
 }

@@ -172,6 +172,7 @@ impl Feeder {
     /// Lanes that stood still while the journal refused outcomes are looked at when it takes them again, and those that
     /// may do more than before, because their webhooks were edited, too.
     fn every_second(&mut self) {
+        self.scheduler.runs.grow_old();
         let refuses = self.scheduler.parts.journal.accepting().is_err();
         if self.refused && !refuses {
             self.scheduler.look_at_all();

@@ -3,7 +3,7 @@
 //! Locks are taken in this order: a lane's, then the budget's, the timer's or the journal's. No two lanes' locks are
 //! ever held together.
 
-use super::backlog;
+use super::backlog::{self, Runs};
 use super::budget::{Budget, Share};
 use super::carry::Carried;
 use super::cell::{CellState, LaneCell, Slot};
@@ -28,6 +28,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -59,6 +60,10 @@ pub struct Scheduler {
     /// The last position that lanes at the head are being handed, set before the first of them is.
     pub(super) feeding: AtomicU64,
     pub(super) workers: TaskTracker,
+    /// Whose turn it is to read the journal for a lane that is behind.
+    pub(super) reads: Semaphore,
+    /// What was read so.
+    pub(super) runs: Runs,
     /// Parked workers end.
     pub(super) stopping: CancellationToken,
     lanes: RwLock<HashMap<WebhookId, Arc<LaneCell>>>,
@@ -89,6 +94,8 @@ impl Scheduler {
             timer: Timer::new(Arc::clone(&parts.clock)),
             feeding: AtomicU64::new(0),
             workers: TaskTracker::new(),
+            reads: Semaphore::new(limits::BACKLOG_READS),
+            runs: Runs::default(),
             stopping: CancellationToken::new(),
             lanes: RwLock::new(HashMap::new()),
             budget: Mutex::new(Budget::new(settings.concurrency_total, settings.troubled_per_s)),
@@ -438,6 +445,7 @@ impl Scheduler {
     pub fn forget(self: &Arc<Self>, subscription: SubscriptionId, gone: &[Position]) {
         // What was read before it was erased is written once more before whatever the caller writes next.
         drop(self.carrying.lock());
+        self.runs.clear();
         for cell in self.all().iter().filter(|cell| cell.subscription == subscription) {
             let mut state = cell.state.lock();
             let (in_flight, cancelled) = state.lane.forget(gone);

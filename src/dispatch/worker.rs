@@ -1,6 +1,7 @@
 //! One connection to one receiver: makes a lane's attempts one after the other, waits for the next one with its
 //! connection open, and ends when the connection does.
 
+use super::backlog::READ_AGAIN_AFTER;
 use super::cell::{LaneCell, Slot};
 use super::job::{Event, Job};
 use super::scheduler::{AfterSettle, Ended, Scheduler};
@@ -51,6 +52,10 @@ async fn attempt(
         Some(event) => Ok(Some(Arc::clone(event))),
         None => read_event(scheduler, job.position).await,
     };
+    if let Err(ReadError::Io(_)) = event {
+        // It is not settled: it is made after the next start.
+        return AfterSettle::End;
+    }
     let (outcome, kind) = match (&webhook, &event) {
         (Some(webhook), Ok(Some(event))) => {
             (send(scheduler, cell, line, job, webhook, &event.message).await, event.kind)
@@ -92,11 +97,20 @@ async fn send(
     parts.courier.attempt(line, &webhook.destination, message, quiet).await
 }
 
-/// Reads the event of a retry back from the journal; `None` when it was erased.
+/// Reads the event of a retry back from the journal; `None` when it was erased. Where the journal cannot be read now, it
+/// waits until it can: [`ReadError::Io`] only when the node stops meanwhile.
 async fn read_event(scheduler: &Scheduler, position: Position) -> Result<Option<Arc<Event>>, ReadError> {
     let mut at = scheduler.carried.read().place_of(position)?;
     loop {
         let read = read_at(scheduler, at).await;
+        if let Err(error @ ReadError::Io(_)) = read {
+            tracing::warn!(%error, %position, "the event of a retry cannot be read; trying again");
+            let again = scheduler.parts.clock.now().after(READ_AGAIN_AFTER);
+            tokio::select! {
+                () = scheduler.parts.clock.wait(again) => continue,
+                () = scheduler.stopping.cancelled() => return Err(error),
+            }
+        }
         let Err(ReadError::Gone { .. }) = read else { return read };
         // It may have been carried on, and its old place deleted, after the place was looked up.
         let now_at = scheduler.carried.read().place_of(position)?;

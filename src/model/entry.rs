@@ -88,6 +88,11 @@ impl<'a> Entry<'a> {
         matches!(encoded.first(), Some(&(OUTCOME | SHAPED_OUTCOME)))
     }
 
+    /// Whether an encoded entry is an event, at the place where it was accepted.
+    pub fn is_event(encoded: &[u8]) -> bool {
+        encoded.first() == Some(&EVENT)
+    }
+
     /// The outcome that it is, in either form.
     pub fn outcome(&self) -> Option<&OutcomeEntry<'a>> {
         match self {
@@ -98,6 +103,8 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// With what encoded events begin.
+const EVENT: u8 = 0;
 /// With what encoded outcomes begin.
 const OUTCOME: u8 = 1;
 /// See [`OUTCOME`].
@@ -487,7 +494,7 @@ mod tests {
             "00cf87b0888bfac308bfba27070707070707070707070707070707070707070707017600020400010900027b7d"
         );
         assert_eq!(postcard::from_bytes::<Entry<'_>>(&bytes).unwrap(), entry);
-        assert!(!Entry::is_outcome(&bytes));
+        assert!(!Entry::is_outcome(&bytes) && Entry::is_event(&bytes));
         // One that is carried on is the same behind the place where it was accepted.
         let Entry::Event(entry) = entry else { panic!("{entry:?}") };
         let carried = postcard::to_stdvec(&Entry::Carried(CarriedEntry { event: Position(77), entry })).unwrap();

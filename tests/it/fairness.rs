@@ -1,7 +1,10 @@
 //! A receiver that hangs or fails costs nobody but its own webhook.
 
-use crate::support::{Node, Receiver, Reply};
+use crate::support::{Node, Receiver, Reply, wait_until};
 use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 const EVENTS: usize = 300;
@@ -76,4 +79,29 @@ fn a_receiver_in_trouble_is_asked_slowly_and_goes_on_at_once_when_it_recovers() 
     receiver.wait_for(names.last().unwrap());
     let arrived = receiver.names();
     assert!(names.iter().all(|name| arrived.contains(name)), "none is lost");
+}
+
+/// They read the journal in turn, and each what others have read.
+#[test]
+fn webhooks_that_fell_behind_together_all_catch_up_each_in_order() {
+    const WEBHOOKS: usize = 100;
+    const EACH: usize = 40;
+    let node = Node::with(&["--quiet-after", "100ms"], &[]);
+    let open = Arc::new(AtomicBool::new(false));
+    let receiver = Receiver::always(Reply::When(Arc::clone(&open), Box::new(Reply::Status(200))));
+    for number in 0..WEBHOOKS {
+        node.webhook(&format!("{}/{number}", receiver.url()), json!({"concurrency": 1}));
+    }
+    node.track("event 0");
+    let all = |metric: &str| (node.metric(metric) == Some(WEBHOOKS as f64)).then_some(());
+    wait_until("they are silent", || all("fanfare_dispatch_lanes_narrowed"));
+    let names: Vec<String> = (0..EACH).map(|number| format!("event {number}")).collect();
+    names[1..].iter().for_each(|name| node.track(name));
+    wait_until("they are behind", || all("fanfare_dispatch_lanes_behind"));
+    open.store(true, Ordering::SeqCst);
+    let requests = receiver.wait(WEBHOOKS * EACH);
+    let mut arrived: HashMap<&str, Vec<String>> = HashMap::new();
+    requests.iter().for_each(|request| arrived.entry(&request.line).or_default().push(request.name()));
+    assert_eq!(arrived.len(), WEBHOOKS);
+    arrived.iter().for_each(|(line, got)| assert_eq!(*got, names, "{line}"));
 }

@@ -85,8 +85,11 @@ fn journal() -> Arc<MemoryJournal> {
 }
 
 /// Whether all events are delivered, though every look at the clock shows another time.
-async fn delivers_all(rate_limit_per_s: Option<u32>, ordered: bool, reasons: &'static [Reason]) -> bool {
-    let journal = journal();
+async fn delivers_all(
+    journal: Arc<MemoryJournal>,
+    (rate_limit_per_s, ordered): (Option<u32>, bool),
+    reasons: &'static [Reason],
+) -> bool {
     let keys = Keys { signing_key: None, old_signing_key: None, old_secret: None };
     let values = WebhookValues { rate_limit_per_s, ordered, ..parcels::plain("http://receiver.test/") };
     let webhook = Arc::new(parcels::webhook(WEBHOOK.0, values, keys));
@@ -94,9 +97,9 @@ async fn delivers_all(rate_limit_per_s: Option<u32>, ordered: bool, reasons: &'s
     snapshot.webhooks.insert(WEBHOOK, webhook);
     let snapshot = Arc::new(snapshot);
     let mut settings = Settings::defaults().dispatch;
-    settings.retry_delays = vec![Duration::from_millis(5); 3];
+    // Whichever answers fall to an event, it is not given up.
+    settings.retry_delays = vec![Duration::from_millis(5); 200];
     settings.backlog_max_age = Duration::MAX;
-    let metrics = Arc::new(Metrics::new());
     let parts = Parts {
         journal: journal.clone(),
         courier: Arc::new(Answers { reasons, asked: AtomicUsize::new(0) }),
@@ -105,7 +108,7 @@ async fn delivers_all(rate_limit_per_s: Option<u32>, ordered: bool, reasons: &'s
         clock: Arc::new(Hasty::default()),
         random: Arc::new(SeededRandom::new(1)),
         settings,
-        metrics,
+        metrics: Arc::new(Metrics::new()),
     };
     let dispatcher = Dispatcher::start(parts, &Restart::default()).unwrap();
     let lane = dispatcher.scheduler().lane(WEBHOOK).unwrap();
@@ -124,7 +127,7 @@ async fn a_lane_that_waits_for_its_rate_goes_on_whatever_the_clock_does_between_
     // Each time another number of looks lies between two requests.
     for pause_ms in 1..40 {
         let rate = 1000 / pause_ms;
-        assert!(delivers_all(Some(rate), false, &[Reason::Accepted]).await, "at {rate} a second");
+        assert!(delivers_all(journal(), (Some(rate), false), &[Reason::Accepted]).await, "at {rate} a second");
     }
 }
 
@@ -132,6 +135,13 @@ async fn a_lane_that_waits_for_its_rate_goes_on_whatever_the_clock_does_between_
 async fn a_lane_that_waits_for_retries_and_probes_goes_on_whatever_the_clock_does_between_two_looks() {
     let reasons = &[Reason::Accepted, Reason::ServerError, Reason::ConnectionRefused];
     for ordered in [false, true] {
-        assert!(delivers_all(None, ordered, reasons).await, "ordered: {ordered}");
+        assert!(delivers_all(journal(), (None, ordered), reasons).await, "ordered: {ordered}");
     }
+}
+
+#[tokio::test]
+async fn a_retry_whose_event_cannot_be_read_now_is_made_when_it_can() {
+    let journal = journal();
+    journal.fail_one_read_in(50);
+    assert!(delivers_all(journal, (None, false), &[Reason::Accepted, Reason::ServerError]).await);
 }

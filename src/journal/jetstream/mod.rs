@@ -27,7 +27,7 @@ use crate::config::{JournalSettings, NatsSettings};
 use crate::limits;
 use crate::model::{Entry, Position};
 use bytes::Bytes;
-use pages::Pages;
+use pages::{Page, Pages};
 use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
@@ -84,6 +84,9 @@ pub struct JetStreamJournal {
     shared: Arc<Shared>,
     stream: Stream,
     entry_limit: usize,
+    /// Held while something is fetched: who wants the same waits, and finds it; and what is published does not stand behind
+    /// what hundreds of readers have asked for.
+    fetching: parking_lot::Mutex<()>,
     driver: Driver,
     writer: Mutex<Option<JoinHandle<()>>>,
     stop: CancellationToken,
@@ -154,7 +157,8 @@ impl JetStreamJournal {
         driver.spawn(retention::run(Arc::clone(&shared), stream.clone(), stop.clone()));
         let entry_limit = stream.entry_limit();
         let writer = Mutex::new(Some(writer));
-        Ok(Self { shared, stream, entry_limit, driver, writer, stop, taken_over })
+        let fetching = parking_lot::Mutex::default();
+        Ok(Self { shared, stream, entry_limit, fetching, driver, writer, stop, taken_over })
     }
 
     /// Runs something on the runtime of the driver, and blocks for it.
@@ -168,14 +172,20 @@ impl JetStreamJournal {
         let kept = self.shared.pages().find(from);
         let page = match kept {
             Some(page) => page,
-            None => {
-                let page = Arc::new(self.fetch_page(from, budget.max(AHEAD_BYTES))?);
-                self.shared.pages().keep(Arc::clone(&page));
-                page
-            }
+            None => self.fetch_once(from, budget.max(AHEAD_BYTES))?,
         };
         let start = page.partition_point(|(position, _)| *position < from);
         Ok(within(&page[start..], budget))
+    }
+
+    fn fetch_once(&self, from: Position, budget: usize) -> io::Result<Page> {
+        let _fetching = self.fetching.lock();
+        if let Some(page) = self.shared.pages().find(from) {
+            return Ok(page);
+        }
+        let page = Arc::new(self.fetch_page(from, budget)?);
+        self.shared.pages().keep(Arc::clone(&page));
+        Ok(page)
     }
 
     /// A replica that is behind may have nothing yet, or skip what it has not got; the leader decides whether there is
@@ -417,7 +427,8 @@ impl Erase for JetStreamJournal {
             }
             from = chunk.next();
         }
-        // Also what a reader has fetched meanwhile.
+        // Also what a reader is fetching meanwhile.
+        let _fetching = self.fetching.lock();
         self.shared.pages().clear();
         Ok(erased)
     }

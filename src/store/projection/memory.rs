@@ -5,6 +5,7 @@ use crate::model::{Entry, Position};
 use bytes::Bytes;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
@@ -16,6 +17,9 @@ pub(crate) struct MemoryJournal {
     outgrown: Mutex<Position>,
     released: Mutex<[Position; Holder::ALL.len()]>,
     durable: watch::Sender<Position>,
+    reads: AtomicUsize,
+    /// One read in so many fails.
+    one_fails_in: AtomicUsize,
 }
 
 impl MemoryJournal {
@@ -26,7 +30,14 @@ impl MemoryJournal {
             outgrown: Mutex::new(Position(1)),
             released: Mutex::default(),
             durable: watch::channel(Position::ZERO).0,
+            reads: AtomicUsize::new(0),
+            one_fails_in: AtomicUsize::new(usize::MAX),
         }
+    }
+
+    /// From now on one read in so many fails.
+    pub(crate) fn fail_one_read_in(&self, reads: usize) {
+        self.one_fails_in.store(reads, Ordering::SeqCst);
     }
 
     /// Appends one entry; where it stands.
@@ -76,6 +87,10 @@ impl Journal for MemoryJournal {
     }
 
     fn read(&self, from: Position, budget: usize) -> Result<Chunk, ReadError> {
+        let number = self.reads.fetch_add(1, Ordering::SeqCst) + 1;
+        if number.is_multiple_of(self.one_fails_in.load(Ordering::SeqCst)) {
+            return Err(ReadError::Io(std::io::Error::other("not now")));
+        }
         let oldest = self.oldest();
         if from < oldest {
             return Err(ReadError::Gone { wanted: from, oldest });
