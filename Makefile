@@ -27,6 +27,9 @@ AGENT_SOURCE := $(shell find agent/src agent/scripts agent/*.json agent/*.js age
 ONCE := ^(agent|attacks|backup|cluster|console|inspector|mails|master_key|openapi|operator|provider|rebinding|receivers|tidy)::
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
+# Always of the whole workspace: a part of it may need less of what it depends on, which would then be compiled anew.
+DEBUG := cargo build --quiet --workspace --bins --locked
+
 .PHONY: help build run agent test client tools bench crash chaos lint deployment fmt
 
 help: ## This list
@@ -55,8 +58,9 @@ test: tools $(CONSOLE) $(AGENT) e2e/node_modules/installed ## All tests (install
 	cd console && npm run --silent check && npm run --silent test
 	cd agent && npm run --silent check && npm run --silent test
 	tests/services cargo nextest run --workspace --locked --no-fail-fast
-	tests/services env TEST_BACKEND=cluster cargo nextest run --locked --no-fail-fast --test it -E 'not test(/$(ONCE)/)'
-	cargo run --quiet --locked -p fanfare-bench -- chaos --quick --server-bin target/debug/fanfare
+	tests/services env TEST_BACKEND=cluster cargo nextest run --workspace --locked --no-fail-fast -E 'binary_id(fanfare::it) and not test(/$(ONCE)/)'
+	$(DEBUG)
+	target/debug/fanfare-bench chaos --quick --server-bin target/debug/fanfare
 	cargo test --workspace --locked --doc
 	cd e2e && npm run --silent check && npm run --silent test
 	@$(MAKE) --silent target/schema.ts
@@ -68,7 +72,8 @@ client: target/schema.ts ## The console's client anew, from the API's own descri
 # What the client of this very API looks like.
 .PHONY: target/schema.ts
 target/schema.ts: console/node_modules/installed
-	@cargo run --quiet --locked --bin fanfare -- openapi >target/openapi.json
+	@$(DEBUG)
+	@target/debug/fanfare openapi >target/openapi.json
 	@cd console && npm run --silent generate >/dev/null
 
 tools:
@@ -124,7 +129,7 @@ deployment: tools ## The files in deploy/, held against their tools
 	@command -v systemd-analyze >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd >/dev/null; } \
 		|| { echo "make deployment: systemd-analyze is missing (Debian: systemd)" >&2; exit 1; }
-	@cargo build --quiet --locked --bin fanfare
+	@$(DEBUG)
 	@PATH="$(TOOLS)/python/bin:$$PATH" tests/deploy/check.sh
 
 fmt: ## Format all code

@@ -18,6 +18,7 @@ use crate::journal::{AppendError, Group, Holder, Journal, ReadError};
 use crate::limits;
 use crate::model::{CarriedEntry, Entry, Position};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -103,29 +104,36 @@ impl Carrier {
         Self { scheduler, fed, released: Position::ZERO, on_its_way, unreadable }
     }
 
-    /// One step; whether nothing is left to do for now.
+    /// One step; whether nothing is left to do for now. While the journal cannot be read it lets go of nothing.
     pub(super) fn pass(&mut self) -> bool {
+        self.step().unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is retried cannot be carried on now; trying again");
+            true
+        })
+    }
+
+    fn step(&mut self) -> io::Result<bool> {
         let journal = Arc::clone(&self.scheduler.parts.journal);
         let outgrown = journal.outgrown().min(self.fed.borrow().next());
         // A full disk takes records still, and only letting go makes space on it.
         let refuses = !matches!(journal.accepting(), Ok(()) | Err(AppendError::Full));
         if outgrown <= self.released || refuses {
-            return true;
+            return Ok(true);
         }
         let needed = self.scheduler.under_way_before(outgrown);
-        if self.is_on_its_way(&needed) || self.carry(&needed, outgrown) {
-            return false;
+        if self.is_on_its_way(&needed) || self.carry(&needed, outgrown)? {
+            return Ok(false);
         }
         self.scheduler.carried.write().let_go = outgrown;
         let needed = self.scheduler.under_way_before(outgrown);
-        if self.carry(&needed, outgrown) {
-            return false;
+        if self.carry(&needed, outgrown)? {
+            return Ok(false);
         }
         self.scheduler.carried.write().places.retain(|event, _| needed.contains(event));
         self.unreadable.clear();
         self.released = outgrown;
         journal.release(Holder::Lanes, outgrown);
-        true
+        Ok(true)
     }
 
     /// Whether the feeder has not met all that was written last. What was forgotten meanwhile it never will.
@@ -136,7 +144,7 @@ impl Carrier {
     }
 
     /// Writes some of what is needed and would be gone; whether there was any.
-    fn carry(&mut self, needed: &BTreeSet<Position>, outgrown: Position) -> bool {
+    fn carry(&mut self, needed: &BTreeSet<Position>, outgrown: Position) -> io::Result<bool> {
         let scheduler = Arc::clone(&self.scheduler);
         // Nothing is erased between reading an event and writing it.
         let _carrying = scheduler.carrying.lock();
@@ -147,7 +155,7 @@ impl Carrier {
                 continue;
             }
             let before = group.bytes().len();
-            if !self.push(&mut group, event, at) {
+            if !self.push(&mut group, event, at)? {
                 continue;
             }
             written.push(event);
@@ -164,20 +172,23 @@ impl Carrier {
         }
         scheduler.parts.metrics.dispatch.carried.inc_by(written.len() as u64);
         self.on_its_way = (written, outgrown);
-        !self.on_its_way.0.is_empty()
+        Ok(!self.on_its_way.0.is_empty())
     }
 
-    /// Adds an event that stands at `at`; whether it could be read.
-    fn push(&mut self, group: &mut Group, event: Position, at: Position) -> bool {
-        let pushed = push(self.scheduler.parts.journal.as_ref(), group, event, at);
-        if let Err(error) = &pushed {
-            tracing::error!(%error, %event, "an event that is being retried cannot be carried on");
-        }
-        let pushed = matches!(pushed, Ok(true));
+    /// Adds an event that stands at `at`; whether it is there and sound.
+    fn push(&mut self, group: &mut Group, event: Position, at: Position) -> io::Result<bool> {
+        let pushed = match push(self.scheduler.parts.journal.as_ref(), group, event, at) {
+            Ok(pushed) => pushed,
+            Err(ReadError::Io(error)) => return Err(error),
+            Err(error) => {
+                tracing::error!(%error, %event, "an event that is being retried cannot be carried on");
+                false
+            }
+        };
         if !pushed {
             self.unreadable.insert(event);
         }
-        pushed
+        Ok(pushed)
     }
 }
 

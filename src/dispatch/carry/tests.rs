@@ -168,6 +168,20 @@ fn nothing_is_released_before_what_is_needed_is_known_to_be_durable() {
 }
 
 #[test]
+fn nothing_is_released_while_the_journal_cannot_be_read() {
+    let mut rig = Rig::new();
+    rig.wait(3, None);
+    let body = rig.body(3).unwrap();
+    rig.journal.outgrow(Position(8));
+    rig.journal.fail_one_read_in(1);
+    assert!(rig.carrier.pass(), "there is nothing to do now");
+    assert_eq!(rig.journal.released(Holder::Lanes), Position::ZERO);
+    rig.journal.fail_one_read_in(usize::MAX);
+    rig.outgrow(8);
+    assert_eq!(rig.body(3).unwrap(), body);
+}
+
+#[test]
 fn what_comes_between_the_two_looks_is_carried_on_too_and_what_comes_later_finds_nothing() {
     let mut rig = Rig::new();
     rig.wait(3, None);
