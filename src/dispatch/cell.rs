@@ -33,6 +33,8 @@ pub struct CellState {
     pub queued: bool,
     /// The earliest alarm that is set for it.
     pub alarm: Option<UnixMs>,
+    /// It stood still when that was asked last, and nobody has looked at it since.
+    pub stood_still: bool,
     /// It stands in the list for the next checkpoint.
     pub listed: bool,
     /// Bytes of its queue that are counted in the total.
@@ -42,6 +44,12 @@ pub struct CellState {
 }
 
 impl CellState {
+    /// Whether the lane could do something and nobody would look at it before its next event.
+    pub fn stands_still(&self, now: UnixMs) -> bool {
+        let has_alarm = self.alarm.is_some_and(|alarm| alarm > now);
+        !self.queued && !has_alarm && self.lane.is_idle() && (self.lane.can_take(now) || self.lane.wants_to_read(now))
+    }
+
     /// Counts an attempt that has ended.
     pub fn count(&mut self, reason: Reason, verdict: Verdict) {
         self.tally.attempts[reason.class() as usize] += 1;
@@ -65,6 +73,7 @@ impl LaneCell {
                 share: Share::Unproven,
                 queued: false,
                 alarm: None,
+                stood_still: false,
                 listed: false,
                 counted_bytes: 0,
                 tally: LaneTally::default(),

@@ -24,6 +24,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// How often the lanes' progress is recorded while there is any. What lies behind the last checkpoint is fed again
@@ -120,7 +121,6 @@ struct Feeder {
     ended_replays: VecDeque<Position>,
     /// Something other than checkpoints was fed since the last checkpoint.
     moved: bool,
-    refused: bool,
     /// What was configured when lanes were last told.
     told: Arc<Snapshot>,
 }
@@ -146,7 +146,6 @@ impl Feeder {
             refeed: Some(refeed),
             ended_replays: VecDeque::new(),
             moved: true,
-            refused: false,
             told,
         })
     }
@@ -154,6 +153,8 @@ impl Feeder {
     async fn follow(mut self, stop: CancellationToken) {
         let mut durable = self.scheduler.parts.journal.durable();
         let mut checkpoint = tokio::time::interval(CHECKPOINT_EVERY);
+        // A node that was frozen makes up for nothing.
+        checkpoint.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 changed = durable.changed() => if changed.is_err() { return },
@@ -173,11 +174,8 @@ impl Feeder {
     /// may do more than before, because their webhooks were edited, too.
     fn every_second(&mut self) {
         self.scheduler.runs.grow_old();
-        let refuses = self.scheduler.parts.journal.accepting().is_err();
-        if self.refused && !refuses {
-            self.scheduler.look_at_all();
-        }
-        self.refused = refuses;
+        self.scheduler.look_at_turned_away();
+        self.scheduler.wake_who_stands_still();
         let configured = (self.scheduler.parts.catalog)();
         if !Arc::ptr_eq(&configured, &self.told) {
             self.told = configured;

@@ -79,6 +79,8 @@ pub struct Scheduler {
     pub(super) carrying: Mutex<()>,
     /// Nothing new starts: during a restart's catching-up, and when stopping.
     held: AtomicBool,
+    /// Some lane wanted to go on while the journal refused, be it for a moment.
+    turned_away: AtomicBool,
 }
 
 impl Scheduler {
@@ -106,6 +108,7 @@ impl Scheduler {
             carried: RwLock::default(),
             carrying: Mutex::default(),
             held: AtomicBool::new(true),
+            turned_away: AtomicBool::new(false),
             parts,
         })
     }
@@ -154,8 +157,15 @@ impl Scheduler {
         self.look_at_all();
     }
 
-    /// Looks at every lane: after a start, and when the journal takes outcomes again.
-    pub(super) fn look_at_all(self: &Arc<Self>) {
+    /// Looks at every lane when some were turned away and the journal takes outcomes again.
+    pub(super) fn look_at_turned_away(self: &Arc<Self>) {
+        if self.parts.journal.accepting().is_ok() && self.turned_away.swap(false, Ordering::SeqCst) {
+            self.look_at_all();
+        }
+    }
+
+    /// Looks at every lane.
+    fn look_at_all(self: &Arc<Self>) {
         self.all().iter().for_each(|cell| self.look_at(cell));
     }
 
@@ -176,6 +186,7 @@ impl Scheduler {
     /// All of that sees one moment. With a later one for the second half, what became due between the two would neither
     /// be started nor have an alarm, and a lane with nothing in flight would stand still.
     pub(super) fn go_on(self: &Arc<Self>, cell: &Arc<LaneCell>, mut state: MutexGuard<'_, CellState>, now: UnixMs) {
+        state.stood_still = false;
         self.top_up(cell, &mut state, now);
         self.wrap_up(cell, state, now);
     }
@@ -226,10 +237,36 @@ impl Scheduler {
         }
     }
 
+    /// A lane that has something to do has a request or a read under way, an alarm, or a place in the budget's queue. Should one
+    /// ever have none of these, it goes on with this, and is counted as the defect that it is. To be called once a second.
+    pub(super) fn wake_who_stands_still(self: &Arc<Self>) {
+        if self.is_held() {
+            return;
+        }
+        let now = self.parts.clock.now();
+        for cell in self.all() {
+            let mut state = cell.state.lock();
+            // The second time: an alarm goes off a little after its time.
+            let stands_still = state.stands_still(now);
+            let stood_still = std::mem::replace(&mut state.stood_still, stands_still);
+            if stood_still && stands_still && !self.turned_away.load(Ordering::SeqCst) {
+                self.parts.metrics.dispatch.woken.inc();
+                tracing::error!(webhook = %cell.webhook, "a webhook stood still although it has something to send; it goes on");
+                self.go_on(&cell, state, now);
+            }
+        }
+    }
+
     /// Nothing starts while what became of it could not be recorded.
     fn is_held(&self) -> bool {
-        self.held.load(Ordering::SeqCst)
-            || matches!(self.parts.journal.accepting(), Err(AppendError::Full | AppendError::Failing(_)))
+        if self.held.load(Ordering::SeqCst) {
+            return true;
+        }
+        let refuses = matches!(self.parts.journal.accepting(), Err(AppendError::Full | AppendError::Failing(_)));
+        if refuses {
+            self.turned_away.store(true, Ordering::SeqCst);
+        }
+        refuses
     }
 
     /// A parked worker has a connection open; the one that parked last most likely still.

@@ -253,6 +253,8 @@ pub struct DispatchMetrics {
     pub carried: Counter,
     /// Events and retries cancelled because their webhook was turned off or deleted.
     pub cancelled: Counter,
+    /// Webhooks that were found standing still although they had something to send.
+    pub woken: Counter,
     /// Looks of a filter at an event that ended without an answer; a field that an event lacks does not count.
     pub filter_failures: Counter,
 }
@@ -279,6 +281,8 @@ impl DispatchMetrics {
         let help = "Events kept for their retries beyond the journal's bounds";
         registry.register("carried", help, metrics.carried.clone());
         registry.register("cancelled", "Events and retries cancelled by turning off", metrics.cancelled.clone());
+        let help = "Webhooks found standing still with something to send: a defect";
+        registry.register("woken", help, metrics.woken.clone());
         let failures = metrics.filter_failures.clone();
         registry.register("filter_failures", "Events that a webhook's filter has no answer for", failures);
         metrics

@@ -31,6 +31,11 @@ impl Lane {
         self.in_flight.len()
     }
 
+    /// Whether nothing is under way whose end would have the lane looked at.
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && !self.read_running
+    }
+
     /// What decides from which share of the total its attempts are taken.
     pub fn share(&self) -> Share {
         self.receiver.share()

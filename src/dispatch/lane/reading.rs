@@ -52,19 +52,21 @@ impl Lane {
     /// What to read next, when the lane is behind and has room for what it would read. Marks the read as running:
     /// [`Lane::read_done`] must follow.
     pub fn start_read(&mut self, now: UnixMs) -> Option<ReadPlan> {
-        let reading = self.reading?;
-        let wanted = if self.is_narrowed() {
-            self.queue.events.is_empty() && self.receiver.may_begin(now)
-        } else {
-            self.queue.events.len() < limits::LANE_QUEUE_EVENTS / 4 && self.room_for_new()
-        };
-        if !self.on || self.read_running || !wanted {
-            return None;
-        }
+        let reading = self.reading.filter(|_| self.wants_to_read(now))?;
         self.read_running = true;
         self.read_valid = true;
         let room = self.capacity() - self.queue.events.len();
         Some(ReadPlan { from: reading.next, room, subscription: self.subscription, eras: self.eras.clone() })
+    }
+
+    /// Whether [`Lane::start_read`] would say what to read.
+    pub fn wants_to_read(&self, now: UnixMs) -> bool {
+        let has_room = if self.is_narrowed() {
+            self.queue.events.is_empty() && self.receiver.may_begin(now)
+        } else {
+            self.queue.events.len() < limits::LANE_QUEUE_EVENTS / 4 && self.room_for_new()
+        };
+        self.on && self.reading.is_some() && !self.read_running && has_room
     }
 
     /// Takes an event that was read at `position`; false when there is no room and reading must stop before it.

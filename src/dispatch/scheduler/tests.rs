@@ -4,7 +4,10 @@ use crate::clock::SeededRandom;
 use crate::config::Settings;
 use crate::deliver::{Destination, Line, Message, Quiet};
 use crate::dispatch::Dispatcher;
+use crate::dispatch::lane::{Eras, Lane};
 use crate::dispatch::restart::Restart;
+use crate::dispatch::worker::event_at;
+use crate::filter::Interest;
 use crate::model::{AppId, CategorySet, EventEntry, EventKind, Keys, Reason, Switch, Timings, UniqueId};
 use crate::store::projection::memory::MemoryJournal;
 use bytes::Bytes;
@@ -34,6 +37,8 @@ impl Clock for Hasty {
 struct Answers {
     reasons: &'static [Reason],
     asked: AtomicUsize,
+    /// With this request the journal begins to refuse.
+    refusal: Option<(usize, Arc<MemoryJournal>)>,
 }
 
 impl Courier for Answers {
@@ -44,7 +49,13 @@ impl Courier for Answers {
         _: &'a Message,
         _: Quiet<'a>,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        let reason = self.reasons[self.asked.fetch_add(1, Ordering::SeqCst) % self.reasons.len()];
+        let number = self.asked.fetch_add(1, Ordering::SeqCst);
+        if let Some((at, journal)) = &self.refusal
+            && *at == number
+        {
+            journal.refuse(true);
+        }
+        let reason = self.reasons[number % self.reasons.len()];
         Box::pin(std::future::ready(Outcome {
             status: 200,
             reason,
@@ -84,12 +95,12 @@ fn journal() -> Arc<MemoryJournal> {
     journal
 }
 
-/// Whether all events are delivered, though every look at the clock shows another time.
-async fn delivers_all(
-    journal: Arc<MemoryJournal>,
+/// What dispatch needs, for a webhook of this rate and order whose receiver answers so.
+fn parts(
+    journal: &Arc<MemoryJournal>,
     (rate_limit_per_s, ordered): (Option<u32>, bool),
     reasons: &'static [Reason],
-) -> bool {
+) -> Parts {
     let keys = Keys { signing_key: None, old_signing_key: None, old_secret: None };
     let values = WebhookValues { rate_limit_per_s, ordered, ..parcels::plain("http://receiver.test/") };
     let webhook = Arc::new(parcels::webhook(WEBHOOK.0, values, keys));
@@ -100,26 +111,36 @@ async fn delivers_all(
     // Whichever answers fall to an event, it is not given up.
     settings.retry_delays = vec![Duration::from_millis(5); 200];
     settings.backlog_max_age = Duration::MAX;
-    let parts = Parts {
-        journal: journal.clone(),
-        courier: Arc::new(Answers { reasons, asked: AtomicUsize::new(0) }),
+    Parts {
+        journal: Arc::clone(journal) as Arc<dyn Journal>,
+        courier: Arc::new(Answers { reasons, asked: AtomicUsize::new(0), refusal: None }),
         peers: None,
         catalog: Arc::new(move || Arc::clone(&snapshot)),
         clock: Arc::new(Hasty::default()),
         random: Arc::new(SeededRandom::new(1)),
         settings,
         metrics: Arc::new(Metrics::new()),
-    };
-    let dispatcher = Dispatcher::start(parts, &Restart::default()).unwrap();
-    let lane = dispatcher.scheduler().lane(WEBHOOK).unwrap();
+    }
+}
+
+async fn until_delivered(lane: &LaneCell, count: usize) -> bool {
     let all = async {
-        while lane.state.lock().tally.delivered < EVENTS as u64 {
+        while lane.state.lock().tally.delivered < count as u64 {
             tokio::task::yield_now().await;
         }
     };
-    let delivered = tokio::time::timeout(Duration::from_secs(20), all).await.is_ok();
+    tokio::time::timeout(Duration::from_secs(20), all).await.is_ok()
+}
+
+/// Whether all events are delivered, though every look at the clock shows another time, and no lane had to be woken for that.
+async fn delivers_all(journal: Arc<MemoryJournal>, pace: (Option<u32>, bool), reasons: &'static [Reason]) -> bool {
+    let parts = parts(&journal, pace, reasons);
+    let metrics = Arc::clone(&parts.metrics);
+    let dispatcher = Dispatcher::start(parts, &Restart::default()).unwrap();
+    let lane = dispatcher.scheduler().lane(WEBHOOK).unwrap();
+    let delivered = until_delivered(&lane, EVENTS).await;
     dispatcher.stop(Duration::ZERO).await;
-    delivered
+    delivered && metrics.dispatch.woken.get() == 0
 }
 
 #[tokio::test]
@@ -144,4 +165,46 @@ async fn a_retry_whose_event_cannot_be_read_now_is_made_when_it_can() {
     let journal = journal();
     journal.fail_one_read_in(50);
     assert!(delivers_all(journal, (None, false), &[Reason::Accepted, Reason::ServerError]).await);
+}
+
+#[tokio::test]
+async fn a_lane_goes_on_after_a_moment_in_which_the_journal_refused() {
+    let journal = journal();
+    let refusal = Some((EVENTS / 4, Arc::clone(&journal)));
+    let courier = Arc::new(Answers { reasons: &[Reason::Accepted], asked: AtomicUsize::new(0), refusal });
+    let parts = Parts { courier, ..parts(&journal, (None, false), &[]) };
+    let metrics = Arc::clone(&parts.metrics);
+    let dispatcher = Dispatcher::start(parts, &Restart::default()).unwrap();
+    let lane = dispatcher.scheduler().lane(WEBHOOK).unwrap();
+    assert!(until_delivered(&lane, EVENTS / 4).await);
+    while lane.state.lock().lane.in_flight() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(lane.state.lock().tally.delivered < EVENTS as u64);
+    journal.refuse(false);
+    assert!(until_delivered(&lane, EVENTS).await);
+    assert_eq!(metrics.dispatch.woken.get(), 0);
+    dispatcher.stop(Duration::ZERO).await;
+}
+
+/// What the rest of this file says never happens: nobody would look at the lane.
+#[tokio::test]
+async fn a_lane_that_stands_still_is_found_and_counted() {
+    let journal = journal();
+    let scheduler = Scheduler::new(parts(&journal, (None, false), &[Reason::Accepted]));
+    let metrics = Arc::clone(&scheduler.parts.metrics);
+    let eras = Eras::from([(Position::ZERO, Interest::of(&CategorySet::All.into()))]);
+    let cell = LaneCell::new(Lane::new(WEBHOOK, SUBSCRIPTION, eras, scheduler.lane_limits()));
+    scheduler.add(&cell);
+    scheduler.release();
+    scheduler.wake_who_stands_still();
+    assert_eq!(metrics.dispatch.woken.get(), 0, "it has nothing to do");
+    let event = Arc::new(event_at(journal.as_ref(), Position(2)).unwrap().unwrap());
+    cell.state.lock().lane.hand(&event, true);
+    scheduler.wake_who_stands_still();
+    assert_eq!(metrics.dispatch.woken.get(), 0, "somebody may be about to look");
+    scheduler.wake_who_stands_still();
+    scheduler.wake_who_stands_still();
+    assert_eq!(metrics.dispatch.woken.get(), 1);
+    assert!(until_delivered(&cell, 1).await);
 }

@@ -5,7 +5,7 @@ use crate::model::{Entry, Position};
 use bytes::Bytes;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
@@ -20,6 +20,7 @@ pub(crate) struct MemoryJournal {
     reads: AtomicUsize,
     /// One read in so many fails.
     one_fails_in: AtomicUsize,
+    refuses: AtomicBool,
 }
 
 impl MemoryJournal {
@@ -32,7 +33,13 @@ impl MemoryJournal {
             durable: watch::channel(Position::ZERO).0,
             reads: AtomicUsize::new(0),
             one_fails_in: AtomicUsize::new(usize::MAX),
+            refuses: AtomicBool::new(false),
         }
+    }
+
+    /// From now on it says that it accepts nothing, or that it does.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::SeqCst);
     }
 
     /// From now on one read in so many fails.
@@ -118,7 +125,7 @@ impl Journal for MemoryJournal {
     }
 
     fn accepting(&self) -> Result<(), AppendError> {
-        Ok(())
+        if self.refuses.load(Ordering::SeqCst) { Err(AppendError::Failing(String::from("not now"))) } else { Ok(()) }
     }
 
     fn outgrown(&self) -> Position {

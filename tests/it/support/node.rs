@@ -458,6 +458,7 @@ impl Drop for Node {
             eprintln!("--- the node's log ends:\n{}", &log[floor(&log, log.len().saturating_sub(8000))..]);
         } else {
             assert!(!log.contains("panicked at"), "the node panicked:\n{log}");
+            assert!(!log.contains("a webhook stood still"), "an alarm was lost:\n{log}");
         }
     }
 }
