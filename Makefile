@@ -57,8 +57,8 @@ $(AGENT): agent/node_modules/installed $(AGENT_SOURCE)
 test: tools $(CONSOLE) $(AGENT) e2e/node_modules/installed ## All tests (installs what they need when it is missing; needs node and python3)
 	cd console && npm run --silent check && npm run --silent test
 	cd agent && npm run --silent check && npm run --silent test
-	tests/services cargo nextest run --workspace --locked --no-fail-fast
-	tests/services env TEST_BACKEND=cluster cargo nextest run --workspace --locked --no-fail-fast -E 'binary_id(fanfare::it) and not test(/$(ONCE)/)'
+	tests/services cargo nextest run --workspace --locked --no-fail-fast --failure-output final
+	tests/services env TEST_BACKEND=cluster cargo nextest run --workspace --locked --no-fail-fast --failure-output final -E 'binary_id(fanfare::it) and not test(/$(ONCE)/)'
 	$(DEBUG)
 	target/debug/fanfare-bench chaos --quick --server-bin target/debug/fanfare
 	cargo test --workspace --locked --doc

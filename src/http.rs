@@ -5,6 +5,7 @@
 //! peer's address) and no allocation of ours: the timers of a body or of a response that stalls are made only when it
 //! stalls.
 
+mod linger;
 mod stall;
 
 use crate::observe::HttpMetrics;
@@ -16,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use linger::Rest;
 use stall::{TimedBody, TimedIo};
 use std::io;
 use std::net::SocketAddr;
@@ -145,25 +147,28 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
-    let limits = shared.limits.clone();
+    let (limits, rest) = (shared.limits.clone(), Rest::default());
+    let io = TokioIo::new(TimedIo::new(stream, limits.write, rest.clone()));
+    let bodies = rest.clone();
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let body_timeout = limits.body_of(request.uri().path());
-        let mut request: Request<TimedBody> = request.map(|body| TimedBody::new(body, body_timeout));
+        let mut request: Request<TimedBody> = request.map(|body| TimedBody::new(body, body_timeout, bodies.clone()));
         request.extensions_mut().insert(ConnectInfo(peer));
         let responding = router.call(request);
         async move { responding.await.map(secured) }
     });
-    let io = TokioIo::new(TimedIo::new(stream, shared.limits.write));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(shared.limits.head).max_buf_size(READ_BUFFER_BYTES);
-    let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = shared.stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                result = connection => result,
-                () = shared.abort.cancelled() => Ok(()),
+    let result = {
+        let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
+        tokio::select! {
+            result = connection.as_mut() => result,
+            () = shared.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    result = connection => result,
+                    () = shared.abort.cancelled() => Ok(()),
+                }
             }
         }
     };
@@ -171,6 +176,7 @@ async fn connection(
     if let Err(error) = result {
         tracing::debug!(%peer, %error, "connection ended");
     }
+    shared.abort.run_until_cancelled(rest.close()).await;
 }
 
 /// What every answer says to browsers, unless it says so itself: guess no type, load nothing, run nothing, frame nothing,

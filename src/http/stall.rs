@@ -1,5 +1,6 @@
 //! Time limits on what a client sends and takes, at no cost while it does not stall.
 
+use super::linger::Rest;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::io::{self, IoSlice};
@@ -39,11 +40,22 @@ impl Stall {
 pub(super) struct TimedBody {
     inner: Incoming,
     stall: Stall,
+    has_ended: bool,
+    rest: Rest,
 }
 
 impl TimedBody {
-    pub(super) fn new(inner: Incoming, limit: Duration) -> Self {
-        Self { inner, stall: Stall::new(limit) }
+    pub(super) fn new(inner: Incoming, limit: Duration, rest: Rest) -> Self {
+        rest.body_begins();
+        Self { inner, stall: Stall::new(limit), has_ended: false, rest }
+    }
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        if !self.has_ended && !self.inner.is_end_stream() {
+            self.rest.body_is_left();
+        }
     }
 }
 
@@ -57,7 +69,10 @@ impl Body for TimedBody {
             return Poll::Ready(Some(Err(too_slow("the request's body took too long").into())));
         }
         match Pin::new(&mut self.inner).poll_frame(cx) {
-            Poll::Ready(frame) => Poll::Ready(frame.map(|result| result.map_err(Into::into))),
+            Poll::Ready(frame) => {
+                self.has_ended |= frame.is_none();
+                Poll::Ready(frame.map(|result| result.map_err(Into::into)))
+            }
             Poll::Pending => match self.stall.poll(cx) {
                 Poll::Ready(()) => Poll::Ready(Some(Err(too_slow("the request's body took too long").into()))),
                 Poll::Pending => Poll::Pending,
@@ -77,13 +92,19 @@ impl Body for TimedBody {
 /// A connection whose client must take some bytes of a response within a time.
 #[derive(Debug)]
 pub(super) struct TimedIo {
-    inner: TcpStream,
+    /// There until it is dropped.
+    inner: Option<TcpStream>,
     stall: Stall,
+    rest: Rest,
 }
 
 impl TimedIo {
-    pub(super) fn new(inner: TcpStream, limit: Duration) -> Self {
-        Self { inner, stall: Stall::new(limit) }
+    pub(super) fn new(inner: TcpStream, limit: Duration, rest: Rest) -> Self {
+        Self { inner: Some(inner), stall: Stall::new(limit), rest }
+    }
+
+    fn inner(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        self.inner.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     fn timed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -98,15 +119,23 @@ impl TimedIo {
     }
 }
 
+impl Drop for TimedIo {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.take() {
+            self.rest.socket_is_left(inner);
+        }
+    }
+}
+
 impl AsyncRead for TimedIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        self.inner()?.poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for TimedIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        let written = self.inner()?.poll_write(cx, buf);
         self.timed(cx, written)
     }
 
@@ -115,20 +144,20 @@ impl AsyncWrite for TimedIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        let written = self.inner()?.poll_write_vectored(cx, bufs);
         self.timed(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        self.inner.as_ref().is_some_and(TcpStream::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        self.inner()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        self.inner()?.poll_shutdown(cx)
     }
 }
 

@@ -214,3 +214,31 @@ async fn a_request_that_never_ends_is_cut_off_at_the_stop_timeout() {
     assert_eq!(read_to_end(&mut stream).await, "");
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn who_still_sends_when_the_answer_is_there_hears_it() {
+    let refuse = Router::new().route("/", post(|| async { http::StatusCode::PAYLOAD_TOO_LARGE }));
+    let server = start(refuse, limits()).await;
+    let body = vec![b'x'; 4 * 1024 * 1024];
+    for _ in 0..30 {
+        let mut stream = server.connect().await;
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.expect("all of it is taken");
+        let response = read_to_end(&mut stream).await;
+        assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
+    }
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn who_sends_without_end_is_not_heard_for_ever() {
+    let refuse = Router::new().route("/", post(|| async { http::StatusCode::PAYLOAD_TOO_LARGE }));
+    let server = start(refuse, limits()).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+    let chunk = [b"10000\r\n", &[b'x'; 0x10000][..], b"\r\n"].concat();
+    let sending = async { while stream.write_all(&chunk).await.is_ok() {} };
+    timeout(SOON, sending).await.expect("the server closes the connection");
+    server.stopped().await;
+}

@@ -83,7 +83,9 @@ fn a_node_beside_the_active_one_answers_whatever_is_asked() {
     receiver.wait_for("by the second");
     first.track("by the first");
     receiver.wait_for("by the first");
-    assert_eq!(second.deliveries(&webhook), first.deliveries(&webhook));
+    let on_record = || Some(first.deliveries(&webhook)).filter(|deliveries| deliveries.len() == 2);
+    let deliveries = wait_until("both are on record", on_record);
+    assert_eq!(second.deliveries(&webhook), deliveries);
     second.patch(&webhook, json!({"name": "renamed"}));
     assert_eq!(first.get(&format!("/webhooks/{}", webhook.id))["name"], "renamed");
     assert_eq!(second.try_track(json!({"type": "track"})).status, 400, "errors are the active node's");
