@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod config;
+pub mod defect;
 pub mod http;
 pub mod limits;
 pub mod node;

@@ -13,6 +13,7 @@ use crate::catalog::{self, Catalog, CatalogParts, InitOptions, Snapshot};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::cluster::Peers;
 use crate::config::{JournalAddress, Settings};
+use crate::defect::Defects;
 use crate::deliver::{Client, ClientConfig, Courier, Guard, Proxy, ProxyKind, SystemResolver, Tls};
 use crate::dispatch::{self, Dispatcher, KnownReceiver, Restart, Waiting};
 use crate::forget;
@@ -39,7 +40,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::catalog::Initialised;
@@ -104,12 +104,12 @@ async fn serve_alone(
     let router = node.router(settings, system, &stop);
     node.metrics.cluster.active.set(1);
     started();
-    let lost = node.stop_when_lost(&stop);
+    let end = node.stop_when_it_cannot_go_on(&stop);
     let tasks = node.start(settings, system, &stop)?;
     http::serve(listener, router, bounds(settings), node.metrics.http.clone(), stop).await;
     tasks.end().await;
     node.close(settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
-    lost.verdict()
+    end.verdict()
 }
 
 /// What clients may take.
@@ -240,6 +240,7 @@ struct Node {
     intake: Arc<Intake>,
     metrics: Arc<Metrics>,
     provider: Option<Arc<Provider>>,
+    defects: Defects,
 }
 
 impl Node {
@@ -265,7 +266,9 @@ impl Node {
         // Before the first change is taken: what follows is to be told.
         catalog.audit_told(projection.audited()?).await?;
         catalog.reconcile(projection.latest_switches()?).await?;
+        let defects = projection.defects();
         let parts = dispatch::Parts {
+            defects: defects.clone(),
             journal: Arc::clone(&seam),
             courier: Arc::clone(&courier),
             peers,
@@ -278,7 +281,7 @@ impl Node {
         let dispatcher = Dispatcher::start(parts, &restart(&projection)?)?;
         let intake = open_intake(settings, system, seam, &catalog, &projection, &metrics)?;
         let provider = provider(settings, system)?.map(Arc::new);
-        Ok(Self { journal, projection, catalog, courier, dispatcher, intake, metrics, provider })
+        Ok(Self { journal, projection, catalog, courier, dispatcher, intake, metrics, provider, defects })
     }
 
     /// Stops what is still at work, the last first: lanes, projection, journal.
@@ -364,16 +367,20 @@ impl Node {
     }
 
     /// Starts to send what is in the outbox, when there is a server that takes it.
-    fn send_mail(&self, settings: &Settings, stop: CancellationToken) -> anyhow::Result<JoinHandle<()>> {
+    fn send_mail(
+        &self,
+        settings: &Settings,
+        stop: CancellationToken,
+    ) -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
         let password = secret_of("FANFARE_SMTP_PASSWORD", settings.mail.smtp_password_file.as_deref())?;
         let smtp = Smtp::new(&settings.mail, password, settings.delivery.ca_file.as_deref())?;
         let (queue, pauses) = (Arc::clone(self.catalog.mail()), settings.mail.retry_delays.clone());
-        Ok(tokio::spawn(async move {
+        Ok(async move {
             match smtp {
                 Some(smtp) => mail::run(&queue, (&smtp, &pauses), stop).await,
                 None => tracing::info!("no smtp_host: mail stays in the outbox"),
             }
-        }))
+        })
     }
 
     fn router(&self, settings: &Settings, system: &System, stop: &CancellationToken) -> axum::Router {

@@ -13,6 +13,7 @@ use super::watch::{Elapsed, Quiet, Watch};
 use super::wire::{Heard, Stream, Wire};
 use super::{Authorization, Courier, Destination, Message, Outcome, TokenSource};
 use crate::clock::Clock;
+use crate::defect::caught;
 use crate::limits;
 use crate::model::{Phase, Reason, Scheme, Timings, UnixMs};
 use bytes::BytesMut;
@@ -94,7 +95,15 @@ impl Courier for Client {
         message: &'a Message,
         quiet: Quiet<'a>,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        Box::pin(Self::attempt(self, line, destination, message, quiet))
+        Box::pin(async move {
+            if let Some(outcome) = caught(Self::attempt(self, line, destination, message, quiet)).await {
+                return outcome;
+            }
+            // Nobody waits for an end that never comes; and what is left of the connection is not used any more.
+            line.close();
+            let why = "making the request failed by a defect of Fanfare, which the log shows";
+            Seen::default().into_outcome(Instant::now(), Err(Failure::new(Reason::CannotSend, why)))
+        })
     }
 }
 

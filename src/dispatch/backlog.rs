@@ -26,13 +26,14 @@ pub fn spawn_read(scheduler: Arc<Scheduler>, cell: Arc<LaneCell>, plan: ReadPlan
         // A read that is not made any more is made after the next start.
         if !scheduler.stopping.is_cancelled() {
             let scheduler = Arc::clone(&scheduler);
-            // A panic in it was logged when it happened.
+            // A panic in it ends the node.
             let _ = tokio::task::spawn_blocking(move || read_for(&scheduler, &cell, &plan)).await;
         }
     });
 }
 
 fn read_for(scheduler: &Arc<Scheduler>, cell: &Arc<LaneCell>, plan: &ReadPlan) {
+    let _ends_node = scheduler.parts.defects.guard();
     let read = read(scheduler.parts.journal.as_ref(), &scheduler.runs, plan);
     let mut state = cell.state.lock();
     let now = scheduler.parts.clock.now();

@@ -75,10 +75,11 @@ pub(super) async fn run(scheduler: Arc<Scheduler>, fed: watch::Receiver<Position
     let mut carrier = Carrier::new(scheduler, fed);
     loop {
         let pass = tokio::task::spawn_blocking(move || {
+            let _ends_node = carrier.scheduler.parts.defects.guard();
             let is_done = carrier.pass();
             (carrier, is_done)
         });
-        // A panic was reported when it happened; the journal then keeps what it has until the next start.
+        // A panic ends the node.
         let Ok((returned, is_done)) = pass.await else { return };
         carrier = returned;
         tokio::select! {

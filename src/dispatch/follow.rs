@@ -90,7 +90,7 @@ impl Dispatcher {
             tracing::warn!(in_flight, "requests still in flight are made again after the next start");
         }
         self.stop.cancel();
-        // They only end by the token; a panic in one of them was logged when it happened.
+        // They only end by the token, or by a panic, which ends the node.
         let _ = self.timer.await;
         let _ = self.carrier.await;
         let _ = self.follow.await;
@@ -98,6 +98,7 @@ impl Dispatcher {
 }
 
 async fn mind_the_time(scheduler: Arc<Scheduler>, stop: CancellationToken) {
+    let _ends_node = scheduler.parts.defects.guard();
     loop {
         let due = tokio::select! {
             due = scheduler.timer.next() => due,
@@ -151,6 +152,7 @@ impl Feeder {
     }
 
     async fn follow(mut self, stop: CancellationToken) {
+        let _ends_node = self.scheduler.parts.defects.guard();
         let mut durable = self.scheduler.parts.journal.durable();
         let mut checkpoint = tokio::time::interval(CHECKPOINT_EVERY);
         // A node that was frozen makes up for nothing.

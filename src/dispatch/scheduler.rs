@@ -16,6 +16,7 @@ use crate::catalog::{Snapshot, Webhook};
 use crate::clock::{Clock, Random};
 use crate::cluster::Peers;
 use crate::config::DispatchSettings;
+use crate::defect::Defects;
 use crate::deliver::{Courier, Outcome};
 use crate::journal::{AppendError, Group, Journal};
 use crate::limits;
@@ -50,6 +51,8 @@ pub struct Parts {
     pub settings: DispatchSettings,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// A panic of dispatch's own ends the node.
+    pub defects: Defects,
 }
 
 /// All lanes, and what they share. See the module's documentation.

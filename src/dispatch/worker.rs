@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 /// Runs until there is nothing to do and the connection has ended.
 pub async fn run(scheduler: Arc<Scheduler>, cell: Arc<LaneCell>, first: Job) {
+    let _ends_node = scheduler.parts.defects.guard();
     let mut line = Line::new();
     let slot = Arc::new(Slot::default());
     let mut job = first;

@@ -282,7 +282,7 @@ impl<'a> Member<'a> {
         };
         let under_way = TaskTracker::new();
         let router = node.router(self.settings, self.system, &ends);
-        let lost = node.stop_when_lost(&ends);
+        let end = node.stop_when_it_cannot_go_on(&ends);
         let tasks = node.start(self.settings, self.system, &ends)?;
         self.metrics.cluster.active.set(1);
         let active = Active { router, entrance: Arc::new(entrance), under_way: under_way.clone() };
@@ -299,7 +299,7 @@ impl<'a> Member<'a> {
         let had_peers = !peers.is_alone();
         tasks.end().await;
         node.close(self.settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
-        lost.verdict()?;
+        end.verdict()?;
         Ok(had_peers)
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Node, STOP_RESERVE, System};
 use crate::config::Settings;
+use crate::defect::Defects;
 use crate::{audit, forget, health, replay, upkeep};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -25,38 +26,50 @@ impl Node {
         system: &System,
         stop: &CancellationToken,
     ) -> anyhow::Result<Tasks> {
-        let ratings = tokio::spawn(Arc::clone(&self.intake).run(stop.clone()));
+        let ratings = self.spawn(Arc::clone(&self.intake).run(stop.clone()));
         let others = vec![
             // A mail whose server does not answer is sent after the next start.
-            self.send_mail(settings, stop.clone())?,
-            tokio::spawn(health::run(self.health(), stop.clone())),
+            self.spawn(self.send_mail(settings, stop.clone())?),
+            self.spawn(health::run(self.health(), stop.clone())),
             // A replay is in the middle of a step at most.
-            tokio::spawn(replay::run(self.replaying(settings, system), stop.clone())),
-            tokio::spawn(audit::run(self.auditing(system), stop.clone())),
-            tokio::spawn(upkeep::run(self.upkeep(settings, system), stop.clone())),
-            tokio::spawn(forget::run(self.forgetting(system), stop.clone())),
+            self.spawn(replay::run(self.replaying(settings, system), stop.clone())),
+            self.spawn(audit::run(self.auditing(system), stop.clone())),
+            self.spawn(upkeep::run(self.upkeep(settings, system), stop.clone())),
+            self.spawn(forget::run(self.forgetting(system), stop.clone())),
         ];
         Ok(Tasks { ratings, others })
     }
 
-    /// Cancels `stop` when the journal is another node's.
-    pub(super) fn stop_when_lost(&self, stop: &CancellationToken) -> Lost {
-        let (lost, stop) = (self.journal.lost(), stop.clone());
+    /// Runs what the node cannot do without.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let ends_node = self.defects.guard();
+        tokio::spawn(async move {
+            let _ends_node = ends_node;
+            task.await;
+        })
+    }
+
+    /// Cancels `stop` when the journal is another node's, or something has panicked that the node cannot do without.
+    pub(super) fn stop_when_it_cannot_go_on(&self, stop: &CancellationToken) -> End {
+        let (lost, defects, stop) = (self.journal.lost(), self.defects.clone(), stop.clone());
         let watching = tokio::spawn({
-            let lost = lost.clone();
+            let (lost, defects) = (lost.clone(), defects.clone());
             async move {
-                lost.cancelled().await;
+                tokio::select! {
+                    () = lost.cancelled() => {}
+                    () = defects.met().cancelled() => {}
+                }
                 stop.cancel();
             }
         });
-        Lost { lost, watching }
+        End { lost, defects, watching }
     }
 }
 
 impl Tasks {
     /// Waits until they have ended.
     pub(super) async fn end(self) {
-        // It ends by the same token; a panic in it was logged when it happened.
+        // It ends by the same token, or by a panic, which ends the node.
         let _ = self.ratings.await;
         for task in self.others {
             let _ = tokio::time::timeout(STOP_RESERVE, task).await;
@@ -64,20 +77,25 @@ impl Tasks {
     }
 }
 
-/// Whether the journal became another node's.
-pub(super) struct Lost {
+/// Why a node has ended.
+pub(super) struct End {
     lost: CancellationToken,
+    defects: Defects,
     watching: JoinHandle<()>,
 }
 
-impl Lost {
-    /// At the end.
+impl End {
+    /// To be asked at the end.
     ///
     /// # Errors
-    /// It did.
+    /// It could not go on.
     pub(super) fn verdict(self) -> anyhow::Result<()> {
         self.watching.abort();
         anyhow::ensure!(!self.lost.is_cancelled(), "the journal is another node's now");
+        anyhow::ensure!(
+            !self.defects.met().is_cancelled(),
+            "a part of the node ended by a panic, which the log shows: please report it. Started again, the node goes on from what is durable"
+        );
         Ok(())
     }
 }

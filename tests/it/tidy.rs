@@ -11,8 +11,9 @@ const FILE_LINES: usize = 600;
 /// Modules that may use these modules of ours only (and themselves).
 const ONLY: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("deliver", &["model", "clock", "limits"]),
+    ("deliver", &["model", "clock", "limits", "defect"]),
     ("blocking", &[]),
+    ("defect", &[]),
     ("journal", &["model", "clock", "limits", "config", "blocking"]),
     ("limits", &[]),
     ("clock", &["model"]),

@@ -191,3 +191,24 @@ async fn attempts_can_be_spawned() {
     let task = tokio::spawn(async move { send(&client(), &mut Line::new(), &destination(&url)).await.status });
     assert_eq!(task.await.unwrap(), 200);
 }
+
+/// As nothing ever should.
+#[derive(Debug)]
+struct Panics;
+
+impl Resolver for Panics {
+    fn resolve<'a>(&'a self, _: &'a str) -> resolve::Lookup<'a> {
+        Box::pin(async { panic!("as it is told") })
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_the_end_of_one_attempt_only() {
+    let client: &dyn Courier = &client_with(Guard::new(true, vec![]), Arc::new(Panics));
+    let (mut line, destination) = (Line::new(), Arc::new(destination("http://receiver.test/")));
+    let quiet = Quiet { after: Duration::from_secs(10), call: &mut || {} };
+    let outcome = client.attempt(&mut line, &destination, &message("{}"), quiet).await;
+    assert_eq!((outcome.status, outcome.reason), (0, Reason::CannotSend));
+    assert!(outcome.detail.contains("a defect of Fanfare"), "{}", outcome.detail);
+    assert!(!line.is_open());
+}

@@ -57,6 +57,7 @@ impl Rig {
             random: Arc::new(SeededRandom::new(1)),
             settings: Settings::defaults().dispatch,
             metrics: Arc::new(Metrics::new()),
+            defects: Default::default(),
         });
         let eras = Eras::from([(Position::ZERO, Interest::of(&CategorySet::All.into()))]);
         let mut lane = Lane::new(WEBHOOK, SUBSCRIPTION, eras, scheduler.lane_limits());

@@ -120,6 +120,7 @@ fn parts(
         random: Arc::new(SeededRandom::new(1)),
         settings,
         metrics: Arc::new(Metrics::new()),
+        defects: Defects::default(),
     }
 }
 
@@ -185,6 +186,24 @@ async fn a_lane_goes_on_after_a_moment_in_which_the_journal_refused() {
     assert!(until_delivered(&lane, EVENTS).await);
     assert_eq!(metrics.dispatch.woken.get(), 0);
     dispatcher.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_panic_of_dispatch_ends_the_node() {
+    let journal = journal();
+    let parts = parts(&journal, (None, false), &[Reason::Accepted]);
+    let (panics, defects, catalog) = (Arc::new(AtomicBool::new(false)), parts.defects.clone(), parts.catalog.clone());
+    let panicking = Arc::clone(&panics);
+    let catalog = Arc::new(move || {
+        assert!(!panicking.load(Ordering::SeqCst), "as it is told");
+        catalog()
+    });
+    let dispatcher = Dispatcher::start(Parts { catalog, ..parts }, &Restart::default()).unwrap();
+    let lane = dispatcher.scheduler().lane(WEBHOOK).unwrap();
+    assert!(until_delivered(&lane, EVENTS).await);
+    assert!(!defects.met().is_cancelled());
+    panics.store(true, Ordering::SeqCst);
+    defects.met().cancelled().await;
 }
 
 /// What the rest of this file says never happens: nobody would look at the lane.

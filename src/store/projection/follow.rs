@@ -53,6 +53,7 @@ impl Follower {
     /// Follows the journal until told to stop.
     pub(super) fn run(mut self, runtime: &tokio::runtime::Runtime) {
         let _gone = Gone(Arc::clone(&self.shared));
+        let _ends_node = self.shared.defects.guard();
         let mut durable = self.journal.durable();
         while !*self.stop.borrow() {
             durable.mark_unchanged();

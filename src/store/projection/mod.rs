@@ -47,6 +47,7 @@ pub use stretches::{Stretch, person_hash};
 
 use crate::clock::Clock;
 use crate::config::{IntakeSettings, RecordSettings};
+use crate::defect::Defects;
 use crate::journal::{Journal, ReadError};
 use crate::model::Position;
 use crate::store::db::{self, Connection, Interrupt, OptionalExtension, params};
@@ -136,6 +137,7 @@ struct Shared {
     serving: AtomicBool,
     /// No request is begun any more, and the one under way is to be broken off.
     requests_end: AtomicBool,
+    defects: Defects,
 }
 
 impl Projection {
@@ -177,6 +179,11 @@ impl Projection {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new().name(String::from("records")).spawn(move || follower.run(&runtime))?;
         Ok(Self { shared, journal, readers, stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Whether the thread that writes has ended by a panic; for others whom the node cannot do without, too.
+    pub fn defects(&self) -> Defects {
+        self.shared.defects.clone()
     }
 
     /// Blocks until everything that is durable now is projected, and tells how it goes.
@@ -273,6 +280,7 @@ impl Shared {
             hurried: Notify::new(),
             serving: AtomicBool::new(false),
             requests_end: AtomicBool::new(false),
+            defects: Defects::default(),
         }
     }
 
