@@ -102,7 +102,7 @@ impl Courier for Client {
             // Nobody waits for an end that never comes; and what is left of the connection is not used any more.
             line.close();
             let why = "making the request failed by a defect of Fanfare, which the log shows";
-            Seen::default().into_outcome(Instant::now(), Err(Failure::new(Reason::CannotSend, why)))
+            Outcome::unsent(Reason::CannotSend, why)
         })
     }
 }

@@ -135,3 +135,21 @@ pub struct Outcome {
     /// The body was longer than what was kept.
     pub response_cut: bool,
 }
+
+impl Outcome {
+    /// Of an attempt that nothing came of: no request, no answer.
+    pub fn unsent(reason: Reason, detail: &str) -> Self {
+        Self {
+            status: 0,
+            reason,
+            detail: detail.to_owned(),
+            retry_after: None,
+            timings: Timings::default(),
+            request_headers: String::new(),
+            request_body: None,
+            response_headers: String::new(),
+            response_body: Bytes::new(),
+            response_cut: false,
+        }
+    }
+}

@@ -72,10 +72,7 @@ struct Read {
 fn read(journal: &dyn Journal, runs: &Runs, plan: &ReadPlan) -> Result<Read, ReadError> {
     let mut read = Read { events: Vec::new(), next: plan.from, failures: 0 };
     let (mut looks, mut bytes) = (0, 0);
-    let mut run = match runs.find(plan.from) {
-        Some(run) => run,
-        None => runs.read(journal, plan.from)?,
-    };
+    let mut run = runs.read(journal, plan.from)?;
     loop {
         for entry in run.entries_since(read.next) {
             let (position, entry) = entry?;

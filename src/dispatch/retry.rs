@@ -57,8 +57,6 @@ impl RetryRules {
 mod tests {
     use super::*;
     use crate::clock::SeededRandom;
-    use crate::model::Timings;
-    use bytes::Bytes;
 
     fn rules() -> RetryRules {
         let seconds = [1, 5, 30, 120, 600];
@@ -66,18 +64,7 @@ mod tests {
     }
 
     fn outcome(reason: Reason, retry_after: Option<u64>) -> Outcome {
-        Outcome {
-            status: 0,
-            reason,
-            detail: String::new(),
-            retry_after: retry_after.map(Duration::from_secs),
-            timings: Timings::default(),
-            request_headers: String::new(),
-            request_body: None,
-            response_headers: String::new(),
-            response_body: Bytes::new(),
-            response_cut: false,
-        }
+        Outcome { retry_after: retry_after.map(Duration::from_secs), ..Outcome::unsent(reason, "") }
     }
 
     #[test]

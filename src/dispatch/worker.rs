@@ -9,8 +9,7 @@ use crate::catalog::Webhook;
 use crate::deliver::{Line, Message, Outcome, Quiet};
 use crate::journal::{Group, Journal, ReadError};
 use crate::limits;
-use crate::model::{Entry, EventKind, OutcomeEntry, Position, Reason, ShapedOutcome, Timings, Verdict};
-use bytes::Bytes;
+use crate::model::{Entry, EventKind, OutcomeEntry, Position, Reason, ShapedOutcome, Verdict};
 use std::sync::Arc;
 
 /// Runs until there is nothing to do and the connection has ended.
@@ -147,18 +146,7 @@ pub(super) fn event_at(journal: &dyn Journal, position: Position) -> Result<Opti
 }
 
 fn unsent(why: &str) -> Outcome {
-    Outcome {
-        status: 0,
-        reason: Reason::CannotSend,
-        detail: why.to_owned(),
-        retry_after: None,
-        timings: Timings::default(),
-        request_headers: String::new(),
-        request_body: None,
-        response_headers: String::new(),
-        response_body: Bytes::new(),
-        response_cut: false,
-    }
+    Outcome::unsent(Reason::CannotSend, why)
 }
 
 /// The journal's record of an attempt, with the body that was sent where that is not the event's own. Of a forgotten person's event only that it was made is kept: an answer may repeat

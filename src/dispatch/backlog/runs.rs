@@ -42,12 +42,16 @@ impl Runs {
         (from < run.next()).then(|| Arc::clone(run))
     }
 
-    /// The same, out of the journal where nobody has read it. Blocking.
+    /// The same, read from the journal where nobody has read it yet. Blocking.
     ///
     /// # Errors
     /// As [`Journal::read`].
     pub fn read(&self, journal: &dyn Journal, from: Position) -> Result<Arc<Chunk>, ReadError> {
+        if let Some(run) = self.find(from) {
+            return Ok(run);
+        }
         let _reading = self.reading.lock();
+        // Somebody may have read it meanwhile.
         if let Some(run) = self.find(from) {
             return Ok(run);
         }
@@ -80,11 +84,8 @@ impl Kept {
     fn put(&mut self, run: &Arc<Chunk>) {
         self.bytes += run.bytes();
         self.order.push_back(run.from());
-        if let Some(old) = self.runs.insert(run.from(), Arc::clone(run)) {
-            self.bytes -= old.bytes();
-            self.order.retain(|from| *from != old.from());
-            self.order.push_back(run.from());
-        }
+        // None begins there: it would have been found.
+        self.runs.insert(run.from(), Arc::clone(run));
         while self.bytes > limits::BACKLOG_BYTES {
             let Some(run) = self.order.pop_front().and_then(|oldest| self.runs.remove(&oldest)) else { return };
             self.bytes -= run.bytes();

@@ -8,9 +8,8 @@ use crate::dispatch::lane::{Eras, Lane};
 use crate::dispatch::restart::Restart;
 use crate::dispatch::worker::event_at;
 use crate::filter::Interest;
-use crate::model::{AppId, CategorySet, EventEntry, EventKind, Keys, Reason, Switch, Timings, UniqueId};
+use crate::model::{AppId, CategorySet, EventEntry, EventKind, Keys, Reason, Switch, UniqueId};
 use crate::store::projection::memory::MemoryJournal;
-use bytes::Bytes;
 use std::pin::Pin;
 use std::sync::atomic::AtomicI64;
 
@@ -56,18 +55,7 @@ impl Courier for Answers {
             journal.refuse(true);
         }
         let reason = self.reasons[number % self.reasons.len()];
-        Box::pin(std::future::ready(Outcome {
-            status: 200,
-            reason,
-            detail: String::new(),
-            retry_after: None,
-            timings: Timings::default(),
-            request_headers: String::new(),
-            request_body: None,
-            response_headers: String::new(),
-            response_body: Bytes::new(),
-            response_cut: false,
-        }))
+        Box::pin(std::future::ready(Outcome { status: 200, ..Outcome::unsent(reason, "") }))
     }
 }
 
