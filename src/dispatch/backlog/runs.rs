@@ -97,31 +97,13 @@ impl Kept {
 mod tests {
     use super::*;
     use crate::model::Entry;
-    use crate::model::{AppId, EventEntry, EventKind, SubscriptionId, UniqueId, UnixMs};
     use crate::store::projection::memory::MemoryJournal;
-
-    fn event(body: &[u8]) -> Entry<'_> {
-        Entry::Event(EventEntry {
-            subscription: SubscriptionId(1),
-            app: AppId::FIRST,
-            kind: EventKind::TrackEventReceived,
-            unique_id: UniqueId([1; 20]),
-            visitor_id: "v",
-            account_id: "",
-            occurred_at: UnixMs(1),
-            accepted_at: UnixMs(2),
-            withheld: None,
-            item: None,
-            closes: None,
-            body,
-        })
-    }
 
     /// Events with entries of no meaning between them: 1, 4, 7 and so on are events.
     fn journal(events: usize, body: &[u8]) -> MemoryJournal {
         let journal = MemoryJournal::new();
         for _ in 0..events {
-            journal.add(&event(body));
+            journal.accept(body);
             journal.add(&Entry::Erased);
             journal.add(&Entry::Erased);
         }
@@ -145,7 +127,7 @@ mod tests {
         }
         assert!(runs.find(Position(10)).is_none());
         assert!(runs.read(&journal, Position(10)).unwrap().is_empty());
-        journal.add(&event(b"{}"));
+        journal.accept(b"{}");
         assert_eq!(positions(&runs.read(&journal, Position(10)).unwrap(), 10), [10], "the end was not kept as such");
     }
 

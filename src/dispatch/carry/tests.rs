@@ -9,9 +9,7 @@ use crate::dispatch::lane::{Eras, Lane, Pace};
 use crate::dispatch::scheduler::Parts;
 use crate::dispatch::worker::event_at;
 use crate::filter::Interest;
-use crate::model::{
-    AppId, CategorySet, DeliveryId, EventEntry, EventKind, SubscriptionId, UniqueId, UnixMs, WebhookId,
-};
+use crate::model::{CategorySet, DeliveryId, SubscriptionId, UnixMs, WebhookId};
 use crate::observe::Metrics;
 use crate::store::projection::memory::MemoryJournal;
 use std::pin::Pin;
@@ -74,20 +72,7 @@ impl Rig {
     }
 
     fn accept(&self) -> Position {
-        self.journal.add(&Entry::Event(EventEntry {
-            subscription: SUBSCRIPTION,
-            app: AppId::FIRST,
-            kind: EventKind::TrackEventReceived,
-            unique_id: UniqueId([1; 20]),
-            visitor_id: "v",
-            account_id: "",
-            occurred_at: UnixMs(1),
-            accepted_at: UnixMs(2),
-            withheld: None,
-            item: None,
-            closes: None,
-            body: format!("{{\"durable\":{}}}", self.journal.durable().borrow().0).as_bytes(),
-        }))
+        self.journal.accept(format!("{{\"durable\":{}}}", self.journal.durable().borrow().0).as_bytes())
     }
 
     /// What the feeder does with what was carried on.

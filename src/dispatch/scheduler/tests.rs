@@ -8,7 +8,7 @@ use crate::dispatch::lane::{Eras, Lane};
 use crate::dispatch::restart::Restart;
 use crate::dispatch::worker::event_at;
 use crate::filter::Interest;
-use crate::model::{AppId, CategorySet, EventEntry, EventKind, Keys, Reason, Switch, UniqueId};
+use crate::model::{CategorySet, Keys, Reason, Switch};
 use crate::store::projection::memory::MemoryJournal;
 use std::pin::Pin;
 use std::sync::atomic::AtomicI64;
@@ -65,20 +65,7 @@ fn journal() -> Arc<MemoryJournal> {
     let (selection, at) = (CategorySet::All.into(), UnixMs(0));
     journal.add(&Entry::Switch(Switch { webhook: WEBHOOK, subscription: SUBSCRIPTION, on: true, selection, at }));
     for _ in 0..EVENTS {
-        journal.add(&Entry::Event(EventEntry {
-            subscription: SUBSCRIPTION,
-            app: AppId::FIRST,
-            kind: EventKind::TrackEventReceived,
-            unique_id: UniqueId([1; 20]),
-            visitor_id: "v",
-            account_id: "",
-            occurred_at: at,
-            accepted_at: at,
-            withheld: None,
-            item: None,
-            closes: None,
-            body: b"{}",
-        }));
+        journal.accept(b"{}");
     }
     journal
 }

@@ -1,7 +1,7 @@
 //! A journal in memory, for tests.
 
 use crate::journal::{AppendError, Chunk, Group, Holder, Journal, ReadError};
-use crate::model::{Entry, Position};
+use crate::model::{AppId, Entry, EventEntry, EventKind, Position, SubscriptionId, UniqueId, UnixMs};
 use bytes::Bytes;
 use std::future::Future;
 use std::pin::Pin;
@@ -45,6 +45,24 @@ impl MemoryJournal {
     /// From now on one read in so many fails.
     pub(crate) fn fail_one_read_in(&self, reads: usize) {
         self.one_fails_in.store(reads, Ordering::SeqCst);
+    }
+
+    /// Appends a track event of subscription 1 with this body; where it stands.
+    pub(crate) fn accept(&self, body: &[u8]) -> Position {
+        self.add(&Entry::Event(EventEntry {
+            subscription: SubscriptionId(1),
+            app: AppId::FIRST,
+            kind: EventKind::TrackEventReceived,
+            unique_id: UniqueId([1; 20]),
+            visitor_id: "v",
+            account_id: "",
+            occurred_at: UnixMs(1),
+            accepted_at: UnixMs(2),
+            withheld: None,
+            item: None,
+            closes: None,
+            body,
+        }))
     }
 
     /// Appends one entry; where it stands.
