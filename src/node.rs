@@ -5,13 +5,12 @@ mod observation;
 mod seams;
 mod tasks;
 
-use self::member::Member;
+use self::member::{AmongOthers, Member};
 use self::seams::{OneRequest, PeopleInStore};
 use crate::api::{self, ApiParts, Sampler, WebhookDefaults};
 use crate::audit;
 use crate::catalog::{self, Catalog, CatalogParts, InitOptions, Snapshot};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
-use crate::cluster::Peers;
 use crate::config::{JournalAddress, Settings};
 use crate::defect::Defects;
 use crate::deliver::{Client, ClientConfig, Courier, Guard, Proxy, ProxyKind, SystemResolver, Tls};
@@ -241,6 +240,7 @@ struct Node {
     metrics: Arc<Metrics>,
     provider: Option<Arc<Provider>>,
     defects: Defects,
+    replaced: CancellationToken,
 }
 
 impl Node {
@@ -249,8 +249,9 @@ impl Node {
         place: &Place,
         courier: Arc<dyn Courier>,
         metrics: Arc<Metrics>,
-        peers: Option<Arc<Peers>>,
+        among_others: Option<AmongOthers>,
     ) -> anyhow::Result<Self> {
+        let (peers, replaced) = among_others.map(|others| (others.peers, others.replaced)).unzip();
         let key = master_key(settings, place)?;
         let parts = CatalogParts {
             key,
@@ -281,18 +282,20 @@ impl Node {
         let dispatcher = Dispatcher::start(parts, &restart(&projection)?)?;
         let intake = open_intake(settings, system, seam, &catalog, &projection, &metrics)?;
         let provider = provider(settings, system)?.map(Arc::new);
-        Ok(Self { journal, projection, catalog, courier, dispatcher, intake, metrics, provider, defects })
+        let replaced = replaced.unwrap_or_default();
+        Ok(Self { journal, projection, catalog, courier, dispatcher, intake, metrics, provider, defects, replaced })
     }
 
     /// Stops what is still at work, the last first: lanes, projection, journal.
     async fn close(self, patience: Duration) {
         self.dispatcher.stop(patience).await;
-        let (projection, journal) = (self.projection, self.journal);
+        let (projection, journal, replaced) = (self.projection, self.journal, self.replaced);
         let closing = tokio::task::spawn_blocking(move || {
             // The projection follows the journal to its end first, so that the next start finds nothing to catch up.
             journal.close();
             // Where the journal is another node's, so are the records.
             if !journal.lost().is_cancelled()
+                && !replaced.is_cancelled()
                 && let Err(error) = projection.catch_up()
             {
                 tracing::warn!(%error, "the records will catch up at the next start");

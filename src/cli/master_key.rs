@@ -30,11 +30,12 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let Some(("rotate", matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
     let settings = settings_of(matches)?;
-    // The journal's lock keeps a server out while this goes on: it would go on sealing with the old key.
+    // The hold of a server, or the journal's lock, keeps nodes out while this goes on: they would go on sealing with the old key.
+    let (place, hold) = node::store_of(&settings)?.for_work()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let locked = node::open_journal(&settings, &clock).context("the server must be stopped for this")?;
     let variable = node::master_key_variable();
-    let (random, place) = (SystemRandom::default(), node::store_of(&settings)?);
+    let random = SystemRandom::default();
     if variable.is_none() {
         rotation::recover(&settings.data_dir, |key| catalog::is_sealed_with(&place, key))?;
     }
@@ -53,7 +54,7 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if variable.is_none() {
         rotation::finish(&settings.data_dir)?;
     }
-    drop(locked);
+    drop((locked, hold));
     let mut out = io::stdout().lock();
     writeln!(out, "Sealed {values} values with the next key.")?;
     match variable {

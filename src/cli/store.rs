@@ -26,11 +26,12 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let Some(("rebuild", matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
     let settings = settings_of(matches)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    // The journal's lock keeps a server out while this goes on.
+    // The hold of a server, or the journal's lock, keeps nodes out while this goes on.
+    let (place, _hold) = node::store_of(&settings)?.for_work()?;
     let journal = node::open_journal(&settings, &clock)?;
     let mut out = io::stdout().lock();
     let kept = (&settings.records, &settings.intake);
-    rebuild(&node::store_of(&settings)?, journal, kept, clock, &mut out)?;
+    rebuild(&place, journal, kept, clock, &mut out)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,7 +15,7 @@ mod secret;
 mod time;
 mod webhook;
 
-pub use causes::with_causes;
+pub use causes::{OutOfReach, is_out_of_reach, with_causes};
 pub use delivery::{AttemptClass, DeliveryState, Phase, Reason, Timings, Verdict};
 pub use entry::{
     Audited, Backlog, CarriedEntry, CategorySwitch, Checkpoint, Closed, ClosedWhy, Entry, EventEntry, GuideDid,

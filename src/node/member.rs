@@ -12,7 +12,7 @@ use crate::limits::{PEER_HANDSHAKES, PEER_SILENCE};
 use crate::observe::{self, Metrics};
 use crate::seal::MasterKey;
 use crate::store::db::PostgresServer;
-use crate::store::{Candidate, Hold, Place, StoreError, Turn};
+use crate::store::{Again, Candidate, Hold, Place, StoreError, Turn};
 use anyhow::Context;
 use std::io;
 use std::net::SocketAddr;
@@ -35,11 +35,18 @@ const HEAD_START: Duration = Duration::from_secs(2);
 /// How long a node that ends looks for the one that goes on in its place.
 const SUCCESSION: Duration = Duration::from_secs(5);
 
+/// What a node among others has besides what one alone has.
+pub(super) struct AmongOthers {
+    /// Who makes its attempts.
+    pub(super) peers: Arc<Peers>,
+    /// Cancelled when another node has taken this one's place.
+    pub(super) replaced: CancellationToken,
+}
+
 /// A node of a cluster. See the module's documentation.
 pub(super) struct Member<'a> {
     settings: &'a Settings,
     system: &'a System,
-    place: Place,
     server: PostgresServer,
     /// Where other nodes reach this one.
     address: String,
@@ -77,7 +84,6 @@ impl<'a> Member<'a> {
             system,
             address,
             key: Arc::new(master_key(settings, &place)?),
-            place,
             server,
             courier: Arc::new(client(settings, system)?),
             metrics: Arc::default(),
@@ -134,9 +140,10 @@ impl<'a> Member<'a> {
         let mut started = Some(started);
         let mut start = || started.take().into_iter().for_each(|started| started());
         let Some(hold) = self.stand_beside(stop, &mut start).await? else { return Ok(()) };
-        let hold_ends = CancellationToken::new();
-        let holding = tokio::spawn(keep(hold, self.server.clone(), self.address.clone(), hold_ends.clone()));
-        let had_peers = self.be_active(stop, &mut start).await;
+        let (place, hold_ends, replaced) = (hold.place(), CancellationToken::new(), CancellationToken::new());
+        let keeping = keep(hold, (self.server.clone(), self.address.clone()), hold_ends.clone(), replaced.clone());
+        let holding = tokio::spawn(keeping);
+        let had_peers = self.be_active(&place, (stop, replaced), &mut start).await;
         // The next one may go on only now.
         hold_ends.cancel();
         let _ = holding.await;
@@ -264,12 +271,17 @@ impl<'a> Member<'a> {
     }
 
     /// Is the active node until `stop`, or until another one has taken its place. Whether there were others.
-    async fn be_active(&self, stop: &CancellationToken, start: &mut (impl FnMut() + Send)) -> anyhow::Result<bool> {
+    async fn be_active(
+        &self,
+        place: &Place,
+        (stop, replaced): (&CancellationToken, CancellationToken),
+        start: &mut (impl FnMut() + Send),
+    ) -> anyhow::Result<bool> {
         let random = Arc::clone(&self.system.random);
         let peers = Peers::new(self.address.clone(), Arc::clone(&self.key), random, self.metrics.cluster.clone());
         let (courier, metrics) = (Arc::clone(&self.courier), Arc::clone(&self.metrics));
-        let node =
-            Node::open((self.settings, self.system), &self.place, courier, metrics, Some(Arc::clone(&peers))).await?;
+        let among_others = AmongOthers { peers: Arc::clone(&peers), replaced };
+        let node = Node::open((self.settings, self.system), place, courier, metrics, Some(among_others)).await?;
         // Both end later than what is asked of this node: others are to find it answering to its end.
         let (ends, links_end) = (stop.child_token(), CancellationToken::new());
         let _links_end = links_end.clone().drop_guard();
@@ -324,8 +336,14 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// Gives signs that this node is there. One that lost its hold, because the server was restarted, takes it again.
-async fn keep(mut hold: Hold, server: PostgresServer, address: String, stop: CancellationToken) {
+/// Gives signs that this node is there. One that lost its hold, because the server was restarted, takes it again; `replaced` is
+/// cancelled when another node had it since.
+async fn keep(
+    mut hold: Hold,
+    (server, address): (PostgresServer, String),
+    stop: CancellationToken,
+    replaced: CancellationToken,
+) {
     let mut is_told = false;
     loop {
         tokio::select! {
@@ -333,15 +351,20 @@ async fn keep(mut hold: Hold, server: PostgresServer, address: String, stop: Can
             () = stop.cancelled() => return,
         }
         let (server, address) = (server.clone(), address.clone());
-        let kept = tokio::task::spawn_blocking(move || match hold.sign() {
-            Ok(()) => (hold, None),
-            Err(error) => match Candidate::connect(&server).and_then(|candidate| candidate.try_take(&address)) {
-                Ok(Turn::Taken(again)) => (again, None),
-                // Whoever holds it becomes the journal's writer, and this node learns it from there.
-                Ok(Turn::Others(..)) | Err(_) => (hold, Some(error)),
-            },
+        let kept = tokio::task::spawn_blocking(move || {
+            let Err(error) = hold.sign() else { return Some((hold, None)) };
+            match Candidate::connect(&server).and_then(|candidate| candidate.take_again(&hold, &address)) {
+                Ok(Again::Taken(again)) => Some((again, None)),
+                Ok(Again::Replaced) => None,
+                Ok(Again::NotYet) | Err(_) => Some((hold, Some(error))),
+            }
         });
-        let Ok((again, error)) = kept.await else { return };
+        let Ok(kept) = kept.await else { return };
+        let Some((again, error)) = kept else {
+            tracing::error!("another node has taken this one's place");
+            replaced.cancel();
+            return;
+        };
         hold = again;
         match error {
             Some(error) if !is_told => {

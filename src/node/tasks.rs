@@ -49,20 +49,21 @@ impl Node {
         })
     }
 
-    /// Cancels `stop` when the journal is another node's, or something has panicked that the node cannot do without.
+    /// Cancels `stop` when store or journal are another node's, or something has panicked that the node cannot do without.
     pub(super) fn stop_when_it_cannot_go_on(&self, stop: &CancellationToken) -> End {
-        let (lost, defects, stop) = (self.journal.lost(), self.defects.clone(), stop.clone());
+        let (lost, replaced, defects) = (self.journal.lost(), self.replaced.clone(), self.defects.clone());
         let watching = tokio::spawn({
-            let (lost, defects) = (lost.clone(), defects.clone());
+            let (lost, replaced, defects, stop) = (lost.clone(), replaced.clone(), defects.clone(), stop.clone());
             async move {
                 tokio::select! {
                     () = lost.cancelled() => {}
+                    () = replaced.cancelled() => {}
                     () = defects.met().cancelled() => {}
                 }
                 stop.cancel();
             }
         });
-        End { lost, defects, watching }
+        End { lost, replaced, defects, watching }
     }
 }
 
@@ -80,6 +81,7 @@ impl Tasks {
 /// Why a node has ended.
 pub(super) struct End {
     lost: CancellationToken,
+    replaced: CancellationToken,
     defects: Defects,
     watching: JoinHandle<()>,
 }
@@ -91,6 +93,7 @@ impl End {
     /// It could not go on.
     pub(super) fn verdict(self) -> anyhow::Result<()> {
         self.watching.abort();
+        anyhow::ensure!(!self.replaced.is_cancelled(), "another node has taken this one's place");
         anyhow::ensure!(!self.lost.is_cancelled(), "the journal is another node's now");
         anyhow::ensure!(
             !self.defects.met().is_cancelled(),

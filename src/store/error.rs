@@ -57,6 +57,12 @@ pub enum StoreError {
     /// A value in the store cannot be what this release or an earlier one wrote.
     #[error("the store holds a value that no release writes: {0}")]
     Unreadable(&'static str),
+    /// What no node may be active beside was begun while one is.
+    #[error("a node is active{}: stop all nodes first", .0.as_ref().map_or_else(String::new, |at| format!(" at {at}")))]
+    Active(Option<String>),
+    /// The node that was active before has connections that do not end.
+    #[error("connections of the node that was active before do not end; PostgreSQL was told to end them")]
+    Lingering,
     /// The call did not run to its end: it panicked, or the runtime is going down.
     #[error("the store's call was interrupted")]
     Interrupted,

@@ -13,7 +13,7 @@ pub mod sqlite;
 
 pub use copy::copy;
 pub use error::StoreError;
-pub use hold::{Candidate, Hold, Turn};
+pub use hold::{Again, Candidate, Hold, Turn};
 pub use migrate::{Migration, migrate};
 pub use place::{Part, Place};
 pub use shared::Shared;

@@ -1,6 +1,6 @@
 //! Where a store lies, and how its parts are opened.
 
-use super::StoreError;
+use super::{Hold, StoreError};
 use super::db::{Connection, PostgresPlace, PostgresServer};
 use super::sqlite::{self, Sync};
 use crate::config::StoreAddress;
@@ -97,6 +97,21 @@ impl Place {
                 let connection = Connection::to_server(server, &part.schema())?;
                 connection.execute_batch("SET default_transaction_read_only = on")?;
                 Ok(connection)
+            }
+        }
+    }
+
+    /// The same store for work that no node may be active beside, as long as the hold lives. In a directory nothing is held:
+    /// there the journal's lock keeps nodes out. Blocking.
+    ///
+    /// # Errors
+    /// [`StoreError::Active`] while a node is.
+    pub fn for_work(self) -> Result<(Self, Option<Hold>), StoreError> {
+        match &self {
+            Self::Directory(_) => Ok((self, None)),
+            Self::Server(server) => {
+                let hold = Hold::for_work(server)?;
+                Ok((hold.place(), Some(hold)))
             }
         }
     }

@@ -304,22 +304,56 @@ fn restarting_one_after_the_other_refuses_nothing() {
 fn one_that_was_frozen_finds_that_another_one_goes_on() {
     let mut first = Node::clustered(&SHORT_RETRIES);
     let receiver = flaky();
-    first.webhook(&receiver.url(), json!({}));
+    let webhook = first.webhook(&receiver.url(), json!({}));
     let mut second = first.beside();
     second.wait_until_ready();
     (0..20).for_each(|n| first.track(&format!("before {n}")));
     first.freeze(true);
+    // What it was asked before it wakes, it finds before it can know that it was replaced.
+    let (addr, key) = (first.addr, format!("Bearer {}", first.keys.integration_key));
+    let path = format!("/api/v1/webhooks/{}", webhook.id);
+    let asked = std::thread::spawn(move || {
+        let headers = [("Authorization", key.as_str()), ("Content-Type", "application/json")];
+        http::call(addr, "PATCH", &path, &headers, br#"{"name": "too late"}"#).map(|answer| answer.status)
+    });
     wait_until("it goes on", || (second.metric("fanfare_cluster_active") == Some(1.0)).then_some(()));
+    second.patch(&webhook, json!({"name": "meanwhile"}));
     (0..20).for_each(|n| second.track(&format!("meanwhile {n}")));
     first.freeze(false);
     // It writes down where its lanes stand, or what it is sent, and is refused.
     let _ = first.try_track(json!({"type": "track", "event": "too late", "visitorId": "v"}));
     assert!(!first.ended().success(), "it says that it was not asked to end");
-    assert!(first.log().contains("another node writes the journal now"), "{}", first.log());
+    assert!(first.log().contains("another node"), "{}", first.log());
+    let answer = asked.join().unwrap();
+    assert!(matches!(answer, Err(_) | Ok(503)), "it changed nothing, and says so: {answer:?}");
+    second.patch(&webhook, json!({"url": receiver.url()}));
+    let names = |entry: &serde_json::Value| entry["after"]["name"] == "too late";
+    assert!(!second.list("/audit-log").iter().any(names), "nothing was written behind the other one's back");
     for n in 0..20 {
         receiver.wait_for(&format!("before {n}"));
         receiver.wait_for(&format!("meanwhile {n}"));
     }
+}
+
+#[test]
+fn what_must_have_the_store_alone_waits_until_the_nodes_are_stopped() {
+    let mut node = Node::clustered(&[]);
+    let receiver = Receiver::ok();
+    let webhook = node.webhook(&receiver.url(), json!({}));
+    for command in [["store", "rebuild"], ["master-key", "rotate"]] {
+        let refused = node.command(&command);
+        assert!(!refused.status.success());
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(told.contains(&format!("a node is active at {}: stop all nodes first", node.addr)), "{told}");
+    }
+    node.track("undisturbed");
+    receiver.wait_for("undisturbed");
+    node.settled(&webhook, "delivered");
+    node.stop();
+    let rebuilt = node.command(&["store", "rebuild"]);
+    assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+    node.serve();
+    assert_eq!(node.deliveries(&webhook).len(), 1);
 }
 
 #[test]

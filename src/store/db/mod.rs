@@ -13,6 +13,7 @@ pub use postgres::{PostgresPlace, PostgresServer};
 pub use statement::{MappedRows, Row, Rows, Statement};
 pub use value::{FromValue, Owned, Params, ToValue, Value, ValueRef, values};
 
+use crate::model::OutOfReach;
 use std::ops::Deref;
 
 /// Values of several types for a statement.
@@ -34,8 +35,8 @@ pub enum Error {
     #[error("PostgreSQL: {}", postgres::describe(.0))]
     Postgres(tokio_postgres::Error),
     /// PostgreSQL cannot be reached, or the connection was lost. Whether a commit under way took place is unknown.
-    #[error("PostgreSQL cannot be reached: {0}")]
-    Unreachable(String),
+    #[error("PostgreSQL cannot be reached")]
+    Unreachable(#[source] OutOfReach),
     /// A row was expected, and there is none.
     #[error("a row is missing")]
     NoRow,

@@ -2,13 +2,13 @@
 
 use super::apply::{Applier, stored_position};
 use super::retention::{Sweeper, Swept, Table};
-use super::{Error, Meta, Shared, int, open_writer, upkeep};
+use super::{Error, Shared, open_writer, upkeep};
 use crate::clock::Clock;
 use crate::journal::{Holder, Journal, ReadError};
 use crate::limits::JOURNAL_READ_BYTES;
 use crate::model::Position;
 use crate::store::Place;
-use crate::store::db::{self, Connection, params};
+use crate::store::db::{self, Connection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -90,7 +90,6 @@ impl Follower {
         }
         let began = Instant::now();
         let transaction = self.db.transaction()?;
-        hold_position(&transaction, self.position)?;
         let mut position = self.position;
         let mut damage = None;
         while position < durable && self.applier.applied() < TRANSACTION_ENTRIES && began.elapsed() < TRANSACTION_TIME {
@@ -217,16 +216,6 @@ impl Drop for Gone {
         self.0.fail(String::from("the thread that writes the records has ended"));
         self.0.end_requests();
     }
-}
-
-/// Keeps others from writing records until the end of the transaction, and fails when one of them has got further: a node that
-/// was frozen while another took its place must not apply anything a second time.
-fn hold_position(db: &Connection, position: Position) -> Result<(), Error> {
-    let values = params![Meta::Position.name(), int(position.0)];
-    let held = db.execute("UPDATE meta SET value = value WHERE name = $1 AND value <= $2", values)?;
-    // Before the first entry there is no such row.
-    let stored = if held == 0 { stored_position(db)? } else { position };
-    if stored > position { Err(Error::Moved(stored)) } else { Ok(()) }
 }
 
 enum ReadFailure {

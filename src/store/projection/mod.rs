@@ -89,9 +89,6 @@ pub enum Error {
         /// What the journal says.
         durable: Position,
     },
-    /// Another node writes the records now.
-    #[error("another node has written the records up to position {0}")]
-    Moved(Position),
     /// The thread could not be started, or the file not be prepared.
     #[error("the records cannot be opened")]
     Io(#[from] std::io::Error),

@@ -273,24 +273,6 @@ fn a_database_ahead_of_the_journal_is_refused() {
     assert!(matches!(opened, Err(super::Error::AheadOfJournal { .. })));
 }
 
-/// As after a node was frozen, and another one took its place.
-#[test]
-fn what_somebody_else_has_applied_is_not_applied_again() {
-    let journal = Arc::new(MemoryJournal::new());
-    let at = journal.add(&Entry::Event(event(EventKind::TrackEventReceived, START)));
-    let dir = tempfile::tempdir().unwrap();
-    let running = projection(dir.path(), &journal);
-    let other = open_writer(&dir.path().into()).unwrap();
-    super::set_meta(&other, super::Meta::Position, 2).unwrap();
-    for webhook in [1, 2] {
-        journal.add(&Entry::Outcome(outcome(webhook, at, 1, Verdict::Delivered, START)));
-    }
-    running.catch_up().unwrap();
-    let delivered = |webhook| running.counts(WebhookId(webhook), UnixMs(0)).unwrap().delivered;
-    assert_eq!((delivered(1), delivered(2)), (0, 1), "the first of them was the other one's");
-    running.stop();
-}
-
 #[test]
 fn what_the_journal_lost_is_skipped_and_counted() {
     let journal = Arc::new(MemoryJournal::new());

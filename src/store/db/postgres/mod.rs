@@ -12,6 +12,7 @@ use super::value::{Owned, ToValue, Value};
 use super::{Error, Result};
 use crate::blocking::{Driver, wait};
 use crate::limits;
+use crate::model::OutOfReach;
 use futures_util::TryStreamExt;
 use rustls::pki_types::CertificateDer;
 use std::cell::RefCell;
@@ -44,12 +45,23 @@ const SESSION: &str = "SET statement_timeout = '60s'; SET lock_timeout = '30s'; 
 
 /// A server, and what its connections run on.
 #[derive(Clone)]
-pub struct PostgresServer(Arc<Server>);
+pub struct PostgresServer {
+    server: Arc<Server>,
+    pass: Option<Arc<Pass>>,
+}
 
 struct Server {
     config: Config,
     tls: MakeTls,
     driver: Driver,
+}
+
+/// Who may connect, and for how long.
+struct Pass {
+    /// What the connections are called, by which others can end them.
+    name: String,
+    /// Finds a row as long as it is good.
+    check: String,
 }
 
 /// Where the tables of one part of the store lie.
@@ -63,7 +75,7 @@ pub struct PostgresPlace {
 
 impl std::fmt::Debug for PostgresServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("PostgresServer").field(&self.0.config.get_hosts()).finish()
+        f.debug_tuple("PostgresServer").field(&self.server.config.get_hosts()).finish()
     }
 }
 
@@ -82,13 +94,19 @@ impl PostgresServer {
         }
         let tls = MakeTls::new(authorities).map_err(|error| Error::Value(error.to_string()))?;
         let driver = Driver::start("postgres").map_err(|error| Error::Value(error.to_string()))?;
-        Ok(Self(Arc::new(Server { config, tls, driver })))
+        Ok(Self { server: Arc::new(Server { config, tls, driver }), pass: None })
+    }
+
+    /// The same server, each of whose connections is called `name`, and is made only where the statement `check` finds a
+    /// row: otherwise it is out of reach.
+    pub fn with_pass(&self, name: String, check: String) -> Self {
+        Self { server: Arc::clone(&self.server), pass: Some(Arc::new(Pass { name, check })) }
     }
 
     /// The address of this machine from which it is reached: others in that network most likely reach this machine there.
     pub fn own_address(&self) -> Option<IpAddr> {
-        let Some(Host::Tcp(host)) = self.0.config.get_hosts().first() else { return Some(Ipv4Addr::LOCALHOST.into()) };
-        let port = self.0.config.get_ports().first().copied().unwrap_or(POSTGRES_PORT);
+        let Some(Host::Tcp(host)) = self.server.config.get_hosts().first() else { return Some(Ipv4Addr::LOCALHOST.into()) };
+        let port = self.server.config.get_ports().first().copied().unwrap_or(POSTGRES_PORT);
         // Nothing is sent: the system says from where it would be.
         let socket = |any: &str| {
             let socket = UdpSocket::bind((any, 0)).ok()?;
@@ -100,8 +118,12 @@ impl PostgresServer {
 
     /// A connection.
     pub(super) fn connect(&self, place: &PostgresPlace) -> Result<Session> {
-        let (config, tls) = (self.0.config.clone(), self.0.tls.clone());
-        let client = self.0.driver.run(async move {
+        let (mut config, tls) = (self.server.config.clone(), self.server.tls.clone());
+        if let Some(pass) = &self.pass {
+            // With the very first message: from the moment that it can do anything it can be found by its name.
+            config.application_name(&pass.name);
+        }
+        let client = self.server.driver.run(async move {
             let (client, connection) = config.connect(tls).await?;
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
@@ -110,7 +132,7 @@ impl PostgresServer {
             });
             Ok(client)
         });
-        let client: Client = client.map_err(Error::Unreachable)?.map_err(failed)?;
+        let client: Client = client.map_err(unreachable)?.map_err(failed)?;
         let session = Session {
             client: Arc::new(client),
             statements: RefCell::default(),
@@ -119,6 +141,11 @@ impl PostgresServer {
             server: self.clone(),
         };
         session.batch(&format!("{SESSION} SET search_path TO {};", place.schema))?;
+        if let Some(pass) = &self.pass
+            && wait(session.client.query_opt(&pass.check, &[])).map_err(failed)?.is_none()
+        {
+            return Err(unreachable("another node has taken this one's place"));
+        }
         Ok(session)
     }
 }
@@ -237,11 +264,15 @@ pub(super) struct Interrupt {
 impl Interrupt {
     /// Asks the server to do so.
     pub(super) fn interrupt(&self) {
-        let (token, tls) = (self.token.clone(), self.server.0.tls.clone());
-        if let Ok(Err(error)) = self.server.0.driver.run(async move { token.cancel_query(tls).await }) {
+        let (token, tls) = (self.token.clone(), self.server.server.tls.clone());
+        if let Ok(Err(error)) = self.server.server.driver.run(async move { token.cancel_query(tls).await }) {
             tracing::warn!(error = %describe(&error), "a statement could not be broken off");
         }
     }
+}
+
+fn unreachable(why: impl Into<String>) -> Error {
+    Error::Unreachable(OutOfReach(why.into()))
 }
 
 fn failed(error: tokio_postgres::Error) -> Error {
@@ -249,7 +280,7 @@ fn failed(error: tokio_postgres::Error) -> Error {
     match error.as_db_error() {
         Some(_) if !is_down => Error::Postgres(error),
         None if !error.is_closed() && error.source().is_none() => Error::Postgres(error),
-        _ => Error::Unreachable(describe(&error)),
+        _ => unreachable(describe(&error)),
     }
 }
 
