@@ -2,7 +2,7 @@
 
 use crate::catalog::{ChangeError, InvalidValue, SignInError, Subscription};
 use crate::journal::AppendError;
-use crate::model::WebhookId;
+use crate::model::{WebhookId, is_out_of_reach, with_causes};
 use crate::record::RecordError;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -209,6 +209,11 @@ pub enum ApiError {
     /// The journal does not take it now.
     #[error("{0}; try again")]
     Journal(AppendError),
+    /// What keeps configuration and records cannot be reached now.
+    #[error(
+        "the store cannot be reached; try again. A change that was under way may have been made: look before you repeat it"
+    )]
+    OutOfReach,
     /// Our own fault. The cause is in the log, not in the answer.
     #[error("something went wrong inside; the log of the server says what")]
     Internal,
@@ -254,11 +259,11 @@ impl SubscriptionJson {
 }
 
 impl ApiError {
-    /// An error of ours: logged here, once, with its cause; the caller learns only that it happened.
-    pub fn internal(error: &dyn std::error::Error) -> Self {
-        let cause = error.source().map(ToString::to_string);
-        tracing::error!(error = %error, cause, "a management call failed");
-        Self::Internal
+    /// An error of ours: logged here, once, with its causes; the caller learns only that it happened, and whether it is worth
+    /// trying again.
+    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error = with_causes(error), "a management call failed");
+        if is_out_of_reach(error) { Self::OutOfReach } else { Self::Internal }
     }
 
     /// A wrong field.
@@ -329,6 +334,7 @@ impl ApiError {
             Self::TooManyTests => (StatusCode::TOO_MANY_REQUESTS, "too_many_tests"),
             Self::Journal(AppendError::TooLarge(_)) | Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Journal(_) => (StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable"),
+            Self::OutOfReach => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
         }
     }
 
@@ -337,7 +343,7 @@ impl ApiError {
             Self::TooManyWrongKeys(wait) | Self::TooManyCalls(wait) | Self::TooManyTries(wait) => {
                 Some(wait.as_millis().div_ceil(1000) as u64)
             }
-            Self::TooManyTests | Self::TooManyStreams | Self::Journal(_) => Some(1),
+            Self::TooManyTests | Self::TooManyStreams | Self::Journal(_) | Self::OutOfReach => Some(1),
             _ => None,
         }
     }
@@ -360,7 +366,10 @@ impl ApiError {
             ("A field cannot have this value; `field` names it.", Self::field("name", "must not be empty")),
             ("Too many calls, wrong credentials, tests or streams; `Retry-After` says when.", Self::TooManyTests),
             ("Something went wrong inside.", Self::Internal),
-            ("It cannot be done now; nothing was changed. Try again.", Self::Journal(AppendError::Full)),
+            (
+                "It cannot be done now. Try again; `detail` says whether something may have been changed.",
+                Self::Journal(AppendError::Full),
+            ),
         ]
     }
 

@@ -1,8 +1,8 @@
 //! Where a store lies, and how its parts are opened.
 
-use super::{Hold, StoreError};
 use super::db::{Connection, PostgresPlace, PostgresServer};
 use super::sqlite::{self, Sync};
+use super::{Hold, StoreError};
 use crate::config::StoreAddress;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;

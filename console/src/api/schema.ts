@@ -3569,7 +3569,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description It cannot be done now; nothing was changed. Try again. */
+        /** @description It cannot be done now. Try again; `detail` says whether something may have been changed. */
         Problem503: {
             headers: {
                 [name: string]: unknown;

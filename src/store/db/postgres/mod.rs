@@ -105,7 +105,9 @@ impl PostgresServer {
 
     /// The address of this machine from which it is reached: others in that network most likely reach this machine there.
     pub fn own_address(&self) -> Option<IpAddr> {
-        let Some(Host::Tcp(host)) = self.server.config.get_hosts().first() else { return Some(Ipv4Addr::LOCALHOST.into()) };
+        let Some(Host::Tcp(host)) = self.server.config.get_hosts().first() else {
+            return Some(Ipv4Addr::LOCALHOST.into());
+        };
         let port = self.server.config.get_ports().first().copied().unwrap_or(POSTGRES_PORT);
         // Nothing is sent: the system says from where it would be.
         let socket = |any: &str| {
