@@ -1,7 +1,8 @@
 //! A node of a cluster: stands beside the active one and helps it, and goes on in its place when it ends.
 //!
 //! Who is active holds a lock of the database's for as long as its connection lives and it gives a sign on it. That makes
-//! two at once unlikely, no more: what makes it harmless is the journal, which takes from the newest writer only.
+//! two at once unlikely, no more: what makes it harmless are the journal, which takes from the newest writer only, and the
+//! store, which ends the connections of a node that was replaced.
 
 use super::{Node, STOP_RESERVE, System, bounds, client, master_key};
 use crate::cluster::{self, Active, Assistant, Entrance, Forwarder, Peers, Role, Serving};
@@ -41,6 +42,14 @@ pub(super) struct AmongOthers {
     pub(super) peers: Arc<Peers>,
     /// Cancelled when another node has taken this one's place.
     pub(super) replaced: CancellationToken,
+}
+
+/// What came of looking whose turn it is.
+enum Look {
+    /// There is a connection again.
+    Connected(Candidate),
+    /// The store was asked.
+    Asked(Turn),
 }
 
 /// A node of a cluster. See the module's documentation.
@@ -162,18 +171,19 @@ impl<'a> Member<'a> {
         stop: &CancellationToken,
         start: &mut (impl FnMut() + Send),
     ) -> anyhow::Result<Option<Hold>> {
-        let mut turn = self.ask(self.candidate().await?).await?;
-        let mut link: Option<(Arc<str>, AbortOnDropHandle<()>)> = None;
         let leave = CancellationToken::new();
+        let mut link: Option<(Arc<str>, AbortOnDropHandle<()>)> = None;
+        let mut look = Ok(Look::Asked(self.ask(self.candidate().await?).await?));
         let mut is_told = false;
         loop {
-            let candidate = match turn {
-                Turn::Taken(hold) => {
+            let (candidate, pause) = match look {
+                Ok(Look::Asked(Turn::Taken(hold))) => {
                     self.role.send_replace(Role::Waiting);
                     tracing::info!(address = self.address, "it is this node's turn");
                     return Ok(Some(hold));
                 }
-                Turn::Others(candidate, at) => {
+                Ok(Look::Asked(Turn::Others(candidate, at))) => {
+                    is_told = false;
                     if let Some(at) = at.filter(|at| link.as_ref().is_none_or(|(to, _)| **to != *at)) {
                         let at: Arc<str> = at.into();
                         tracing::info!(active = %at, "another node is active; this one stands beside it");
@@ -181,44 +191,39 @@ impl<'a> Member<'a> {
                         link = Some((Arc::clone(&at), self.assist(at, leave.clone())));
                         start();
                     }
-                    candidate
+                    (Some(candidate), EVERY)
                 }
-            };
-            let (mut candidate, mut pause) = (Some(candidate), EVERY);
-            turn = loop {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = stop.cancelled() => {
-                        leave.cancel();
-                        if let Some((_, link)) = link {
-                            // What has not ended by then is made again by somebody else.
-                            let _ = tokio::time::timeout(self.settings.stop_timeout, link).await;
-                        }
-                        return Ok(None);
+                Ok(Look::Connected(candidate)) => (Some(candidate), HEAD_START),
+                Err(error) => {
+                    if !is_told {
+                        is_told = true;
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "the store cannot be asked whose turn it is");
                     }
-                }
-                pause = EVERY;
-                let error = match candidate.take() {
-                    Some(candidate) => match self.ask(candidate).await {
-                        Ok(turn) => break turn,
-                        Err(error) => error,
-                    },
-                    None => match self.candidate().await {
-                        Ok(again) => {
-                            (candidate, pause) = (Some(again), HEAD_START);
-                            continue;
-                        }
-                        Err(error) => error,
-                    },
-                };
-                if !is_told {
-                    is_told = true;
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "the store cannot be asked whose turn it is");
+                    (None, EVERY)
                 }
             };
-            is_told = false;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => {
+                    leave.cancel();
+                    if let Some((_, link)) = link {
+                        // What has not ended by then is made again by somebody else.
+                        let _ = tokio::time::timeout(self.settings.stop_timeout, link).await;
+                    }
+                    return Ok(None);
+                }
+            }
+            look = self.look(candidate).await;
         }
+    }
+
+    /// Asks whose turn it is; without a connection it makes one first.
+    async fn look(&self, candidate: Option<Candidate>) -> Result<Look, StoreError> {
+        Ok(match candidate {
+            Some(candidate) => Look::Asked(self.ask(candidate).await?),
+            None => Look::Connected(self.candidate().await?),
+        })
     }
 
     async fn candidate(&self) -> Result<Candidate, StoreError> {
