@@ -16,6 +16,13 @@ use std::time::Duration;
 /// How long an answer may take before what became of the question is unknown.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a connection may take to be made, before another server is tried.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How often a server is asked for a sign of life. One that has given none for three times as long counts as lost, where a
+/// network or a machine that is gone says nothing, and another one is connected to.
+const PING: Duration = Duration::from_secs(2);
+
 /// Which commit a message was the first of.
 const COMMIT: &str = "Fanfare-Commit";
 
@@ -91,8 +98,11 @@ impl Stream {
         ca_file: Option<&Path>,
         first: Option<Position>,
     ) -> Result<Self, OpenError> {
-        let mut options =
-            ConnectOptions::new().name("fanfare").connection_timeout(PATIENCE).request_timeout(Some(PATIENCE));
+        let mut options = ConnectOptions::new()
+            .name("fanfare")
+            .connection_timeout(CONNECT)
+            .ping_interval(PING)
+            .request_timeout(Some(PATIENCE));
         if let Some(path) = ca_file {
             options = options.add_root_certificates(path.to_owned());
         }

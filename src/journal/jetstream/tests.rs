@@ -4,6 +4,11 @@ use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::journal::contract::{every_rule, group, read_all};
 use crate::model::{Secret, UnixMs};
+use std::net::SocketAddr;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// A stream of this test alone, on the server that this run was given.
 struct Bench {
@@ -37,6 +42,47 @@ impl Drop for Bench {
         let (context, name) = (journal.stream.context(), self.nats.stream.clone());
         journal.ask(async move { context.delete_stream(name).await.map_err(|error| error.to_string()) }).unwrap();
     }
+}
+
+/// Stands between a journal and its server, and can let what is connected fall silent, as a network does that is cut.
+struct Relay {
+    addr: SocketAddr,
+    silence: watch::Sender<()>,
+}
+
+impl Relay {
+    async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (addr, silence) = (listener.local_addr().unwrap(), watch::Sender::new(()));
+        let silences = silence.clone();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut falls_silent = silences.subscribe();
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(server).await.unwrap();
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut client, &mut server) => {}
+                        // Both stay open, and neither hears of the other again.
+                        _ = falls_silent.changed() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        Self { addr, silence }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_has_fallen_silent_is_replaced() {
+    let mut bench = Bench::new();
+    let server = String::from_utf8(bench.nats.urls.expose().to_vec()).unwrap();
+    let relay = Relay::to(server.trim_start_matches("nats://").parse().unwrap()).await;
+    bench.nats.urls = Secret::new(format!("nats://{}", relay.addr));
+    let journal = bench.open();
+    let first = journal.append(group([1])).await.unwrap();
+    relay.silence.send_replace(());
+    let second = timeout(Duration::from_secs(60), journal.append(group([2]))).await;
+    assert_eq!(second.expect("the silence is noticed").unwrap(), first.next());
 }
 
 /// What is erased reads so, and what writers became it by.
