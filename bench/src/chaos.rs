@@ -39,6 +39,7 @@ enum Deed {
     KillPostgres,
     KillAll,
     FreezeOther,
+    FreezeActive,
     StopActive,
     CutNats,
     CutActive,
@@ -46,7 +47,7 @@ enum Deed {
 }
 
 /// What any machine can do.
-const ANYWHERE: [Deed; 9] = [
+const ANYWHERE: [Deed; 10] = [
     Deed::KillActive,
     Deed::KillNats(0),
     Deed::KillOther,
@@ -55,6 +56,7 @@ const ANYWHERE: [Deed; 9] = [
     Deed::StopActive,
     Deed::KillNats(2),
     Deed::FreezeOther,
+    Deed::FreezeActive,
     Deed::KillAll,
 ];
 
@@ -217,15 +219,20 @@ impl Cluster {
                 std::thread::sleep(Duration::from_secs(6));
                 process.signal("CONT")?;
             }
+            Deed::FreezeActive => {
+                let active = self.active()?;
+                self.nodes[active].process()?.signal("STOP")?;
+                self.wait_for_active(1 - active)?;
+                self.nodes[active].process()?.signal("CONT")?;
+                self.restart_replaced(active)?;
+            }
             Deed::CutNats => self.cut(0, Duration::from_secs(10))?,
             Deed::CutActive => {
                 if self.active()? == 0 {
                     self.suffer(Deed::KillActive)?;
                 }
                 self.cut(1, Duration::from_secs(30))?;
-                // It was replaced meanwhile, and ends when it finds that out.
-                self.nodes[1].wait_until_ended()?;
-                self.nodes[1].spawn()?;
+                self.restart_replaced(1)?;
             }
             Deed::FillDisk => {
                 let disk = self.disk.as_ref().context("no disk to fill")?;
@@ -238,6 +245,12 @@ impl Cluster {
             }
         }
         self.wait_until_well()
+    }
+
+    /// Starts a node again that was replaced: it ends when it finds that out.
+    fn restart_replaced(&mut self, node: usize) -> Result<()> {
+        self.nodes[node].wait_until_ended()?;
+        self.nodes[node].spawn()
     }
 
     fn cut(&self, number: usize, time: Duration) -> Result<()> {

@@ -48,6 +48,10 @@ pub struct GenerateSpec {
     pub acked: Option<PathBuf>,
 }
 
+/// How long a sender waits for an answer, and for a connection: then it turns to another server, where there is one.
+const PATIENCE: Duration = Duration::from_secs(30);
+const CONNECT: Duration = Duration::from_secs(5);
+
 /// What became of it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GenerateResult {
@@ -274,7 +278,6 @@ struct Connection {
 impl Connection {
     /// A server may be frozen or cut off.
     async fn exchange(&mut self, addr: SocketAddr, request: &[u8]) -> Result<Answer> {
-        const PATIENCE: Duration = Duration::from_secs(30);
         tokio::time::timeout(PATIENCE, self.exchange_patiently(addr, request)).await?
     }
 
@@ -282,7 +285,7 @@ impl Connection {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
-                let stream = TcpStream::connect(addr).await?;
+                let stream = tokio::time::timeout(CONNECT, TcpStream::connect(addr)).await??;
                 stream.set_nodelay(true)?;
                 none.insert(stream)
             }
