@@ -33,6 +33,10 @@ const EVERY: Duration = Duration::from_millis(250);
 /// one tries.
 const HEAD_START: Duration = Duration::from_secs(2);
 
+/// How long a node that was replaced gives to what it is asked: for the answers that are ready, no longer. The sooner it is
+/// started again, the sooner it stands beside the one that has taken its place.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 /// How long a node that ends looks for the one that goes on in its place.
 const SUCCESSION: Duration = Duration::from_secs(5);
 
@@ -310,12 +314,13 @@ impl<'a> Member<'a> {
         self.role.send_replace(Role::Waiting);
         self.metrics.cluster.active.set(0);
         under_way.close();
-        if tokio::time::timeout(self.settings.stop_timeout, under_way.wait()).await.is_err() {
+        let patience = if end.is_replaced() { LAST_ANSWERS } else { self.settings.stop_timeout };
+        if tokio::time::timeout(patience, under_way.wait()).await.is_err() {
             tracing::warn!(requests = under_way.len(), "requests are still in flight: the time to stop is over");
         }
         let had_peers = !peers.is_alone();
         tasks.end().await;
-        node.close(self.settings.stop_timeout.saturating_sub(STOP_RESERVE)).await;
+        node.close(patience.saturating_sub(STOP_RESERVE)).await;
         end.verdict()?;
         Ok(had_peers)
     }

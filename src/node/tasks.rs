@@ -6,6 +6,7 @@ use crate::defect::Defects;
 use crate::{audit, forget, health, replay, upkeep};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The loops of a node that is open. They end with the token that they were started with.
@@ -72,13 +73,14 @@ impl Tasks {
     pub(super) async fn end(self) {
         // It ends by the same token, or by a panic, which ends the node.
         let _ = self.ratings.await;
+        let until = Instant::now() + STOP_RESERVE;
         for task in self.others {
-            let _ = tokio::time::timeout(STOP_RESERVE, task).await;
+            let _ = tokio::time::timeout_at(until, task).await;
         }
     }
 }
 
-/// Why a node has ended.
+/// What a node has to end for without having been asked to.
 pub(super) struct End {
     lost: CancellationToken,
     replaced: CancellationToken,
@@ -87,6 +89,11 @@ pub(super) struct End {
 }
 
 impl End {
+    /// Whether store or journal are another node's: nothing that is still under way can be brought to its end.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.lost.is_cancelled() || self.replaced.is_cancelled()
+    }
+
     /// To be asked at the end.
     ///
     /// # Errors
