@@ -22,11 +22,14 @@ pub use settings::{settings_arguments, settings_of};
 
 use crate::config::ConfigError;
 use clap::{ArgMatches, Command};
+use rustix::fs::Mode;
 use std::io::Write;
 use std::process::ExitCode;
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
+    // What is kept is about people, and what seals it lies beside it: no other user of the machine reads any of it.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {

@@ -335,7 +335,9 @@ impl Merged {
     fn public_url(&self, listen: SocketAddr) -> Result<String, ConfigError> {
         let text = self.text("public_url")?;
         if text.is_empty() {
-            return Ok(format!("http://{listen}"));
+            // No browser gets anywhere by the address that stands for all of them.
+            let is_any = listen.ip().is_unspecified();
+            return Ok(if is_any { format!("http://localhost:{}", listen.port()) } else { format!("http://{listen}") });
         }
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         match rest {

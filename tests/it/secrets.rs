@@ -204,3 +204,22 @@ fn secrets_are_in_no_file_no_log_and_no_answer() {
         assert_eq!(node.holding(secret), Vec::<String>::new(), "where {secret} is kept");
     }
 }
+
+#[test]
+fn other_users_of_the_machine_read_nothing_of_what_is_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut node = Node::embedded(&[], &[]);
+    let receiver = Receiver::ok();
+    let webhook = node.webhook(&receiver.url(), json!({}));
+    node.track("private");
+    node.settled(&webhook, "delivered");
+    node.restart();
+    for folder in [node.data_dir(), node.data_dir().join("journal")] {
+        let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(!kept.is_empty());
+        for path in kept.into_iter().chain([folder]) {
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+        }
+    }
+}

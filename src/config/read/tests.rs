@@ -186,6 +186,13 @@ fn places_and_urls_are_taken_as_given() {
     );
     assert_eq!(with_flag("public_url", "https://f.example/").unwrap().public_url, "https://f.example");
     assert_eq!(with_flag("listen", "[::1]:0").unwrap().public_url, "http://[::1]:0");
+    for any in ["0.0.0.0:8080", "[::]:8080"] {
+        assert_eq!(
+            with_flag("listen", any).unwrap().public_url,
+            "http://localhost:8080",
+            "{any} leads a browser nowhere"
+        );
+    }
     for wrong in ["f.example", "https://", "ftp://x", "https://x/?q", "https://u@x"] {
         assert!(with_flag("public_url", wrong).is_err(), "{wrong}");
     }
