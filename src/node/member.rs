@@ -9,16 +9,16 @@ use crate::cluster::{self, Active, Assistant, Entrance, Forwarder, Peers, Role, 
 use crate::config::Settings;
 use crate::deliver::Courier;
 use crate::http;
-use crate::limits::{PEER_HANDSHAKES, PEER_SILENCE};
+use crate::limits::{PEER_HANDSHAKES, PEER_PATIENCE, PEER_SILENCE};
 use crate::observe::{self, Metrics};
 use crate::seal::MasterKey;
 use crate::store::db::PostgresServer;
 use crate::store::{Again, Candidate, Hold, Place, StoreError, Turn};
 use anyhow::Context;
+use parking_lot::Mutex;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -32,6 +32,10 @@ const EVERY: Duration = Duration::from_millis(250);
 /// When PostgreSQL is back after it was away, the node that was active has this long to take its hold again before another
 /// one tries.
 const HEAD_START: Duration = Duration::from_secs(2);
+
+/// How long a node whose active one is gone counts on the next one: that much sooner than what it is asked has to be refused, it
+/// says that it is not ready. For a moment it is: whoever spreads requests by that must not find all nodes gone at once.
+const SUCCESSOR_COMES: Duration = Duration::from_secs(PEER_PATIENCE.as_secs() / 2);
 
 /// How long a node that was replaced gives to what it is asked: for the answers that are ready, no longer. The sooner it is
 /// started again, the sooner it stands beside the one that has taken its place.
@@ -67,8 +71,42 @@ pub(super) struct Member<'a> {
     courier: Arc<dyn Courier>,
     metrics: Arc<Metrics>,
     role: watch::Sender<Role>,
-    /// The active node answers, whatever it says.
-    reaches: Arc<AtomicBool>,
+    reach: Arc<Reach>,
+}
+
+/// Whether the active node answers, whatever it says.
+#[derive(Debug, Default)]
+struct Reach(Mutex<Reached>);
+
+#[derive(Debug, Default)]
+enum Reached {
+    /// It has never.
+    #[default]
+    Never,
+    /// It does.
+    Now,
+    /// It did not long ago: until then this node counts on the next one.
+    Until(Instant),
+}
+
+impl Reach {
+    fn set(&self, answers: bool) {
+        let mut reached = self.0.lock();
+        match *reached {
+            _ if answers => *reached = Reached::Now,
+            Reached::Now => *reached = Reached::Until(Instant::now() + SUCCESSOR_COMES),
+            Reached::Never | Reached::Until(_) => {}
+        }
+    }
+
+    /// Whether what is asked of this node now will most likely be answered.
+    fn is_ready(&self) -> bool {
+        match *self.0.lock() {
+            Reached::Never => false,
+            Reached::Now => true,
+            Reached::Until(at) => Instant::now() < at,
+        }
+    }
 }
 
 impl<'a> Member<'a> {
@@ -101,7 +139,7 @@ impl<'a> Member<'a> {
             courier: Arc::new(client(settings, system)?),
             metrics: Arc::default(),
             role: watch::Sender::new(Role::Waiting),
-            reaches: Arc::default(),
+            reach: Arc::default(),
         })
     }
 
@@ -132,12 +170,12 @@ impl<'a> Member<'a> {
     }
 
     fn router(&self) -> axum::Router {
-        let (role, reaches) = (self.role.subscribe(), Arc::clone(&self.reaches));
+        let (role, reach) = (self.role.subscribe(), Arc::clone(&self.reach));
         let ready = move || match &*role.borrow() {
-            Role::Beside(_) if reaches.load(Ordering::Relaxed) => Ok(()),
+            Role::Ending => Err(String::from("this node ends")),
+            _ if reach.is_ready() => Ok(()),
             Role::Beside(node) => Err(format!("the active node does not answer at {node}")),
             Role::Waiting | Role::Active(_) => Err(String::from("no node is active yet")),
-            Role::Ending => Err(String::from("this node ends")),
         };
         let serving = Serving {
             role: self.role.subscribe(),
@@ -183,6 +221,7 @@ impl<'a> Member<'a> {
             let (candidate, pause) = match look {
                 Ok(Look::Asked(Turn::Taken(hold))) => {
                     self.role.send_replace(Role::Waiting);
+                    self.reach.set(false);
                     tracing::info!(address = self.address, "it is this node's turn");
                     return Ok(Some(hold));
                 }
@@ -249,8 +288,7 @@ impl<'a> Member<'a> {
             idle: self.settings.dispatch.concurrency_total,
             metrics: self.metrics.cluster.clone(),
         };
-        let (name, random, reaches) =
-            (self.address.clone(), Arc::clone(&self.system.random), Arc::clone(&self.reaches));
+        let (name, random, reach) = (self.address.clone(), Arc::clone(&self.system.random), Arc::clone(&self.reach));
         AbortOnDropHandle::new(tokio::spawn(async move {
             let mut told = String::new();
             while !leave.is_cancelled() {
@@ -259,7 +297,7 @@ impl<'a> Member<'a> {
                 let ended = match entering {
                     None => return,
                     Some(Ok(Ok(entered))) => {
-                        reaches.store(true, Ordering::Relaxed);
+                        reach.set(true);
                         told.clear();
                         tracing::info!(%active, "this node makes attempts for the active one");
                         assistant.serve(entered.stream, entered.proof, &leave).await
@@ -269,7 +307,7 @@ impl<'a> Member<'a> {
                 };
                 let Err(error) = ended else { continue };
                 // One of another version passes requests on all the same.
-                reaches.store(error.kind() == io::ErrorKind::Unsupported, Ordering::Relaxed);
+                reach.set(error.kind() == io::ErrorKind::Unsupported);
                 if told != error.to_string() {
                     told = error.to_string();
                     tracing::info!(%active, %error, "this node makes no attempts for the active one");

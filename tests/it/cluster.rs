@@ -256,7 +256,10 @@ fn one_goes_on_when_the_active_one_is_killed() {
         (0..4).for_each(|_| drop(scope.spawn(|| sender.run())));
         sender.wait_for_more(300);
         first.kill();
-        wait_until("it goes on", || (second.metric("fanfare_cluster_active") == Some(1.0)).then_some(()));
+        wait_until("it goes on", || {
+            assert_eq!(second.call("GET", "/readyz", &[], None).status, 200, "what comes meanwhile waits");
+            (second.metric("fanfare_cluster_active") == Some(1.0)).then_some(())
+        });
         sender.wait_for_more(300);
         sender.stop.store(true, Ordering::SeqCst);
     });
