@@ -2,6 +2,7 @@
 
 mod member;
 mod observation;
+mod reach;
 mod seams;
 mod tasks;
 

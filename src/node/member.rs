@@ -4,18 +4,18 @@
 //! two at once unlikely, no more: what makes it harmless are the journal, which takes from the newest writer only, and the
 //! store, which ends the connections of a node that was replaced.
 
+use super::reach::Reach;
 use super::{Node, STOP_RESERVE, System, bounds, client, master_key};
 use crate::cluster::{self, Active, Assistant, Entrance, Forwarder, Peers, Role, Serving};
 use crate::config::Settings;
 use crate::deliver::Courier;
 use crate::http;
-use crate::limits::{PEER_HANDSHAKES, PEER_PATIENCE, PEER_SILENCE};
+use crate::limits::{PEER_HANDSHAKES, PEER_SILENCE};
 use crate::observe::{self, Metrics};
 use crate::seal::MasterKey;
 use crate::store::db::PostgresServer;
 use crate::store::{Again, Candidate, Hold, Place, StoreError, Turn};
 use anyhow::Context;
-use parking_lot::Mutex;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,10 +32,6 @@ const EVERY: Duration = Duration::from_millis(250);
 /// When PostgreSQL is back after it was away, the node that was active has this long to take its hold again before another
 /// one tries.
 const HEAD_START: Duration = Duration::from_secs(2);
-
-/// How long a node whose active one is gone counts on the next one: that much sooner than what it is asked has to be refused, it
-/// says that it is not ready. For a moment it is: whoever spreads requests by that must not find all nodes gone at once.
-const SUCCESSOR_COMES: Duration = Duration::from_secs(PEER_PATIENCE.as_secs() / 2);
 
 /// How long a node that was replaced gives to what it is asked: for the answers that are ready, no longer. The sooner it is
 /// started again, the sooner it stands beside the one that has taken its place.
@@ -72,41 +68,6 @@ pub(super) struct Member<'a> {
     metrics: Arc<Metrics>,
     role: watch::Sender<Role>,
     reach: Arc<Reach>,
-}
-
-/// Whether the active node answers, whatever it says.
-#[derive(Debug, Default)]
-struct Reach(Mutex<Reached>);
-
-#[derive(Debug, Default)]
-enum Reached {
-    /// It has never.
-    #[default]
-    Never,
-    /// It does.
-    Now,
-    /// It did not long ago: until then this node counts on the next one.
-    Until(Instant),
-}
-
-impl Reach {
-    fn set(&self, answers: bool) {
-        let mut reached = self.0.lock();
-        match *reached {
-            _ if answers => *reached = Reached::Now,
-            Reached::Now => *reached = Reached::Until(Instant::now() + SUCCESSOR_COMES),
-            Reached::Never | Reached::Until(_) => {}
-        }
-    }
-
-    /// Whether what is asked of this node now will most likely be answered.
-    fn is_ready(&self) -> bool {
-        match *self.0.lock() {
-            Reached::Never => false,
-            Reached::Now => true,
-            Reached::Until(at) => Instant::now() < at,
-        }
-    }
 }
 
 impl<'a> Member<'a> {
