@@ -349,6 +349,9 @@ pub const OPERATOR_CALLS_REMEMBERED: usize = 10_000;
 /// How long a node's word holds of whom a request came from that it passes on (docs/cluster.md).
 pub const PEER_WORD_TTL: Duration = Duration::from_secs(60);
 
+/// How long a node may take to say whether it reaches the journal.
+pub const PEER_JOURNAL_PATIENCE: Duration = Duration::from_secs(20);
+
 /// How long a node waits for another one to be active before it refuses a request.
 pub const PEER_PATIENCE: Duration = Duration::from_secs(20);
 

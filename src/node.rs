@@ -1,5 +1,6 @@
 //! Wiring: open what is kept, start the stages, stop them in reverse order.
 
+mod cut_off;
 mod member;
 mod observation;
 mod reach;

@@ -33,9 +33,14 @@ pub struct Assistant {
     pub courier: Arc<dyn Courier>,
     /// Connections without a request that are kept at most.
     pub idle: usize,
+    /// Looks whether this node reaches the journal. Blocking.
+    pub reaches_journal: ReachesJournal,
     /// What is counted.
     pub metrics: ClusterMetrics,
 }
+
+/// Whether a node reaches the journal.
+pub type ReachesJournal = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// One link's worth of work.
 struct Work {
@@ -72,6 +77,7 @@ enum Said {
     Quiet(u64),
     Unknown(u64),
     Ended(u64, Outcome),
+    Journal(bool),
 }
 
 impl Say for Said {
@@ -82,6 +88,7 @@ impl Say for Said {
             Self::Quiet(id) => ToActive::Quiet { id: *id },
             Self::Unknown(id) => ToActive::Unknown { id: *id },
             Self::Ended(id, outcome) => ToActive::Ended { id: *id, how: Ended::from(outcome) },
+            Self::Journal(is_reached) => ToActive::Journal { is_reached: *is_reached },
         });
     }
 }
@@ -162,6 +169,10 @@ impl Work {
                     }
                     None => self.say(Said::Unknown(id)),
                 }
+            }
+            ToPeer::Journal => {
+                let work = Arc::clone(self);
+                tokio::task::spawn_blocking(move || work.say(Said::Journal((work.parts.reaches_journal)())));
             }
         }
     }

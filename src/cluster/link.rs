@@ -51,6 +51,8 @@ pub enum ToPeer<'a> {
         /// See [`crate::deliver::Message`].
         body: Raw<'a>,
     },
+    /// Say whether the journal is within reach.
+    Journal,
 }
 
 /// What another node says.
@@ -79,6 +81,11 @@ pub enum ToActive<'a> {
         /// How.
         #[serde(borrow)]
         how: Ended<'a>,
+    },
+    /// Whether the journal is within this node's reach.
+    Journal {
+        /// It is.
+        is_reached: bool,
     },
 }
 

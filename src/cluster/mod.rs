@@ -12,7 +12,7 @@ mod link;
 mod peers;
 mod role;
 
-pub use assist::Assistant;
+pub use assist::{Assistant, ReachesJournal};
 pub use entrance::{Entered, Entrance, enter};
 pub use forward::Forwarder;
 pub use peers::{Peer, Peers};

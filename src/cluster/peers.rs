@@ -7,10 +7,12 @@ use super::link::{self, Heard, Lines, Raw, Say, ToActive, ToPeer};
 use crate::catalog::Webhook;
 use crate::clock::Random;
 use crate::deliver::{Destination, Message, Outcome, Quiet};
-use crate::limits::PEER_SILENCE;
+use crate::limits::{PEER_JOURNAL_PATIENCE, PEER_SILENCE};
 use crate::model::WebhookId;
 use crate::observe::ClusterMetrics;
 use crate::seal::{MasterKey, Side};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// The nodes of a cluster, as the active one knows them. See the module's documentation.
@@ -85,6 +88,25 @@ impl Peers {
                     // It had forgotten the receiver, and is told again.
                     News::Unknown => break,
                 }
+            }
+        }
+        None
+    }
+
+    /// A node that reaches the journal, as it says itself; `None` when none says so in time.
+    pub async fn who_reaches_journal(&self) -> Option<String> {
+        let asked =
+            self.there.read().iter().map(|peer| (peer.name.clone(), peer.ask_for_journal())).collect::<Vec<_>>();
+        let until = Instant::now() + PEER_JOURNAL_PATIENCE;
+        let mut answers: FuturesUnordered<_> = asked
+            .into_iter()
+            .map(
+                |(name, answer)| async move { matches!(timeout_at(until, answer).await, Ok(Ok(true))).then_some(name) },
+            )
+            .collect();
+        while let Some(answer) = answers.next().await {
+            if answer.is_some() {
+                return answer;
             }
         }
         None
@@ -198,6 +220,8 @@ struct PeerState {
     waiting: HashMap<u64, Waiting>,
     /// The receivers that it was told, and as what.
     receivers: HashMap<WebhookId, (u64, Arc<Destination>)>,
+    /// Who wants to know whether it reaches the journal.
+    asks_for_journal: Vec<oneshot::Sender<bool>>,
     has_ended: bool,
 }
 
@@ -281,6 +305,17 @@ impl Peer {
         Some(Waits { peer: self, id, news })
     }
 
+    /// Asks whether it reaches the journal. There is no answer from one that is gone.
+    fn ask_for_journal(&self) -> oneshot::Receiver<bool> {
+        let (tells, answer) = oneshot::channel();
+        let mut state = self.state.lock();
+        if !state.has_ended {
+            state.asks_for_journal.push(tells);
+            let _ = self.says.send(Said::Journal);
+        }
+        answer
+    }
+
     /// What it says. An attempt that nobody waits for any more is nobody's business.
     fn heard(&self, message: ToActive<'_>) {
         let mut state = self.state.lock();
@@ -313,6 +348,11 @@ impl Peer {
                 }
                 let _ = waiting.news.send(News::Unknown);
             }
+            ToActive::Journal { is_reached } => {
+                for asks in state.asks_for_journal.drain(..) {
+                    let _ = asks.send(is_reached);
+                }
+            }
         }
     }
 
@@ -321,6 +361,7 @@ impl Peer {
         let mut state = self.state.lock();
         state.has_ended = true;
         state.waiting.clear();
+        state.asks_for_journal.clear();
     }
 }
 
@@ -340,6 +381,7 @@ enum Said {
     Farewell,
     Receiver { number: u64, webhook: WebhookId, parcel: String },
     Attempt { id: u64, receiver: u64, quiet_after: Duration, message: Message },
+    Journal,
 }
 
 impl Say for Said {
@@ -356,6 +398,7 @@ impl Say for Said {
                 unique_id: &message.unique_id,
                 body: Raw(&message.body),
             },
+            Self::Journal => ToPeer::Journal,
         });
     }
 }

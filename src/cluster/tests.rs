@@ -1,6 +1,6 @@
 //! The active node's side of a link and the other one's, with a stream between them and no network.
 
-use super::{Assistant, Peers};
+use super::{Assistant, Peers, ReachesJournal};
 use crate::catalog::{Webhook, parcels};
 use crate::clock::SeededRandom;
 use crate::deliver::{Courier, Destination, Line, Message, Outcome, Quiet};
@@ -77,7 +77,9 @@ fn link_until(
     let key = Arc::new(parcels::key(key));
     let proof = key.peers().proof(Side::Peer, NUMBERS);
     let (here, there) = tokio::io::duplex(256);
-    let assistant = Assistant { key, courier, idle: 10, metrics: Metrics::new().cluster };
+    let is_near = name.ends_with("near");
+    let reaches_journal: ReachesJournal = Arc::new(move || is_near);
+    let assistant = Assistant { key, courier, idle: 10, reaches_journal, metrics: Metrics::new().cluster };
     let keeping = Arc::clone(peers).keep(here, (name.to_owned(), NUMBERS), None, CancellationToken::new());
     [
         AbortOnDropHandle::new(tokio::spawn(keeping)),
@@ -170,6 +172,18 @@ async fn a_node_that_leaves_ends_what_it_has_begun_and_begins_nothing() {
     serving.await.unwrap();
     keeping.await.unwrap();
     assert!(peers.is_alone());
+}
+
+#[tokio::test]
+async fn who_reaches_the_journal_is_found_among_those_who_do_not() {
+    let peers = active();
+    assert_eq!(peers.who_reaches_journal().await, None, "nobody is there");
+    let _far = link(&peers, "far", 1, Arc::default());
+    until(|| !peers.is_alone()).await;
+    assert_eq!(peers.who_reaches_journal().await, None);
+    let _others = ["near", "further"].map(|name| link(&peers, name, 1, Arc::default()));
+    until(|| peers.names().len() == 3).await;
+    assert_eq!(peers.who_reaches_journal().await.as_deref(), Some("near"));
 }
 
 #[tokio::test(start_paused = true)]

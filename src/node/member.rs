@@ -5,8 +5,8 @@
 //! store, which ends the connections of a node that was replaced.
 
 use super::reach::Reach;
-use super::{Node, STOP_RESERVE, System, bounds, client, master_key};
-use crate::cluster::{self, Active, Assistant, Entrance, Forwarder, Peers, Role, Serving};
+use super::{Node, STOP_RESERVE, System, bounds, client, cut_off, master_key};
+use crate::cluster::{self, Active, Assistant, Entrance, Forwarder, Peers, ReachesJournal, Role, Serving};
 use crate::config::Settings;
 use crate::deliver::Courier;
 use crate::http;
@@ -48,6 +48,23 @@ pub(super) struct AmongOthers {
     pub(super) replaced: CancellationToken,
 }
 
+/// A node's time as the active one.
+#[derive(Debug, Clone, Default)]
+struct Tenure {
+    /// Cancelled when the next one may go on.
+    ends: CancellationToken,
+    /// Cancelled when the next one does, and what is under way here is its own to make again.
+    replaced: CancellationToken,
+}
+
+impl Tenure {
+    /// Leaves everything to the next one, as it is.
+    fn give_up(&self) {
+        self.ends.cancel();
+        self.replaced.cancel();
+    }
+}
+
 /// What came of looking whose turn it is.
 enum Look {
     /// There is a connection again.
@@ -68,6 +85,7 @@ pub(super) struct Member<'a> {
     metrics: Arc<Metrics>,
     role: watch::Sender<Role>,
     reach: Arc<Reach>,
+    reaches_journal: ReachesJournal,
 }
 
 impl<'a> Member<'a> {
@@ -101,6 +119,7 @@ impl<'a> Member<'a> {
             metrics: Arc::default(),
             role: watch::Sender::new(Role::Waiting),
             reach: Arc::default(),
+            reaches_journal: cut_off::probe(settings),
         })
     }
 
@@ -152,12 +171,11 @@ impl<'a> Member<'a> {
         let mut started = Some(started);
         let mut start = || started.take().into_iter().for_each(|started| started());
         let Some(hold) = self.stand_beside(stop, &mut start).await? else { return Ok(()) };
-        let (place, hold_ends, replaced) = (hold.place(), CancellationToken::new(), CancellationToken::new());
-        let keeping = keep(hold, (self.server.clone(), self.address.clone()), hold_ends.clone(), replaced.clone());
-        let holding = tokio::spawn(keeping);
-        let had_peers = self.be_active(&place, (stop, replaced), &mut start).await;
+        let (place, tenure) = (hold.place(), Tenure::default());
+        let holding = tokio::spawn(keep(hold, (self.server.clone(), self.address.clone()), tenure.clone()));
+        let had_peers = self.be_active(&place, (stop, &tenure), &mut start).await;
         // The next one may go on only now.
-        hold_ends.cancel();
+        tenure.ends.cancel();
         let _ = holding.await;
         if had_peers? {
             self.find_successor().await;
@@ -247,6 +265,7 @@ impl<'a> Member<'a> {
             key: Arc::clone(&self.key),
             courier: Arc::clone(&self.courier),
             idle: self.settings.dispatch.concurrency_total,
+            reaches_journal: Arc::clone(&self.reaches_journal),
             metrics: self.metrics.cluster.clone(),
         };
         let (name, random, reach) = (self.address.clone(), Arc::clone(&self.system.random), Arc::clone(&self.reach));
@@ -282,13 +301,13 @@ impl<'a> Member<'a> {
     async fn be_active(
         &self,
         place: &Place,
-        (stop, replaced): (&CancellationToken, CancellationToken),
+        (stop, tenure): (&CancellationToken, &Tenure),
         start: &mut (impl FnMut() + Send),
     ) -> anyhow::Result<bool> {
         let random = Arc::clone(&self.system.random);
         let peers = Peers::new(self.address.clone(), Arc::clone(&self.key), random, self.metrics.cluster.clone());
         let (courier, metrics) = (Arc::clone(&self.courier), Arc::clone(&self.metrics));
-        let among_others = AmongOthers { peers: Arc::clone(&peers), replaced };
+        let among_others = AmongOthers { peers: Arc::clone(&peers), replaced: tenure.replaced.clone() };
         let node = Node::open((self.settings, self.system), place, courier, metrics, Some(among_others)).await?;
         // Both end later than what is asked of this node: others are to find it answering to its end.
         let (ends, links_end) = (stop.child_token(), CancellationToken::new());
@@ -308,7 +327,14 @@ impl<'a> Member<'a> {
         let active = Active { router, entrance: Arc::new(entrance), under_way: under_way.clone() };
         self.role.send_replace(Role::Active(active));
         start();
-        ends.cancelled().await;
+        tokio::select! {
+            () = ends.cancelled() => {}
+            name = cut_off::another_reaches(&*node.journal, &peers, &self.reaches_journal) => {
+                tracing::error!(node = name, "this node does not reach the journal, and another one does: it goes on");
+                tenure.give_up();
+                ends.cancelled().await;
+            }
+        }
         // What comes from now on waits for the next one.
         self.role.send_replace(Role::Waiting);
         self.metrics.cluster.active.set(0);
@@ -345,19 +371,14 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// Gives signs that this node is there. One that lost its hold, because the server was restarted, takes it again; `replaced` is
-/// cancelled when another node had it since.
-async fn keep(
-    mut hold: Hold,
-    (server, address): (PostgresServer, String),
-    stop: CancellationToken,
-    replaced: CancellationToken,
-) {
+/// Gives signs that this node is there. One that lost its hold, because the server was restarted, takes it again, unless another
+/// node had it since.
+async fn keep(mut hold: Hold, (server, address): (PostgresServer, String), tenure: Tenure) {
     let mut is_told = false;
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
-            () = stop.cancelled() => return,
+            () = tenure.ends.cancelled() => return,
         }
         let (server, address) = (server.clone(), address.clone());
         let kept = tokio::task::spawn_blocking(move || {
@@ -371,7 +392,7 @@ async fn keep(
         let Ok(kept) = kept.await else { return };
         let Some((again, error)) = kept else {
             tracing::error!("another node has taken this one's place");
-            replaced.cancel();
+            tenure.replaced.cancel();
             return;
         };
         hold = again;

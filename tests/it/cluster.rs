@@ -1,7 +1,7 @@
 //! Several nodes on the same PostgreSQL and NATS servers: one is active, the others help it and stand ready.
 
 use crate::support::node::SHORT_RETRIES;
-use crate::support::{Node, Receiver, Reply, Webhook, events, http, wait_until};
+use crate::support::{Node, Receiver, Relay, Reply, Webhook, events, http, wait_until};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -336,6 +336,33 @@ fn one_that_was_frozen_finds_that_another_one_goes_on() {
         receiver.wait_for(&format!("before {n}"));
         receiver.wait_for(&format!("meanwhile {n}"));
     }
+}
+
+#[test]
+fn one_goes_on_when_the_active_one_alone_does_not_reach_the_journal() {
+    let mut first = Node::clustered(&SHORT_RETRIES);
+    let receiver = flaky();
+    first.webhook(&receiver.url(), json!({}));
+    let relay = Relay::to_nats();
+    first.set_environment(&[("FANFARE_JOURNAL", &relay.url())]);
+    first.restart();
+    let mut second = first.beside();
+    second.kill();
+    second.set_environment(&[]);
+    second.serve();
+    first.track("before");
+    relay.cut();
+    // What it is asked now it can neither take nor refuse, until it ends.
+    let _ = second.try_track(json!({"type": "track", "event": "meanwhile", "visitorId": "v"}));
+    wait_until("the other one goes on", || (second.metric("fanfare_cluster_active") == Some(1.0)).then_some(()));
+    second.track("after");
+    for name in ["before", "after"] {
+        receiver.wait_for(name);
+    }
+    assert!(!first.ended().success(), "it says that it was not asked to end");
+    let log = first.log();
+    let told = log.lines().find(|line| line.contains("this node does not reach the journal, and another one does"));
+    assert!(told.is_some_and(|line| line.contains(&second.addr.to_string())), "{log}");
 }
 
 #[test]

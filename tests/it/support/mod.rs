@@ -8,6 +8,7 @@ pub mod program;
 pub mod provider;
 pub mod proxy;
 pub mod receiver;
+pub mod relay;
 pub mod segment;
 pub mod server_backup;
 pub mod sign;
@@ -15,6 +16,7 @@ pub mod smtp;
 
 pub use node::{Node, Webhook};
 pub use receiver::{Receiver, Reply, Request};
+pub use relay::Relay;
 pub use segment::Segment;
 
 use std::path::{Path, PathBuf};

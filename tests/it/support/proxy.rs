@@ -64,7 +64,7 @@ fn serve(mut stream: TcpStream, expected: &str, noted: &Mutex<Vec<String>>) -> s
     Ok(())
 }
 
-fn copy(mut from: TcpStream, mut to: TcpStream) -> std::io::Result<()> {
+pub(super) fn copy(mut from: TcpStream, mut to: TcpStream) -> std::io::Result<()> {
     let ended = std::io::copy(&mut from, &mut to);
     drop(to.shutdown(Shutdown::Write));
     ended.map(|_| ())
