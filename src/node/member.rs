@@ -172,7 +172,7 @@ impl<'a> Member<'a> {
         let mut start = || started.take().into_iter().for_each(|started| started());
         let Some(hold) = self.stand_beside(stop, &mut start).await? else { return Ok(()) };
         let (place, tenure) = (hold.place(), Tenure::default());
-        let holding = tokio::spawn(keep(hold, (self.server.clone(), self.address.clone()), tenure.clone()));
+        let holding = tokio::spawn(keep(hold, self.address.clone(), tenure.clone()));
         let had_peers = self.be_active(&place, (stop, &tenure), &mut start).await;
         // The next one may go on only now.
         tenure.ends.cancel();
@@ -373,17 +373,17 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 /// Gives signs that this node is there. One that lost its hold, because the server was restarted, takes it again, unless another
 /// node had it since.
-async fn keep(mut hold: Hold, (server, address): (PostgresServer, String), tenure: Tenure) {
+async fn keep(mut hold: Hold, address: String, tenure: Tenure) {
     let mut is_told = false;
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = tenure.ends.cancelled() => return,
         }
-        let (server, address) = (server.clone(), address.clone());
+        let address = address.clone();
         let kept = tokio::task::spawn_blocking(move || {
             let Err(error) = hold.sign() else { return Some((hold, None)) };
-            match Candidate::connect(&server).and_then(|candidate| candidate.take_again(&hold, &address)) {
+            match hold.take_again(&address) {
                 Ok(Again::Taken(again)) => Some((again, None)),
                 Ok(Again::Replaced) => None,
                 Ok(Again::NotYet) | Err(_) => Some((hold, Some(error))),

@@ -44,8 +44,7 @@ pub struct Candidate {
 /// Held by one node at a time, as long as its connection lives and it gives signs.
 #[derive(Debug)]
 pub struct Hold {
-    connection: Connection,
-    server: PostgresServer,
+    by: Candidate,
     term: String,
 }
 
@@ -90,44 +89,24 @@ impl Candidate {
             let holder = self.who()?;
             return Ok(Turn::Others(self, holder));
         }
-        self.be_known_as(&format!("{NAME}{address}"))?;
+        self.be_known_at(address)?;
         Ok(Turn::Taken(self.begin_term()?))
-    }
-
-    /// Takes a hold again whose connection was lost, in the term that it had. Blocking.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn take_again(self, lost: &Hold, address: &str) -> Result<Again, StoreError> {
-        let is_free = self.try_lock()?;
-        if !is_noted(&self.connection, &lost.term)? {
-            return Ok(Again::Replaced);
-        }
-        if !is_free {
-            return Ok(Again::NotYet);
-        }
-        self.be_known_as(&format!("{NAME}{address}"))?;
-        Ok(Again::Taken(self.holding(lost.term.clone())))
     }
 
     fn try_lock(&self) -> Result<bool, StoreError> {
         Ok(self.connection.query_row(&format!("SELECT pg_try_advisory_lock({LOCK})"), (), |row| row.get(0))?)
     }
 
-    /// Names this connection. `name` is nothing but letters and an address, as the settings have seen to.
-    fn be_known_as(&self, name: &str) -> Result<(), StoreError> {
-        Ok(self.connection.execute_batch(&format!("SET application_name = '{name}'"))?)
+    /// Says where the node is reached that holds it: `address` is nothing but a host and a port, as the settings have seen to.
+    fn be_known_at(&self, address: &str) -> Result<(), StoreError> {
+        Ok(self.connection.execute_batch(&format!("SET application_name = '{NAME}{address}'"))?)
     }
 
     /// Holds it from now on, alone.
     fn begin_term(self) -> Result<Hold, StoreError> {
         let term = note_term(&self.connection)?;
         end_other_terms(&self.connection, &term)?;
-        Ok(self.holding(term))
-    }
-
-    fn holding(self, term: String) -> Hold {
-        Hold { connection: self.connection, server: self.server, term }
+        Ok(Hold { by: self, term })
     }
 
     /// Where the node is reached that holds it. Blocking.
@@ -168,7 +147,7 @@ impl Hold {
 
     /// The store as its holder reaches it: until another one has taken the hold.
     pub fn place(&self) -> Place {
-        Place::Server(self.server.with_pass(format!("{TERM_NAME}{}", self.term), noted(&self.term)))
+        Place::Server(self.by.server.with_pass(format!("{TERM_NAME}{}", self.term), noted(&self.term)))
     }
 
     /// Gives a sign. Blocking.
@@ -176,7 +155,24 @@ impl Hold {
     /// # Errors
     /// [`StoreError`]: it is not held any more.
     pub fn sign(&self) -> Result<(), StoreError> {
-        Ok(self.connection.query_row("SELECT 1", (), |_| Ok(()))?)
+        Ok(self.by.connection.query_row("SELECT 1", (), |_| Ok(()))?)
+    }
+
+    /// Takes it again, in the same term, after its connection was lost. Blocking.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn take_again(&self, address: &str) -> Result<Again, StoreError> {
+        let by = Candidate::connect(&self.by.server)?;
+        let is_free = by.try_lock()?;
+        if !is_noted(&by.connection, &self.term)? {
+            return Ok(Again::Replaced);
+        }
+        if !is_free {
+            return Ok(Again::NotYet);
+        }
+        by.be_known_at(address)?;
+        Ok(Again::Taken(Self { by, term: self.term.clone() }))
     }
 }
 
